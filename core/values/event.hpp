@@ -1,0 +1,41 @@
+#pragma once
+
+#include "core/values/ids.hpp"
+#include "core/values/shared_text.hpp"
+#include "core/values/time.hpp"
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <string_view>
+
+namespace assay {
+
+enum class event_type : uint8_t {
+  evaluation_created = 1,
+  evaluation_started = 2,
+  evaluation_progress = 3, ///< Never stored; latest wins.
+  evaluation_paused = 4,
+  evaluation_resumed = 5,
+  evaluation_completed = 6,
+  evaluation_failed = 7,
+  evaluation_cancelled = 8,
+  evaluation_retried = 9,
+  sample_completed = 10, ///< Read from the samples by sequence; sent only to who asks for samples.
+  log = 11,
+};
+
+std::string_view to_string(event_type type) noexcept;
+
+/// One thing that happened to a run, numbered in order of commit within the run.
+struct event {
+  run_id run;
+  uint64_t seq = 0;
+  event_type type = event_type::log;
+  wall_time at{};
+  shared_text data; ///< JSON object text.
+};
+
+/// The frame that subscribers get: {type, data, seq, timestamp}. Serialised once per event.
+shared_text to_frame(const event& value);
+
+} // namespace assay

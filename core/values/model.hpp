@@ -1,0 +1,121 @@
+#pragma once
+
+#include "core/values/ids.hpp"
+#include "core/values/money.hpp"
+#include "core/values/secret.hpp"
+#include "core/values/time.hpp"
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace assay {
+
+/// The wire protocol a provider speaks.
+enum class wire_protocol : uint8_t {
+  openai_chat = 1, ///< OpenAI's chat completions and everything compatible with it.
+  anthropic = 2,
+  gemini = 3,
+  azure_openai = 4,
+};
+
+std::string_view to_string(wire_protocol value) noexcept;
+std::optional<wire_protocol> wire_protocol_from_string(std::string_view name) noexcept;
+
+/// How an answer is drawn. Unset members are left to the provider.
+struct sampling {
+  std::optional<double> temperature;       ///< 0..2
+  std::optional<double> top_p;             ///< 0..1
+  std::optional<double> frequency_penalty; ///< -2..2
+  std::optional<double> presence_penalty;  ///< -2..2
+  std::optional<uint32_t> max_tokens;      ///< Of the answer.
+  std::optional<int64_t> seed;
+  std::vector<std::string> stop;
+
+  bool operator==(const sampling&) const = default;
+};
+
+/// @returns @p base with every member that @p over sets replaced.
+sampling overlay(sampling base, const sampling& over);
+
+/// What a key may use. Zero means that no limit is known.
+struct rate_limits {
+  uint32_t requests_per_minute = 0;
+  uint32_t tokens_per_minute = 0;
+  uint32_t requests_per_second = 0;
+  uint32_t concurrent_requests = 0;
+
+  bool operator==(const rate_limits&) const = default;
+};
+
+/// Dollars per million tokens. A model without prices costs an unknown amount, never zero.
+struct token_prices {
+  double input_per_mtok = 0;
+  double output_per_mtok = 0;
+  /// Cached input; unset means that it costs as much as other input.
+  std::optional<double> cached_input_per_mtok;
+
+  bool operator==(const token_prices&) const = default;
+};
+
+/// What an answer consumed, as the provider counted it.
+struct token_usage {
+  uint32_t prompt_tokens = 0;
+  uint32_t completion_tokens = 0; ///< Reasoning included.
+  uint32_t cached_tokens = 0;     ///< Part of prompt_tokens.
+  uint32_t reasoning_tokens = 0;  ///< Part of completion_tokens.
+
+  bool operator==(const token_usage&) const = default;
+};
+
+/// @returns the price of @p usage, or nothing when the model's prices are unknown.
+std::optional<money> price_of(const token_usage& usage, const std::optional<token_prices>& prices) noexcept;
+
+/// Everything the farm knows about one configured model. The key is kept by the provider's configuration.
+struct model_profile {
+  model_id id;
+  std::string name;       ///< For people: `Claude 3 Haiku`.
+  provider_id provider;   ///< One of the configured providers.
+  std::string wire_model; ///< What the provider calls it: `claude-3-haiku-20240307`.
+  std::string version;
+  std::vector<std::string> capabilities;
+  std::vector<std::string> supported_tasks; ///< Task groups; empty means all.
+  sampling defaults;
+  rate_limits limits;
+  std::optional<token_prices> prices;
+  std::optional<money> max_cost_per_request;
+  std::optional<money> daily_budget;
+  std::optional<seconds> target_response_time;
+  std::optional<double> target_success_rate; ///< 0..1
+  std::map<std::string, sampling> task_optimizations; ///< By task type.
+  uint32_t context_window = 0;                        ///< Tokens; 0 when unknown.
+  uint32_t max_output_tokens = 0;                     ///< 0 when unknown.
+  /// Total deadline of one call that is not streamed.
+  milliseconds call_timeout = std::chrono::seconds{600};
+  bool simulated = false; ///< Answered by the mock provider.
+  bool deprecated = false;
+};
+
+/// One provider as configured: where it is, how it is spoken to and with which key.
+struct provider_profile {
+  provider_id id;
+  wire_protocol protocol = wire_protocol::openai_chat;
+  std::string base_url; ///< `https://api.openai.com/v1`, without a final slash.
+  secret key;           ///< Empty when none is configured.
+  bool key_required = true;
+  rate_limits limits;          ///< Of the key, over all models.
+  uint32_t max_connections = 0; ///< Sockets; 0 means as many as calls in flight.
+};
+
+/// The API's form of a model, one place for the shape (GET /models).
+void to_json(nlohmann::json& out, const model_profile& model);
+void to_json(nlohmann::json& out, const sampling& value);
+void from_json(const nlohmann::json& in, sampling& out);
+void to_json(nlohmann::json& out, const token_usage& value);
+void to_json(nlohmann::json& out, const token_prices& value);
+void from_json(const nlohmann::json& in, token_prices& out);
+
+} // namespace assay

@@ -1,0 +1,138 @@
+#pragma once
+
+#include "core/values/errors.hpp"
+#include "core/values/ids.hpp"
+#include "core/values/model.hpp"
+#include "core/values/money.hpp"
+#include "core/values/time.hpp"
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace assay {
+
+/// queued -> preparing -> running <-> paused -> completed | failed | cancelled
+enum class run_state : uint8_t {
+  queued = 1,
+  preparing = 2,
+  running = 3,
+  paused = 4,
+  completed = 5,
+  failed = 6,
+  cancelled = 7,
+};
+
+enum class run_kind : uint8_t { evaluation = 1 };
+
+enum class run_verb : uint8_t { pause = 1, resume = 2, cancel = 3, retry = 4 };
+
+std::string_view to_string(run_state state) noexcept;
+std::optional<run_state> run_state_from_string(std::string_view name) noexcept;
+std::string_view to_string(run_verb verb) noexcept;
+
+/// @returns whether the run will not change any more unless someone retries it.
+bool is_final(run_state state) noexcept;
+
+/// The word of the engine API: `created` while queued or preparing, else the state's own name.
+std::string_view engine_status(run_state state) noexcept;
+
+/// A task as it was at submission. A run never reads the task file again.
+struct pinned_task {
+  task_id id;
+  std::string definition;      ///< The task's YAML text.
+  std::string definition_hash; ///< SHA-256, hexadecimal.
+  std::string dataset_path;    ///< Absolute.
+  std::string dataset_hash;    ///< SHA-256 of the file, hexadecimal.
+  uint64_t dataset_rows = 0;
+  uint64_t sample_count = 0; ///< After the limit; what one variant and epoch of the task takes.
+  std::vector<std::string> scorer_names;
+  sampling generation; ///< Resolved for this task: request over task over task type over model.
+
+  bool operator==(const pinned_task&) const = default;
+};
+
+/// Everything that decides what a run does, fixed at submission.
+struct run_spec {
+  run_id id;
+  run_kind kind = run_kind::evaluation;
+  user_id owner;
+  model_id model;
+  provider_id provider;
+  std::string wire_model;
+  std::optional<token_prices> prices;
+  std::vector<pinned_task> tasks;
+  std::vector<std::string> prompt_types;
+  uint16_t epochs = 1;
+  std::optional<uint64_t> limit; ///< Samples per task and variant, as asked.
+  uint32_t num_fewshot = 0;
+  int64_t random_seed = 0;        ///< Drawn once when not given; recorded.
+  int32_t priority = 0;           ///< Higher first, -100..100.
+  uint32_t weight = 1;            ///< Share against other runs of the tenant, 1..1000.
+  std::optional<seconds> time_limit;
+  std::vector<run_id> depends_on; ///< Runs that must complete before.
+  std::string context_mode;
+  bool predict_only = false;
+  bool log_samples = true;
+  std::string output_path;
+  std::string metadata;   ///< JSON object text; the caller's, returned as given.
+  std::string requested;  ///< JSON object text: the configuration as asked, returned as given.
+  std::string fingerprint; ///< Hash of all that decides the answers; equal for "the same command again".
+  wall_time created_at{};
+
+  uint64_t total_samples() const noexcept;
+};
+
+/// Tokens over many calls.
+struct token_usage_total {
+  uint64_t prompt_tokens = 0;
+  uint64_t completion_tokens = 0;
+  uint64_t cached_tokens = 0;
+  uint64_t reasoning_tokens = 0;
+
+  token_usage_total& operator+=(const token_usage& one) noexcept;
+};
+
+/// Counters of a run; every number is about committed samples.
+struct run_progress {
+  uint64_t total = 0;
+  uint64_t done = 0;   ///< Scored or failed.
+  uint64_t failed = 0; ///< Part of done.
+  uint64_t possibly_billed = 0;
+  uint32_t completed_tasks = 0;
+  task_id current_task;
+  token_usage_total usage;
+  std::optional<money> cost; ///< Nothing while unknown.
+  double score_sum = 0;      ///< Of primary scores.
+  uint64_t scored = 0;
+  uint64_t in_flight = 0;
+  double samples_per_second = 0;
+  std::optional<wall_time> estimated_completion;
+
+  double fraction() const noexcept { return total == 0 ? 0.0 : static_cast<double>(done) / static_cast<double>(total); }
+};
+
+/// The one record of a run.
+struct run_record {
+  run_spec spec;
+  run_state state = run_state::queued;
+  uint16_t generation = 0; ///< Raised by retry.
+  std::optional<wall_time> started_at;
+  std::optional<wall_time> finished_at;
+  std::optional<fault> error;
+  run_progress progress;
+  uint64_t last_seq = 0; ///< Of its newest event.
+};
+
+/// Storage form: complete, readable again by from_json of the same or a later version.
+void to_json(nlohmann::json& out, const run_spec& spec);
+void from_json(const nlohmann::json& in, run_spec& out);
+void to_json(nlohmann::json& out, const run_record& run);
+void from_json(const nlohmann::json& in, run_record& out);
+
+/// API form of GET /evaluations/{id} (superset of the documented keys). @param now for execution_time.
+nlohmann::json run_status_json(const run_record& run);
+
+} // namespace assay
