@@ -34,7 +34,7 @@ endif()
 add_library(assay_options INTERFACE)
 target_include_directories(assay_options INTERFACE "${PROJECT_SOURCE_DIR}")
 target_compile_options(assay_options INTERFACE
-  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-qual -Werror=switch
+  -Wall -Wextra -Wpedantic -Wshadow=local -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-qual -Werror=switch
   -fpch-preprocess
   # g++ 12 reports these inside its own library headers when it inlines at -O2 or with sanitizers.
   -Wno-restrict -Wno-maybe-uninitialized -Wno-stringop-overflow -Wno-array-bounds -Wno-stringop-overread)

@@ -21,9 +21,9 @@ std::string_view find_header(const http_headers& headers, std::string_view name)
 /// One request to a provider, ready for the wire. The origin and the credentials belong to the pool that
 /// sends it, so that a message between actors never carries a key.
 struct http_request {
-  uint64_t id = 0; ///< The sender's; comes back in the outcome.
-  std::string target; ///< Path and query: `/v1/chat/completions`.
-  shared_text body;   ///< JSON; POSTed. Empty means GET.
+  uint64_t id = 0;               ///< The sender's; comes back in the outcome.
+  std::string target;            ///< Path and query: `/v1/chat/completions`.
+  shared_text body;              ///< JSON; POSTed. Empty means GET.
   milliseconds timeout{600'000}; ///< From the moment a socket is asked for until the last byte.
 };
 

@@ -42,20 +42,20 @@ enum class errc : uint8_t {
   breaker_open = 28,         ///< The target failed too often; it is probed before it gets work again.
 
   // Runs.
-  cancelled = 35,           ///< A person or a parent ended the work.
-  time_limit_reached = 36,  ///< The run's own time limit passed.
-  dataset_changed = 37,     ///< The dataset differs from the one pinned at submission.
-  dataset_unreadable = 38,  ///< The dataset cannot be opened or parsed.
-  template_failed = 39,     ///< A prompt template names a field that the sample lacks.
-  scorer_failed = 40,       ///< A scorer could not judge an answer.
-  invalid_transition = 41,  ///< The verb does not apply to the run's state.
+  cancelled = 35,          ///< A person or a parent ended the work.
+  time_limit_reached = 36, ///< The run's own time limit passed.
+  dataset_changed = 37,    ///< The dataset differs from the one pinned at submission.
+  dataset_unreadable = 38, ///< The dataset cannot be opened or parsed.
+  template_failed = 39,    ///< A prompt template names a field that the sample lacks.
+  scorer_failed = 40,      ///< A scorer could not judge an answer.
+  invalid_transition = 41, ///< The verb does not apply to the run's state.
 
   // Storage.
-  store_locked = 50,      ///< Another farm uses the data folder.
-  store_unreadable = 51,  ///< The data folder cannot be opened or read.
-  store_full = 52,        ///< The disk or the map is full; the store is read-only now.
-  store_failed = 53,      ///< Writing or flushing failed; the store is read-only now.
-  store_incompatible = 54,///< The data was written by a newer or unknown version.
+  store_locked = 50,       ///< Another farm uses the data folder.
+  store_unreadable = 51,   ///< The data folder cannot be opened or read.
+  store_full = 52,         ///< The disk or the map is full; the store is read-only now.
+  store_failed = 53,       ///< Writing or flushing failed; the store is read-only now.
+  store_incompatible = 54, ///< The data was written by a newer or unknown version.
 
   // Inside.
   actor_lost = 60,        ///< The actor that held the work ended.

@@ -53,8 +53,7 @@ struct run_id {
   run_id() = default;
   explicit constexpr run_id(uint64_t number) noexcept : value(number) {}
   /// @param seconds Unix time of creation; @param random fresh random bits.
-  constexpr run_id(uint32_t seconds, uint32_t random) noexcept
-    : value((uint64_t{seconds} << 32) | random) {}
+  constexpr run_id(uint32_t seconds, uint32_t random) noexcept : value((uint64_t{seconds} << 32) | random) {}
 
   bool empty() const noexcept { return value == 0; }
   auto operator<=>(const run_id&) const = default;
@@ -84,12 +83,16 @@ bool is_caller_id(std::string_view text) noexcept;
 
 template <class Tag>
 struct std::hash<assay::text_id<Tag>> {
-  size_t operator()(const assay::text_id<Tag>& id) const noexcept { return std::hash<std::string>{}(id.value); }
+  size_t operator()(const assay::text_id<Tag>& id) const noexcept {
+    return std::hash<std::string>{}(id.value);
+  }
 };
 
 template <class Tag>
 struct std::hash<assay::number_id<Tag>> {
-  size_t operator()(const assay::number_id<Tag>& id) const noexcept { return std::hash<uint64_t>{}(id.value); }
+  size_t operator()(const assay::number_id<Tag>& id) const noexcept {
+    return std::hash<uint64_t>{}(id.value);
+  }
 };
 
 template <>

@@ -89,7 +89,7 @@ struct model_profile {
   std::optional<money> max_cost_per_request;
   std::optional<money> daily_budget;
   std::optional<seconds> target_response_time;
-  std::optional<double> target_success_rate; ///< 0..1
+  std::optional<double> target_success_rate;          ///< 0..1
   std::map<std::string, sampling> task_optimizations; ///< By task type.
   uint32_t context_window = 0;                        ///< Tokens; 0 when unknown.
   uint32_t max_output_tokens = 0;                     ///< 0 when unknown.
@@ -97,6 +97,8 @@ struct model_profile {
   milliseconds call_timeout = std::chrono::seconds{600};
   bool simulated = false; ///< Answered by the mock provider.
   bool deprecated = false;
+  std::optional<uint32_t>
+      max_retries; ///< Of one call, after its first try; unset leaves it to the retry rules.
 };
 
 /// One provider as configured: where it is, how it is spoken to and with which key.
@@ -106,11 +108,20 @@ struct provider_profile {
   std::string base_url; ///< `https://api.openai.com/v1`, without a final slash.
   secret key;           ///< Empty when none is configured.
   bool key_required = true;
-  rate_limits limits;          ///< Of the key, over all models.
+  rate_limits limits;           ///< Of the key, over all models.
   uint32_t max_connections = 0; ///< Sockets; 0 means as many as calls in flight.
+  bool quota_429_is_throttle =
+      false; ///< `insufficient_quota` with status 429 means "slower", as DashScope means it.
 };
 
-/// The API's form of a model, one place for the shape (GET /models).
+/// @returns the words of the API (text_generation, code_completion, text, vision, function_calling, code,
+/// thinking, embeddings) for a model's capabilities. The model catalogue's words (chat, tools, reasoning,
+/// ...) are translated, unknown words are kept, and each word appears once.
+std::vector<std::string> documented_capabilities(const std::vector<std::string>& words);
+
+/// The API's form of a model, one place for the shape (GET /models). cost_per_token is the input price of one
+/// token in dollars; unknown numbers are null. The from_json functions throw nlohmann::json::exception on
+/// wrong types.
 void to_json(nlohmann::json& out, const model_profile& model);
 void to_json(nlohmann::json& out, const sampling& value);
 void from_json(const nlohmann::json& in, sampling& out);

@@ -9,9 +9,7 @@ namespace {
 constexpr double nanodollars_per_dollar = 1e9;
 }
 
-money from_dollars(double dollars) noexcept {
-  return money{std::llround(dollars * nanodollars_per_dollar)};
-}
+money from_dollars(double dollars) noexcept { return money{std::llround(dollars * nanodollars_per_dollar)}; }
 
 double to_dollars(money amount) noexcept {
   return static_cast<double>(amount.nanodollars) / nanodollars_per_dollar;

@@ -10,6 +10,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace assay {
@@ -31,6 +32,7 @@ enum class run_verb : uint8_t { pause = 1, resume = 2, cancel = 3, retry = 4 };
 
 std::string_view to_string(run_state state) noexcept;
 std::optional<run_state> run_state_from_string(std::string_view name) noexcept;
+std::string_view to_string(run_kind kind) noexcept;
 std::string_view to_string(run_verb verb) noexcept;
 
 /// @returns whether the run will not change any more unless someone retries it.
@@ -68,17 +70,17 @@ struct run_spec {
   uint16_t epochs = 1;
   std::optional<uint64_t> limit; ///< Samples per task and variant, as asked.
   uint32_t num_fewshot = 0;
-  int64_t random_seed = 0;        ///< Drawn once when not given; recorded.
-  int32_t priority = 0;           ///< Higher first, -100..100.
-  uint32_t weight = 1;            ///< Share against other runs of the tenant, 1..1000.
+  int64_t random_seed = 0; ///< Drawn once when not given; recorded.
+  int32_t priority = 0;    ///< Higher first, -100..100.
+  uint32_t weight = 1;     ///< Share against other runs of the tenant, 1..1000.
   std::optional<seconds> time_limit;
   std::vector<run_id> depends_on; ///< Runs that must complete before.
   std::string context_mode;
   bool predict_only = false;
   bool log_samples = true;
   std::string output_path;
-  std::string metadata;   ///< JSON object text; the caller's, returned as given.
-  std::string requested;  ///< JSON object text: the configuration as asked, returned as given.
+  std::string metadata;    ///< JSON object text; the caller's, returned as given.
+  std::string requested;   ///< JSON object text: the configuration as asked, returned as given.
   std::string fingerprint; ///< Hash of all that decides the answers; equal for "the same command again".
   wall_time created_at{};
 
@@ -111,7 +113,9 @@ struct run_progress {
   double samples_per_second = 0;
   std::optional<wall_time> estimated_completion;
 
-  double fraction() const noexcept { return total == 0 ? 0.0 : static_cast<double>(done) / static_cast<double>(total); }
+  double fraction() const noexcept {
+    return total == 0 ? 0.0 : static_cast<double>(done) / static_cast<double>(total);
+  }
 };
 
 /// The one record of a run.
@@ -126,13 +130,20 @@ struct run_record {
   uint64_t last_seq = 0; ///< Of its newest event.
 };
 
-/// Storage form: complete, readable again by from_json of the same or a later version.
+/// Storage form: complete, readable again by from_json of the same or a later version. Absent fields keep
+/// their defaults. from_json throws nlohmann::json::exception on wrong types and on states that this version
+/// does not know.
 void to_json(nlohmann::json& out, const run_spec& spec);
 void from_json(const nlohmann::json& in, run_spec& out);
 void to_json(nlohmann::json& out, const run_record& run);
 void from_json(const nlohmann::json& in, run_record& out);
 
-/// API form of GET /evaluations/{id} (superset of the documented keys). @param now for execution_time.
+/// The storage form as one text. run_from_text throws nlohmann::json::exception on a text that is none.
+std::string run_to_text(const run_record& run);
+run_record run_from_text(std::string_view text);
+
+/// API form of GET /evaluations/{id} (superset of the documented keys). Unknown values are null, money is in
+/// dollars, execution_time is in seconds once the run has finished.
 nlohmann::json run_status_json(const run_record& run);
 
 } // namespace assay

@@ -32,12 +32,12 @@ std::string_view to_string(finish_reason reason) noexcept;
 
 /// Where the time of one call went, so that "we were slow" and "the provider was slow" can be told apart.
 struct call_timing {
-  microseconds queued{0};      ///< In the provider's waiting line.
-  microseconds limiter{0};     ///< Waiting for the rate limiter.
-  microseconds connect{0};     ///< Resolution, TCP and TLS; zero on a reused socket.
-  microseconds first_byte{0};  ///< From the request written to the first byte of the answer.
-  microseconds transfer{0};    ///< From the first to the last byte.
-  microseconds local_lag{0};   ///< From the last byte until the farm looked at it.
+  microseconds queued{0};     ///< In the provider's waiting line.
+  microseconds limiter{0};    ///< Waiting for the rate limiter.
+  microseconds connect{0};    ///< Resolution, TCP and TLS; zero on a reused socket.
+  microseconds first_byte{0}; ///< From the request written to the first byte of the answer.
+  microseconds transfer{0};   ///< From the first to the last byte.
+  microseconds local_lag{0};  ///< From the last byte until the farm looked at it.
 
   bool operator==(const call_timing&) const = default;
 };
@@ -45,9 +45,9 @@ struct call_timing {
 /// One try at a call that did not end it.
 struct attempt_record {
   errc error = errc::internal;
-  uint16_t http_status = 0;       ///< 0 when there was no answer.
-  milliseconds waited{0};         ///< Backoff before the next try.
-  bool possibly_billed = false;   ///< The request had been written completely.
+  uint16_t http_status = 0;     ///< 0 when there was no answer.
+  milliseconds waited{0};       ///< Backoff before the next try.
+  bool possibly_billed = false; ///< The request had been written completely.
   std::string message;
 
   bool operator==(const attempt_record&) const = default;
@@ -57,10 +57,10 @@ struct attempt_record {
 struct response_record {
   run_id run;
   sample_address address;
-  uint16_t attempt = 0;  ///< Number of tries before this one.
-  shared_text prompt;    ///< As sent, turns joined; empty when the run does not log samples.
+  uint16_t attempt = 0; ///< Number of tries before this one.
+  shared_text prompt;   ///< As sent, turns joined; empty when the run does not log samples.
   shared_text answer;
-  shared_text target;    ///< The reference, so that the answer can be scored again.
+  shared_text target; ///< The reference, so that the answer can be scored again.
   finish_reason finish = finish_reason::unknown;
   token_usage usage;
   bool usage_estimated = false; ///< The provider sent no usage.
@@ -87,8 +87,8 @@ std::string_view to_string(sample_status status) noexcept;
 
 /// One scorer's verdict on one answer.
 struct score_value {
-  uint8_t scorer = 0; ///< Index in the task's scorers.
-  double value = 0;   ///< 0..1 for every built-in scorer.
+  uint8_t scorer = 0;    ///< Index in the task's scorers.
+  double value = 0;      ///< 0..1 for every built-in scorer.
   std::string extracted; ///< What the scorer took for the answer; cut at 256 bytes.
 
   bool operator==(const score_value&) const = default;

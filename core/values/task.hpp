@@ -25,7 +25,8 @@ struct task_summary {
 
 void to_json(nlohmann::json& out, const task_summary& task);
 
-/// @returns beginner, intermediate or advanced for it or for its alias easy, medium, hard; else an empty text.
+/// @returns beginner, intermediate or advanced for it or for its alias easy, medium, hard; else an empty
+/// text.
 std::string canonical_difficulty(std::string_view word);
 
 } // namespace assay

@@ -61,9 +61,7 @@ std::optional<std::chrono::minutes> take_offset(std::string_view& text) {
 
 } // namespace
 
-wall_time wall_now() noexcept {
-  return std::chrono::floor<milliseconds>(std::chrono::system_clock::now());
-}
+wall_time wall_now() noexcept { return std::chrono::floor<milliseconds>(std::chrono::system_clock::now()); }
 
 std::string to_rfc3339(wall_time time) {
   const auto day = std::chrono::floor<std::chrono::days>(time);

@@ -1,0 +1,41 @@
+#pragma once
+
+#include "actors/clocks.hpp"
+#include "actors/fleet/transport.hpp"
+#include "core/codecs/openai_chat.hpp"
+#include "protocol/actors.hpp"
+
+#include <caf/typed_event_based_actor.hpp>
+
+#include <optional>
+
+namespace assay {
+
+struct connection_config {
+  provider_profile provider;
+  transport_factory open_transport;
+  wall_clock wall = wall_now;
+};
+
+/// @relates connection
+struct connection_state {
+  static inline const char* name = "connection";
+
+  ~connection_state();
+
+  std::unique_ptr<transport> wire;
+  /// Why there is no transport; every exchange is answered with it.
+  std::optional<fault> unusable;
+  codecs::answer_decoder decoder;
+  std::string chat_target;
+  uint64_t sent = 0;
+  uint64_t answered = 0;
+};
+
+/// Speaks one provider's protocol with one key: encodes exchanges, hands them to its sockets in batches,
+/// decodes what comes back. Deadlines are kept by the sockets and, behind them, by the provider that owns the
+/// calls.
+connection_actor::behavior_type connection(connection_actor::stateful_pointer<connection_state> self,
+                                           connection_config config, exchange_sink_actor owner);
+
+} // namespace assay

@@ -1,0 +1,179 @@
+#include "actors/fleet/rate_limiter.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <unordered_set>
+
+namespace assay {
+
+namespace {
+
+using self_pointer = rate_limiter_actor::stateful_pointer<rate_limiter_state>;
+using control::limit_dimension;
+
+control::call_demand demand_of(uint32_t tokens) { return {1, tokens, 0}; }
+
+// -- memory ------------------------------------------------------------------------------------------------
+
+std::string to_memory(const control::limit_set_state& state, wall_time now) {
+  nlohmann::json buckets = nlohmann::json::array();
+  for (const auto& bucket : state.buckets) {
+    if (!bucket) {
+      buckets.push_back(nullptr);
+      continue;
+    }
+    buckets.push_back({bucket->limit, bucket->pace_debt.count(), bucket->provider_debt.count(),
+                       bucket->confirmed, bucket->distrust_left.count()});
+  }
+  return nlohmann::json{{"at", now.time_since_epoch().count()},
+                        {"closed_for", state.closed_for.count()},
+                        {"buckets", std::move(buckets)}}
+      .dump();
+}
+
+struct remembered {
+  control::limit_set_state state;
+  nanoseconds elapsed{0};
+};
+
+std::optional<remembered> from_memory(const std::string& text, wall_time now) {
+  const auto parsed = nlohmann::json::parse(text, nullptr, false);
+  if (!parsed.is_object() || !parsed.contains("buckets"))
+    return std::nullopt;
+  try {
+    remembered out;
+    const wall_time at{milliseconds{parsed.at("at").get<int64_t>()}};
+    // A wall clock that was set back must not lengthen the memory.
+    out.elapsed = std::max(milliseconds{0}, now - at);
+    out.state.closed_for = nanoseconds{parsed.at("closed_for").get<int64_t>()};
+    const auto& buckets = parsed.at("buckets");
+    for (size_t i = 0; i < std::min(buckets.size(), out.state.buckets.size()); ++i) {
+      const auto& bucket = buckets[i];
+      if (bucket.is_null())
+        continue;
+      out.state.buckets[i] =
+          control::gcra_state{bucket.at(0).get<uint64_t>(), nanoseconds{bucket.at(1).get<int64_t>()},
+                              nanoseconds{bucket.at(2).get<int64_t>()}, bucket.at(3).get<bool>(),
+                              nanoseconds{bucket.at(4).get<int64_t>()}};
+    }
+    return out;
+  } catch (const nlohmann::json::exception&) {
+    // Written by another version: starting empty is the safe reading.
+    return std::nullopt;
+  }
+}
+
+void remember(self_pointer self, const rate_limiter_config& config, const slot_sink_actor& owner) {
+  auto& state = self->state;
+  const auto now = self->clock().now();
+  if (!state.changed || now - state.remembered_at < config.memory_interval)
+    return;
+  state.changed = false;
+  state.remembered_at = now;
+  self->send(owner, limiter_memory{config.model, to_memory(state.limits->export_state(now), config.wall())});
+}
+
+// -- granting ----------------------------------------------------------------------------------------------
+
+void wake_in(self_pointer self, nanoseconds wait) {
+  auto& state = self->state;
+  const auto due = self->clock().now() + wait;
+  if (state.wake_at && *state.wake_at <= due && *state.wake_at > self->clock().now())
+    return;
+  state.wake_at = due;
+  self->delayed_send(self, wait, tick{});
+}
+
+void grant(self_pointer self, const rate_limiter_config& config, const slot_sink_actor& owner) {
+  auto& state = self->state;
+  slots_granted granted{config.model, {}};
+  const auto now = self->clock().now();
+  while (!state.waiting.empty()) {
+    const auto verdict = state.limits->acquire(demand_of(state.waiting.front().tokens), now);
+    if (verdict.kind == control::admission_kind::wait)
+      wake_in(self, verdict.wait);
+    if (verdict.kind != control::admission_kind::admitted)
+      break;
+    granted.calls.push_back(state.waiting.front().id);
+    state.waiting.pop_front();
+  }
+  if (!granted.calls.empty()) {
+    state.changed = true;
+    self->send(owner, std::move(granted));
+  }
+  remember(self, config, owner);
+}
+
+void settle(self_pointer self, const slots_settled& message) {
+  const auto now = self->clock().now();
+  for (const auto& slot : message.slots) {
+    self->state.limits->release();
+    self->state.limits->settle(demand_of(slot.estimated_tokens), demand_of(slot.actual_tokens), now);
+  }
+  self->state.changed = true;
+}
+
+void learn(self_pointer self, const limits_observed& seen) {
+  const auto now = self->clock().now();
+  const auto widen = [](const std::optional<uint32_t>& value) {
+    return value ? std::optional<uint64_t>{*value} : std::nullopt;
+  };
+  auto remaining = widen(seen.remaining_requests);
+  if (remaining)
+    remaining = *remaining > seen.requests_sent_since ? *remaining - seen.requests_sent_since : 0;
+  if (seen.limit_requests || remaining)
+    self->state.limits->learn(limit_dimension::requests_per_minute, widen(seen.limit_requests), remaining,
+                              now);
+  if (seen.limit_tokens || seen.remaining_tokens)
+    self->state.limits->learn(limit_dimension::tokens_per_minute, widen(seen.limit_tokens),
+                              widen(seen.remaining_tokens), now);
+  self->state.changed = true;
+}
+
+void close(self_pointer self, const key_closed& message) {
+  const auto now = self->clock().now();
+  self->state.limits->close_until(now + message.for_duration);
+  if (!message.announced)
+    self->state.limits->distrust(now);
+  self->state.changed = true;
+}
+
+void withdraw(self_pointer self, const slots_withdrawn& message) {
+  const std::unordered_set<call_id> gone(message.calls.begin(), message.calls.end());
+  std::erase_if(self->state.waiting, [&](const slot_request& request) { return gone.contains(request.id); });
+}
+
+control::limit_set make_limits(const rate_limiter_config& config, control::steady_time now) {
+  if (!config.memory.empty())
+    if (const auto past = from_memory(config.memory, config.wall()))
+      return {config.limits, past->state, now, past->elapsed};
+  return {config.limits, config.start_empty || !config.memory.empty(), now};
+}
+
+} // namespace
+
+rate_limiter_actor::behavior_type rate_limiter(self_pointer self, rate_limiter_config config,
+                                               slot_sink_actor owner) {
+  self->state.limits.emplace(make_limits(config, self->clock().now()));
+  self->state.limits->set_slots(config.limits.concurrent_requests);
+  return {
+      [self, config, owner](const acquire_slots& wish) {
+        self->state.waiting.insert(self->state.waiting.end(), wish.requests.begin(), wish.requests.end());
+        grant(self, config, owner);
+      },
+      [self, config, owner](const slots_settled& message) {
+        settle(self, message);
+        grant(self, config, owner);
+      },
+      [self](const slots_withdrawn& message) { withdraw(self, message); },
+      [self](const limits_observed& seen) { learn(self, seen); },
+      [self](const key_closed& message) { close(self, message); },
+      [self, config, owner](const tick&) {
+        self->state.wake_at.reset();
+        grant(self, config, owner);
+      },
+  };
+}
+
+} // namespace assay

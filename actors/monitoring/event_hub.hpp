@@ -1,0 +1,45 @@
+#pragma once
+
+#include "actors/clocks.hpp"
+#include "protocol/actors.hpp"
+
+#include <caf/typed_event_based_actor.hpp>
+
+#include <chrono>
+#include <map>
+#include <unordered_map>
+#include <vector>
+
+namespace assay {
+
+struct event_hub_config {
+  /// The least time between two progress frames of one run.
+  std::chrono::milliseconds progress_interval{500};
+  /// Subscribers over all runs; more are refused with errc::busy.
+  size_t max_subscribers = 20'000;
+  wall_clock wall = wall_now;
+};
+
+/// @relates event_hub
+struct event_hub_state {
+  static inline const char* name = "event-hub";
+
+  struct channel {
+    std::vector<event_sink_actor> sinks;
+    uint64_t last_seq = 0;
+    /// Progress that has not gone out yet; a newer one replaces it.
+    std::optional<run_record> pending;
+  };
+
+  std::unordered_map<run_id, channel> channels;
+  size_t subscribers = 0;
+  uint64_t frames_sent = 0;
+  bool ticking = false;
+};
+
+/// Hands durable events to the subscribers of their run. Each event is serialised once. Progress is
+/// conflated. A sink that dies is forgotten.
+event_hub_actor::behavior_type event_hub(event_hub_actor::stateful_pointer<event_hub_state> self,
+                                         event_hub_config config);
+
+} // namespace assay

@@ -1,0 +1,248 @@
+#include "actors/runs/admission.hpp"
+
+#include "config/models.hpp"
+#include "core/tasks/sample_source.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <random>
+
+namespace assay {
+
+namespace {
+
+using task_ptr = std::shared_ptr<const tasks::task_definition>;
+
+/// Samples that are rendered to estimate a price.
+constexpr uint64_t price_probe = 50;
+constexpr double characters_per_token = 4.0;
+constexpr uint32_t assumed_answer_tokens = 256;
+
+result<config::resolved_model> find_model(const admission_config& config, const run_request& request) {
+  const bool by_kind = request.model.empty();
+  auto found = config::resolve_model(*config.settings, by_kind ? request.model_kind : request.model.value,
+                                     request.model_args);
+  if (!found) {
+    auto reason = found.error();
+    reason.where = by_kind ? "model" : "model_id";
+    return reason;
+  }
+  if (found->custom_endpoint && !config.allow_custom_endpoint)
+    return fault{errc::forbidden, "model_args may not name an address here", "model_args",
+                 "let the operator configure the provider's base_url"};
+  if (auto usable = config::check_usable(found->provider); !usable)
+    return usable.error();
+  return found;
+}
+
+result<std::vector<task_ptr>> find_tasks(const admission_config& config, const run_request& request) {
+  const auto ids = config.tasks->resolve(request.tasks);
+  if (!ids)
+    return ids.error();
+  std::vector<task_ptr> found;
+  for (const auto& id : *ids)
+    found.push_back(config.tasks->find(id));
+  return found;
+}
+
+bool every_task_has(const std::vector<task_ptr>& tasks, const std::string& prompt_type) {
+  return std::ranges::all_of(tasks,
+                             [&](const task_ptr& task) { return task->find_prompt(prompt_type) != nullptr; });
+}
+
+std::vector<std::string> common_prompt_types(const std::vector<task_ptr>& tasks) {
+  auto types = tasks.front()->prompt_types();
+  std::erase_if(types, [&](const std::string& type) { return !every_task_has(tasks, type); });
+  return types;
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const auto& word : words)
+    text.append(text.empty() ? "" : ", ").append(word);
+  return text;
+}
+
+result<std::vector<std::string>> choose_prompt_types(const std::vector<task_ptr>& tasks,
+                                                     const run_request& request) {
+  const auto common = common_prompt_types(tasks);
+  const fault none{errc::invalid_argument, "the tasks have no prompt type in common", "prompt_types",
+                   "run them one by one"};
+  if (request.prompt_types.empty() || request.prompt_types == std::vector<std::string>{"all"}) {
+    if (common.empty())
+      return none;
+    return request.prompt_types.empty() ? std::vector{common.front()} : common;
+  }
+  for (size_t i = 0; i < request.prompt_types.size(); ++i)
+    for (const auto& task : tasks)
+      if (!task->find_prompt(request.prompt_types[i]))
+        return fault{errc::invalid_argument,
+                     "task '" + task->id.value + "' has no prompt type '" + request.prompt_types[i] + "'",
+                     "prompt_types[" + std::to_string(i) + "]", "it has: " + joined(task->prompt_types())};
+  return request.prompt_types;
+}
+
+sampling resolve_generation(const model_profile& model, const tasks::task_definition& task,
+                            const run_request& request) {
+  auto out = model.defaults;
+  if (const auto found = model.task_optimizations.find(task.task_type);
+      found != model.task_optimizations.end())
+    out = overlay(std::move(out), found->second);
+  out = overlay(std::move(out), task.generation);
+  return overlay(std::move(out), request.generation);
+}
+
+result<pinned_task> pin_task(const tasks::task_definition& task, const model_profile& model,
+                             const run_request& request) {
+  const auto facts = tasks::inspect_dataset(task.dataset, task.format);
+  if (!facts)
+    return facts.error();
+  if (facts->rows == 0)
+    return fault{errc::dataset_unreadable,
+                 "the dataset of task '" + task.id.value + "' has no rows",
+                 task.dataset,
+                 {}};
+  pinned_task out;
+  out.id = task.id;
+  out.definition = tasks::pinned_text(task);
+  out.definition_hash = tasks::sha256_hex(out.definition);
+  out.dataset_path = task.dataset;
+  out.dataset_hash = facts->sha256;
+  out.dataset_rows = facts->rows;
+  out.sample_count = request.limit ? std::min(*request.limit, facts->rows) : facts->rows;
+  out.scorer_names = task.scorer_names();
+  out.generation = resolve_generation(model, task, request);
+  return out;
+}
+
+/// Equal for two requests exactly when they ask the same questions in the same way.
+std::string fingerprint(const run_spec& spec, bool seed_given) {
+  nlohmann::json text;
+  text["model"] = spec.model.value;
+  text["provider"] = spec.provider.value;
+  text["wire_model"] = spec.wire_model;
+  text["prompt_types"] = spec.prompt_types;
+  text["epochs"] = spec.epochs;
+  text["num_fewshot"] = spec.num_fewshot;
+  text["context_mode"] = spec.context_mode;
+  text["predict_only"] = spec.predict_only;
+  if (seed_given)
+    text["seed"] = spec.random_seed;
+  for (const auto& task : spec.tasks)
+    text["tasks"].push_back(
+        {task.id.value, task.definition_hash, task.dataset_hash, task.sample_count, task.generation});
+  return tasks::sha256_hex(text.dump());
+}
+
+/// Characters of the prompts of one task's first samples, scaled up to all of them.
+double prompt_characters(const task_ptr& task, const pinned_task& pinned, const run_spec& spec) {
+  double total = 0;
+  for (const auto& prompt_type : spec.prompt_types) {
+    auto source = tasks::sample_source::open(task, {pinned.dataset_path, prompt_type, spec.num_fewshot,
+                                                    spec.random_seed, price_probe, spec.context_mode});
+    if (!source)
+      continue;
+    tasks::prepared_sample sample;
+    double characters = 0;
+    uint64_t seen = 0;
+    for (auto more = source->next(sample); more && *more; more = source->next(sample)) {
+      ++seen;
+      for (const auto& message : sample.messages)
+        characters += static_cast<double>(message.content.size());
+    }
+    if (seen > 0)
+      total += characters / static_cast<double>(seen) * static_cast<double>(pinned.sample_count);
+  }
+  return total * spec.epochs;
+}
+
+std::optional<money> estimate_price(const std::vector<task_ptr>& tasks, const run_spec& spec) {
+  if (!spec.prices)
+    return std::nullopt;
+  double dollars = 0;
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    const auto& pinned = spec.tasks[i];
+    const double input = prompt_characters(tasks[i], pinned, spec) / characters_per_token;
+    const double calls = static_cast<double>(pinned.sample_count * spec.prompt_types.size() * spec.epochs);
+    const double answer =
+        std::min(pinned.generation.max_tokens.value_or(assumed_answer_tokens), assumed_answer_tokens);
+    dollars += (input * spec.prices->input_per_mtok + calls * answer * spec.prices->output_per_mtok) / 1e6;
+  }
+  return from_dollars(dollars);
+}
+
+void copy_wishes(const run_request& request, run_spec& spec) {
+  spec.epochs = request.epochs;
+  spec.limit = request.limit;
+  spec.num_fewshot = request.num_fewshot;
+  spec.priority = request.priority;
+  spec.weight = request.weight;
+  spec.time_limit = request.time_limit;
+  spec.depends_on = request.depends_on;
+  spec.context_mode = request.context_mode;
+  spec.predict_only = request.predict_only;
+  spec.log_samples = request.log_samples;
+  spec.output_path = request.output_path;
+  spec.metadata = request.metadata;
+  spec.requested = request.requested;
+}
+
+result<run_submitted> admit(const admission_config& config, const run_request& request) {
+  auto model = find_model(config, request);
+  if (!model)
+    return model.error();
+  const auto tasks = find_tasks(config, request);
+  if (!tasks)
+    return tasks.error();
+  const auto prompt_types = choose_prompt_types(*tasks, request);
+  if (!prompt_types)
+    return prompt_types.error();
+  if (!request.context_mode.empty() && !tasks::is_context_mode(request.context_mode))
+    return fault{errc::invalid_argument, "'" + request.context_mode + "' is no context mode", "context_mode",
+                 "no_context, minimal_context, full_context or domain_context"};
+  run_submitted out;
+  auto& spec = out.record.spec;
+  copy_wishes(request, spec);
+  spec.model = model->model.id;
+  spec.provider = model->provider.id;
+  spec.wire_model = model->model.wire_model;
+  spec.prices = model->model.prices;
+  spec.prompt_types = *prompt_types;
+  for (const auto& task : *tasks) {
+    auto pinned = pin_task(*task, model->model, request);
+    if (!pinned)
+      return pinned.error();
+    spec.tasks.push_back(std::move(*pinned));
+  }
+  spec.random_seed = request.random_seed ? *request.random_seed : config.draw_seed();
+  if (spec.total_samples() > config.max_samples)
+    return fault{errc::too_large,
+                 "the run would have " + std::to_string(spec.total_samples()) + " samples, more than "
+                     + std::to_string(config.max_samples),
+                 "limit", "lower the limit or split the run"};
+  out.record.progress.total = spec.total_samples();
+  out.record.progress.current_task = spec.tasks.front().id;
+  out.calls = spec.total_samples();
+  out.estimated_cost = estimate_price(*tasks, spec);
+  out.dry_run = request.dry_run;
+  out.notes = request.notes;
+  if (!spec.prices)
+    out.notes.push_back("the prices of model '" + spec.model.value + "' are unknown, so its cost is too");
+  return out;
+}
+
+} // namespace
+
+admission make_admission(admission_config config) {
+  if (!config.draw_seed)
+    config.draw_seed = [] { return static_cast<int64_t>(std::random_device{}()); };
+  return [config = std::move(config)](const run_request& request) -> result<run_submitted> {
+    auto answer = admit(config, request);
+    if (answer)
+      answer->record.spec.fingerprint = fingerprint(answer->record.spec, request.random_seed.has_value());
+    return answer;
+  };
+}
+
+} // namespace assay

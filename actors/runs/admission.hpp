@@ -1,0 +1,28 @@
+#pragma once
+
+#include "actors/runs/run_supervisor.hpp"
+#include "config/settings.hpp"
+#include "core/tasks/task_catalogue.hpp"
+
+#include <functional>
+#include <memory>
+
+namespace assay {
+
+struct admission_config {
+  std::shared_ptr<const config::settings> settings;
+  std::shared_ptr<const tasks::task_catalogue> tasks;
+  /// Whether model_args may name an address of their own. Only for who owns the machine.
+  bool allow_custom_endpoint = false;
+  /// Samples over all tasks, prompt types and epochs of one run.
+  uint64_t max_samples = 50'000'000;
+  /// Draws the seed of a run that names none.
+  std::function<int64_t()> draw_seed;
+};
+
+/// @returns the admission that resolves model, tasks and parameters against the configuration, reads each
+/// dataset once, and pins everything that decides the answers. A dry run gets the number of calls and their
+/// likely price.
+admission make_admission(admission_config config);
+
+} // namespace assay

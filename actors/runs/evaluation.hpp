@@ -1,0 +1,109 @@
+#pragma once
+
+#include "actors/clocks.hpp"
+#include "actors/runs/run_workers.hpp"
+#include "actors/supervision/worker_pool.hpp"
+#include "protocol/actors.hpp"
+
+#include <caf/typed_event_based_actor.hpp>
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+namespace assay {
+
+struct evaluation_config {
+  run_record record;
+  run_worker_factory make_worker;
+  std::shared_ptr<executor> workers;
+  journal_actor journal;
+  event_hub_actor event_hub;
+  call_target_actor router;
+  uint32_t tenant_weight = 1;
+  milliseconds call_timeout{600'000};
+  /// Answers that may wait for their commit before new calls are held back.
+  uint32_t max_uncommitted = 4'096;
+  /// Samples read ahead of the calls, beyond one page.
+  uint32_t read_ahead = 256;
+  uint32_t page_size = 256;
+  /// So many failures in a row, without one answer, end the run.
+  uint32_t hopeless_after = 50;
+  milliseconds cancel_grace{30'000};
+  milliseconds progress_interval{500};
+  wall_clock wall = wall_now;
+};
+
+/// @relates evaluation
+struct evaluation_state {
+  static inline const char* name = "evaluation";
+
+  enum class phase : uint8_t {
+    recovering,  ///< A worker looks what the store already has.
+    asking,      ///< Reads samples, asks, keeps answers. Also while paused.
+    summarising, ///< A worker computes the result.
+    closing,     ///< The last record is on its way to the store.
+  };
+
+  struct open_call {
+    loaded_sample sample;
+    uint32_t estimated_tokens = 0;
+  };
+
+  /// What changes in the record once a watermark is committed.
+  struct uncommitted {
+    uint64_t watermark = 0;
+    run_progress delta;
+    std::vector<uint16_t> tasks; ///< One entry a sample.
+  };
+
+  struct waiting_reply {
+    uint64_t watermark = 0;
+    caf::typed_response_promise<run_record> promise;
+  };
+
+  run_record record;
+  phase now = phase::recovering;
+  std::shared_ptr<run_worker> worker; ///< Used by one job at a time.
+  std::shared_ptr<const run_plan> plan;
+  /// Work that the executor had no room for; offered again at the next tick.
+  std::function<void()> unplaced_job;
+
+  bool loading = false;
+  bool end_of_samples = false;
+  std::deque<loaded_sample> ready;
+  std::unordered_map<call_id, open_call> open;
+  uint32_t credit = 0;
+  uint64_t next_call = 0;
+  double answer_tokens = 0; ///< Moving average, for estimates; 0 until the first answer.
+
+  uint64_t next_watermark = 0;
+  std::deque<uncommitted> pending;
+  uint32_t uncommitted_samples = 0;
+  std::vector<uint64_t> done_by_task;
+  std::deque<waiting_reply> replies;
+
+  uint32_t failures_in_a_row = 0;
+  std::optional<fault> last_failure;
+  std::optional<run_state> ends_as; ///< The state that the run takes when it has come to rest.
+  std::optional<fault> ends_with;
+  uint64_t closing_watermark = 0;
+  bool draining = false;
+  std::optional<std::chrono::steady_clock::time_point> drain_until;
+
+  bool ticking = false;
+  bool changed = false; ///< Since the last progress.
+  uint64_t done_at_last_tick = 0;
+  std::chrono::steady_clock::time_point last_tick{};
+  std::chrono::steady_clock::time_point asking_since{};
+};
+
+/// Asks every sample of one run. Never has more calls out than credit, nor its dataset in memory. An answer
+/// goes to the journal before it is scored, and counts when it is committed.
+evaluation_actor::behavior_type evaluation(evaluation_actor::stateful_pointer<evaluation_state> self,
+                                           evaluation_config config, run_supervisor_actor parent);
+
+} // namespace assay

@@ -1,0 +1,38 @@
+#pragma once
+
+#include "actors/runs/evaluation.hpp"
+
+/// What the parts of the evaluation actor share. Private to evaluation*.cpp.
+namespace assay::evaluation_detail {
+
+using self_pointer = evaluation_actor::stateful_pointer<evaluation_state>;
+using phase = evaluation_state::phase;
+
+/// Handlers share one copy of the configuration.
+struct context {
+  evaluation_config config;
+  run_supervisor_actor parent;
+};
+using context_ptr = std::shared_ptr<const context>;
+
+// -- evaluation_samples.cpp: asking, keeping, counting
+
+/// Sends as many calls as credit allows and reads on; ends the asking when nothing is left.
+void pump(self_pointer self, const context_ptr& ctx);
+void on_loaded(self_pointer self, const context_ptr& ctx, samples_loaded& page);
+void on_outcomes(self_pointer self, const context_ptr& ctx, call_outcome_batch& batch);
+/// Applies what is durable now to the counters.
+void apply_commits(evaluation_state& state, uint64_t watermark);
+void withdraw(self_pointer self, const context_ptr& ctx, std::optional<milliseconds> grace);
+
+// -- evaluation.cpp: the life of the run
+
+/// Runs @p job on a worker; later when there is no room now.
+void run_job(self_pointer self, const context_ptr& ctx, std::function<void()> job);
+/// The run comes to rest and then takes @p state.
+void end_run(self_pointer self, const context_ptr& ctx, run_state state, std::optional<fault> reason,
+             milliseconds grace);
+/// Goes on to the summary, or quits a draining run, once nothing is out any more.
+void settle(self_pointer self, const context_ptr& ctx);
+
+} // namespace assay::evaluation_detail

@@ -1,0 +1,375 @@
+#include "actors/runs/evaluation_detail.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace assay::evaluation_detail {
+
+namespace {
+
+constexpr uint32_t characters_per_token = 4;
+constexpr double first_answer_guess = 256;
+constexpr double smoothing = 0.05;
+
+/// What is appended together, and what it means for the counters.
+struct harvest {
+  append_batch rows;
+  evaluation_state::uncommitted effect;
+};
+
+// -- one sample --------------------------------------------------------------------------------------------
+
+shared_text joined_prompt(const loaded_sample& sample) {
+  if (sample.messages.size() == 1)
+    return sample.messages.front().content;
+  std::string text;
+  for (const auto& message : sample.messages) {
+    if (!text.empty())
+      text += "\n\n";
+    text.append(to_string(message.role)).append(": ").append(message.content.view());
+  }
+  return shared_text{text};
+}
+
+response_record make_response(const evaluation_state& state, const loaded_sample& sample,
+                              call_outcome& outcome) {
+  response_record row;
+  row.run = state.record.spec.id;
+  row.address = sample.address;
+  row.attempt = static_cast<uint16_t>(outcome.failures.size());
+  if (state.record.spec.log_samples)
+    row.prompt = joined_prompt(sample);
+  row.answer = outcome.answer;
+  row.target = sample.target;
+  row.finish = outcome.finish;
+  row.usage = outcome.usage;
+  row.usage_estimated = outcome.usage_estimated;
+  row.cost = outcome.cost;
+  row.timing = outcome.timing;
+  row.http_status = outcome.http_status;
+  row.served_model = std::move(outcome.served_model);
+  row.request_id = std::move(outcome.request_id);
+  if (outcome.error) {
+    row.error = outcome.error->code;
+    row.error_message = to_string(*outcome.error);
+  }
+  row.failures = outcome.failures;
+  row.finished_at = outcome.finished_at;
+  row.simulated = outcome.simulated;
+  row.possibly_billed = outcome.possibly_billed;
+  return row;
+}
+
+sample_record make_sample(const evaluation_state& state, const loaded_sample& sample,
+                          const call_outcome& outcome) {
+  sample_record row;
+  row.run = state.record.spec.id;
+  row.address = sample.address;
+  row.usage = outcome.usage;
+  row.cost = outcome.cost;
+  const auto& t = outcome.timing;
+  row.duration = std::chrono::ceil<milliseconds>(t.connect + t.first_byte + t.transfer);
+  row.tries = static_cast<uint16_t>(outcome.failures.size() + (outcome.error ? 0 : 1));
+  row.possibly_billed =
+      outcome.possibly_billed || std::ranges::any_of(outcome.failures, &attempt_record::possibly_billed);
+  return row;
+}
+
+void fail(sample_record& row, errc code) {
+  row.status = sample_status::failed;
+  row.error = code;
+}
+
+/// Cheap scorers run right here, well under a millisecond each.
+void judge(const evaluation_state& state, sample_record& row, std::string_view answer,
+           std::string_view target) {
+  row.status = sample_status::scored;
+  if (state.record.spec.predict_only)
+    return;
+  const auto& scorers = (*state.plan)[row.address.task].scorers;
+  for (size_t i = 0; i < scorers.size(); ++i) {
+    auto verdict = scorers[i]->score(answer, target);
+    if (verdict.problem)
+      return fail(row, verdict.problem->code);
+    row.scores.push_back({static_cast<uint8_t>(i), verdict.value, std::move(verdict.extracted)});
+  }
+}
+
+// -- counting ----------------------------------------------------------------------------------------------
+
+void count(const evaluation_state& state, const sample_record& row, evaluation_state::uncommitted& effect) {
+  auto& delta = effect.delta;
+  effect.tasks.push_back(row.address.task);
+  ++delta.done;
+  if (row.status == sample_status::failed)
+    ++delta.failed;
+  if (row.possibly_billed)
+    ++delta.possibly_billed;
+  delta.usage += row.usage;
+  if (row.cost)
+    delta.cost = delta.cost.value_or(money{}) + *row.cost;
+  if (row.status == sample_status::scored && !row.scores.empty()) {
+    ++delta.scored;
+    delta.score_sum += row.scores[(*state.plan)[row.address.task].primary].value;
+  }
+}
+
+void add(run_progress& total, const run_progress& delta) {
+  total.done += delta.done;
+  total.failed += delta.failed;
+  total.possibly_billed += delta.possibly_billed;
+  total.usage.prompt_tokens += delta.usage.prompt_tokens;
+  total.usage.completion_tokens += delta.usage.completion_tokens;
+  total.usage.cached_tokens += delta.usage.cached_tokens;
+  total.usage.reasoning_tokens += delta.usage.reasoning_tokens;
+  if (delta.cost)
+    total.cost = total.cost.value_or(money{}) + *delta.cost;
+  total.score_sum += delta.score_sum;
+  total.scored += delta.scored;
+}
+
+void update_current_task(evaluation_state& state) {
+  const auto& spec = state.record.spec;
+  uint32_t complete = 0;
+  const task_id* current = nullptr;
+  for (size_t i = 0; i < spec.tasks.size(); ++i) {
+    const auto total = spec.tasks[i].sample_count * spec.prompt_types.size() * spec.epochs;
+    if (state.done_by_task[i] >= total)
+      ++complete;
+    else if (!current)
+      current = &spec.tasks[i].id;
+  }
+  state.record.progress.completed_tasks = complete;
+  state.record.progress.current_task = current ? *current : spec.tasks.back().id;
+}
+
+void hand_over(self_pointer self, const context_ptr& ctx, append_batch&& rows) {
+  rows.watermark = ++self->state.next_watermark;
+  self->send(ctx->config.journal, append{std::move(rows), caf::actor_cast<commit_sink_actor>(self)});
+}
+
+void keep(self_pointer self, const context_ptr& ctx, harvest&& crop) {
+  if (crop.rows.samples.empty())
+    return;
+  auto& state = self->state;
+  hand_over(self, ctx, std::move(crop.rows));
+  crop.effect.watermark = state.next_watermark;
+  state.uncommitted_samples += static_cast<uint32_t>(crop.effect.tasks.size());
+  state.pending.push_back(std::move(crop.effect));
+}
+
+void reap(const evaluation_state& state, harvest& crop, sample_record&& row) {
+  count(state, row, crop.effect);
+  crop.rows.samples.push_back(std::move(row));
+}
+
+// -- asking ------------------------------------------------------------------------------------------------
+
+uint32_t estimate_tokens(const evaluation_state& state, const loaded_sample& sample,
+                         const sampling& parameters) {
+  size_t characters = 0;
+  for (const auto& message : sample.messages)
+    characters += message.content.size();
+  double answer = state.answer_tokens > 0 ? state.answer_tokens : first_answer_guess;
+  if (parameters.max_tokens)
+    answer = std::min(answer, static_cast<double>(*parameters.max_tokens));
+  return static_cast<uint32_t>(characters / characters_per_token + 1) + static_cast<uint32_t>(answer);
+}
+
+call make_call(self_pointer self, const context_ptr& ctx, const loaded_sample& sample) {
+  auto& state = self->state;
+  call request;
+  // An actor's id is unique in the process, so its calls are too.
+  request.id = call_id{(static_cast<uint64_t>(self->id()) << 32) + ++state.next_call};
+  request.messages = sample.messages;
+  request.parameters = state.record.spec.tasks[sample.address.task].generation;
+  request.estimated_tokens = estimate_tokens(state, sample, request.parameters);
+  request.timeout = ctx->config.call_timeout;
+  request.failures = sample.failures;
+  return request;
+}
+
+bool may_ask(const evaluation_state& state) {
+  return state.now == phase::asking && state.record.state == run_state::running && !state.ends_as
+         && !state.draining;
+}
+
+void read_on(self_pointer self, const context_ptr& ctx) {
+  auto& state = self->state;
+  if (state.loading || state.end_of_samples || state.ready.size() >= ctx->config.read_ahead)
+    return;
+  state.loading = true;
+  run_job(self, ctx, [worker = state.worker, limit = ctx->config.page_size, target = evaluation_actor{self}] {
+    caf::anon_send(target, worker->next_page(limit));
+  });
+}
+
+lane lane_of(const evaluation_state& state, const context& ctx) {
+  const auto& spec = state.record.spec;
+  return {spec.id, spec.model, spec.owner, ctx.config.tenant_weight, spec.weight, spec.priority};
+}
+
+/// A sample that needs no call: its template failed, or its answer is stored already.
+bool settle_without_call(const evaluation_state& state, const loaded_sample& sample, harvest& crop) {
+  sample_record row;
+  row.run = state.record.spec.id;
+  row.address = sample.address;
+  if (sample.error)
+    fail(row, sample.error->code);
+  else if (sample.has_stored_answer)
+    judge(state, row, sample.stored_answer, sample.target);
+  else
+    return false;
+  reap(state, crop, std::move(row));
+  return true;
+}
+
+void ask_ready(self_pointer self, const context_ptr& ctx) {
+  auto& state = self->state;
+  call_batch batch{lane_of(state, *ctx), {}, caf::actor_cast<call_sink_actor>(self)};
+  harvest crop;
+  while (!state.ready.empty() && state.open.size() < state.credit
+         && state.uncommitted_samples + crop.effect.tasks.size() < ctx->config.max_uncommitted) {
+    auto sample = std::move(state.ready.front());
+    state.ready.pop_front();
+    if (settle_without_call(state, sample, crop))
+      continue;
+    auto request = make_call(self, ctx, sample);
+    const auto id = request.id;
+    batch.calls.push_back(std::move(request));
+    state.open.emplace(id, evaluation_state::open_call{std::move(sample)});
+  }
+  keep(self, ctx, std::move(crop));
+  if (!batch.calls.empty())
+    self->send(ctx->config.router, std::move(batch));
+}
+
+// -- answers -----------------------------------------------------------------------------------------------
+
+/// Failures that every further call would meet as well.
+bool ends_the_run(errc code) {
+  switch (code) {
+  case errc::credentials_rejected:
+  case errc::quota_exhausted:
+  case errc::budget_exhausted:
+  case errc::unsupported:
+  case errc::not_found:
+    return true;
+  default:
+    return false;
+  }
+}
+
+bool goes_back(errc code) { return code == errc::cancelled || code == errc::shutting_down; }
+
+void on_success(evaluation_state& state, const call_outcome& outcome) {
+  state.failures_in_a_row = 0;
+  const double tokens = outcome.usage.completion_tokens;
+  state.answer_tokens =
+      state.answer_tokens > 0 ? state.answer_tokens + smoothing * (tokens - state.answer_tokens) : tokens;
+}
+
+struct answered {
+  loaded_sample sample;
+  sample_record row;
+  shared_text answer;
+};
+
+/// Everything that came back as an answer or as a final failure. Calls that were withdrawn go back to the
+/// line.
+std::vector<answered> sort_outcomes(evaluation_state& state, call_outcome_batch& batch,
+                                    append_batch& responses, std::optional<fault>& fatal) {
+  std::vector<answered> kept;
+  kept.reserve(batch.outcomes.size());
+  for (auto& outcome : batch.outcomes) {
+    const auto found = state.open.find(outcome.id);
+    if (found == state.open.end())
+      continue;
+    auto sample = std::move(found->second.sample);
+    state.open.erase(found);
+    if (outcome.error && (goes_back(outcome.error->code) || ends_the_run(outcome.error->code))) {
+      if (ends_the_run(outcome.error->code))
+        fatal = outcome.error;
+      sample.failures = std::move(outcome.failures);
+      state.ready.push_front(std::move(sample));
+      continue;
+    }
+    auto row = make_sample(state, sample, outcome);
+    if (outcome.error) {
+      fail(row, outcome.error->code);
+      ++state.failures_in_a_row;
+      state.last_failure = outcome.error;
+    } else {
+      on_success(state, outcome);
+    }
+    responses.responses.push_back(make_response(state, sample, outcome));
+    kept.push_back({std::move(sample), std::move(row), std::move(outcome.answer)});
+  }
+  return kept;
+}
+
+} // namespace
+
+void on_outcomes(self_pointer self, const context_ptr& ctx, call_outcome_batch& batch) {
+  auto& state = self->state;
+  append_batch responses;
+  std::optional<fault> fatal;
+  auto kept = sort_outcomes(state, batch, responses, fatal);
+  // The answers are on their way to the disk before anybody looks at them.
+  if (!responses.responses.empty())
+    hand_over(self, ctx, std::move(responses));
+  harvest crop;
+  for (auto& one : kept) {
+    if (one.row.status != sample_status::failed)
+      judge(state, one.row, one.answer, one.sample.target);
+    reap(state, crop, std::move(one.row));
+  }
+  keep(self, ctx, std::move(crop));
+  if (fatal)
+    return end_run(self, ctx, run_state::failed, fatal, ctx->config.cancel_grace);
+  if (state.failures_in_a_row >= ctx->config.hopeless_after && state.record.progress.scored == 0
+      && !state.ends_as) {
+    auto reason = state.last_failure.value_or(fault{errc::internal, "every call failed", {}, {}});
+    reason.hint = "no call has succeeded yet; mend the cause, then retry the run";
+    return end_run(self, ctx, run_state::failed, std::move(reason), ctx->config.cancel_grace);
+  }
+  pump(self, ctx);
+}
+
+void on_loaded(self_pointer self, const context_ptr& ctx, samples_loaded& page) {
+  auto& state = self->state;
+  state.loading = false;
+  if (page.error)
+    return end_run(self, ctx, run_state::failed, std::move(page.error), ctx->config.cancel_grace);
+  state.end_of_samples = page.end;
+  std::move(page.samples.begin(), page.samples.end(), std::back_inserter(state.ready));
+  pump(self, ctx);
+}
+
+void pump(self_pointer self, const context_ptr& ctx) {
+  if (may_ask(self->state)) {
+    ask_ready(self, ctx);
+    read_on(self, ctx);
+  }
+  settle(self, ctx);
+}
+
+void apply_commits(evaluation_state& state, uint64_t watermark) {
+  while (!state.pending.empty() && state.pending.front().watermark <= watermark) {
+    const auto& effect = state.pending.front();
+    add(state.record.progress, effect.delta);
+    for (const auto task : effect.tasks)
+      ++state.done_by_task[task];
+    state.uncommitted_samples -= static_cast<uint32_t>(effect.tasks.size());
+    state.pending.pop_front();
+    state.changed = true;
+  }
+  update_current_task(state);
+}
+
+void withdraw(self_pointer self, const context_ptr& ctx, std::optional<milliseconds> grace) {
+  if (!self->state.open.empty())
+    self->send(ctx->config.router, withdraw_calls{self->state.record.spec.id, grace});
+}
+
+} // namespace assay::evaluation_detail

@@ -1,0 +1,247 @@
+#include "actors/runs/store_run_worker.hpp"
+#include "core/stats/aggregate.hpp"
+#include "storage/snapshot.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <map>
+
+namespace assay {
+
+namespace {
+
+using nlohmann::json;
+using task_ptr = std::shared_ptr<const tasks::task_definition>;
+
+constexpr size_t shown_output_bytes = 500;
+
+/// Everything counted of one task, or of one prompt type of it.
+struct tally {
+  stats::task_accumulator scores;
+  token_usage_total usage;
+  std::optional<money> cost;
+  milliseconds call_time{0};
+  uint64_t possibly_billed = 0;
+  std::map<std::string, uint64_t> errors;
+
+  explicit tally(const tasks::task_definition& task) : scores(task.scorer_weights(), task.failed_samples) {}
+
+  void add(const sample_record& sample) {
+    usage += sample.usage;
+    if (sample.cost)
+      cost = cost.value_or(money{}) + *sample.cost;
+    call_time += sample.duration;
+    possibly_billed += sample.possibly_billed ? 1 : 0;
+    if (sample.status == sample_status::scored) {
+      scores.add(sample.scores);
+      return;
+    }
+    scores.add_failed();
+    if (sample.error)
+      ++errors[std::string{to_string(*sample.error)}];
+  }
+};
+
+struct task_tally {
+  tally all;
+  std::vector<tally> by_variant;
+
+  task_tally(const tasks::task_definition& task, size_t variants)
+      : all(task), by_variant(variants, tally(task)) {}
+};
+
+json optional_number(const std::optional<double>& value) { return value ? json(*value) : json(nullptr); }
+
+json dollars(const std::optional<money>& amount) {
+  return amount ? json(to_dollars(*amount)) : json(nullptr);
+}
+
+json usage_json(const token_usage_total& usage) {
+  return {{"prompt_tokens", usage.prompt_tokens},
+          {"completion_tokens", usage.completion_tokens},
+          {"cached_tokens", usage.cached_tokens},
+          {"reasoning_tokens", usage.reasoning_tokens},
+          {"total_tokens", usage.prompt_tokens + usage.completion_tokens}};
+}
+
+json interval_json(const stats::summary& summary) {
+  if (summary.method == stats::interval_method::none)
+    return nullptr;
+  return {{"low", summary.confidence.low},
+          {"high", summary.confidence.high},
+          {"level", 0.95},
+          {"method", stats::to_string(summary.method)}};
+}
+
+json seconds_json(milliseconds duration) { return static_cast<double>(duration.count()) / 1000.0; }
+
+/// The numbers that a task and each of its prompt types have in common.
+json numbers(const tally& counted, const stats::task_score& score,
+             const std::vector<std::string>& scorer_names) {
+  json metrics = json::object();
+  json scorers = json::object();
+  for (size_t i = 0; i < scorer_names.size() && i < score.scorers.size(); ++i) {
+    const auto& one = score.scorers[i];
+    metrics[scorer_names[i]] = one.count > 0 ? json(one.mean) : json(nullptr);
+    scorers[scorer_names[i]] = {{"mean", one.count > 0 ? json(one.mean) : json(nullptr)},
+                                {"stderr", one.standard_error},
+                                {"confidence_interval", interval_json(one)},
+                                {"n", one.count}};
+  }
+  metrics["accuracy"] = optional_number(score.score);
+  return {{"score", optional_number(score.score)},
+          {"stderr", score.primary.standard_error},
+          {"confidence_interval", interval_json(score.primary)},
+          {"n", score.primary.count},
+          {"samples", score.samples},
+          {"errors", score.errors},
+          {"error_classes", counted.errors},
+          {"possibly_billed", counted.possibly_billed},
+          {"metrics", std::move(metrics)},
+          {"scorers", std::move(scorers)},
+          {"cost", dollars(counted.cost)},
+          {"usage", usage_json(counted.usage)},
+          {"execution_time", seconds_json(counted.call_time)}};
+}
+
+std::string first_output(storage::snapshot& view, const run_record& record, uint16_t task, bool& simulated) {
+  for (uint16_t generation = record.generation + 1; generation-- > 0;) {
+    auto found = view.find_response(record.spec.id, {task, 0, 0, 0, 0, generation});
+    if (!found || !*found)
+      continue;
+    simulated = simulated || (*found)->simulated;
+    return std::string{(*found)->answer.view().substr(0, shown_output_bytes)};
+  }
+  return {};
+}
+
+json task_json(const run_record& record, size_t index, const task_tally& counted, std::string output) {
+  const auto& pinned = record.spec.tasks[index];
+  const auto score = counted.all.scores.finish();
+  const uint64_t expected = pinned.sample_count * record.spec.prompt_types.size() * record.spec.epochs;
+  auto out = numbers(counted.all, score, pinned.scorer_names);
+  out["task_id"] = pinned.id.value;
+  out["status"] = score.samples >= expected ? "completed" : std::string{to_string(record.state)};
+  out["expected_samples"] = expected;
+  out["output"] = std::move(output);
+  out["error_message"] =
+      score.errors > 0 && score.errors == score.samples ? json("every sample failed") : json(nullptr);
+  out["dataset_hash"] = pinned.dataset_hash;
+  out["definition_hash"] = pinned.definition_hash;
+  json variants = json::array();
+  for (size_t i = 0; i < counted.by_variant.size(); ++i) {
+    auto one = numbers(counted.by_variant[i], counted.by_variant[i].scores.finish(), pinned.scorer_names);
+    one["prompt_type"] = record.spec.prompt_types[i];
+    variants.push_back(std::move(one));
+  }
+  out["prompt_types"] = std::move(variants);
+  return out;
+}
+
+result<std::vector<task_tally>> count_all(const std::shared_ptr<storage::store>& store,
+                                          const run_record& record, const std::vector<task_ptr>& tasks) {
+  std::vector<task_tally> counted;
+  for (const auto& task : tasks)
+    counted.emplace_back(*task, record.spec.prompt_types.size());
+  std::optional<sample_address> after;
+  do {
+    auto view = storage::snapshot::open(store);
+    if (!view)
+      return view.error();
+    auto page = view->page_samples(record.spec.id, after, storage::max_page_rows);
+    if (!page)
+      return page.error();
+    for (const auto& sample : page->samples) {
+      if (sample.address.task >= counted.size() || sample.address.variant >= record.spec.prompt_types.size())
+        continue;
+      counted[sample.address.task].all.add(sample);
+      counted[sample.address.task].by_variant[sample.address.variant].add(sample);
+    }
+    after = page->next;
+  } while (after);
+  return counted;
+}
+
+json summary_json(const json& task_results, const run_record& record) {
+  std::vector<std::optional<double>> scores;
+  double time = 0;
+  for (const auto& task : task_results) {
+    scores.push_back(task["score"].is_null() ? std::nullopt
+                                             : std::optional<double>{task["score"].get<double>()});
+    time += task["execution_time"].get<double>();
+  }
+  const auto count = static_cast<double>(std::max<size_t>(task_results.size(), 1));
+  return {{"overall_score", optional_number(stats::overall_score(scores))},
+          {"average_execution_time", time / count},
+          {"total_samples", record.progress.done},
+          {"errors", record.progress.failed},
+          {"possibly_billed", record.progress.possibly_billed},
+          {"total_cost", dollars(record.progress.cost)},
+          {"usage", usage_json(record.progress.usage)}};
+}
+
+json metrics_summary(const json& task_results) {
+  json out = json::object();
+  for (const auto& task : task_results)
+    for (const auto& [name, value] : task["metrics"].items())
+      out[task["task_id"].get<std::string>() + "." + name] = value;
+  return out;
+}
+
+json text_as_json(const std::string& text) {
+  auto parsed = json::parse(text, nullptr, false);
+  return parsed.is_discarded() ? json::object() : parsed;
+}
+
+} // namespace
+
+result<std::string> compute_result(const std::shared_ptr<storage::store>& store, const run_record& record) {
+  const auto& spec = record.spec;
+  std::vector<task_ptr> parsed;
+  for (const auto& pinned : spec.tasks) {
+    auto task = tasks::parse_task(pinned.definition, pinned.id.value + ".yaml", "/");
+    if (!task)
+      return task.error();
+    parsed.push_back(std::make_shared<const tasks::task_definition>(std::move(*task)));
+  }
+  const auto counted = count_all(store, record, parsed);
+  if (!counted)
+    return counted.error();
+  auto view = storage::snapshot::open(store);
+  if (!view)
+    return view.error();
+  bool simulated = false;
+  json task_results = json::array();
+  for (size_t i = 0; i < spec.tasks.size(); ++i) {
+    auto output = first_output(*view, record, static_cast<uint16_t>(i), simulated);
+    task_results.push_back(task_json(record, i, (*counted)[i], std::move(output)));
+  }
+  json out;
+  out["evaluation_id"] = to_string(spec.id);
+  out["model_id"] = spec.model.value;
+  out["provider"] = spec.provider.value;
+  out["wire_model"] = spec.wire_model;
+  out["status"] = engine_status(record.state);
+  out["state"] = to_string(record.state);
+  out["simulated"] = simulated;
+  out["summary_metrics"] = summary_json(task_results, record);
+  out["metrics_summary"] = metrics_summary(task_results);
+  out["task_results"] = std::move(task_results);
+  out["prompt_types"] = spec.prompt_types;
+  out["configuration"] = text_as_json(spec.requested);
+  out["metadata"] = text_as_json(spec.metadata);
+  out["random_seed"] = spec.random_seed;
+  out["num_fewshot"] = spec.num_fewshot;
+  out["epochs"] = spec.epochs;
+  out["created_at"] = to_rfc3339(spec.created_at);
+  out["started_at"] = record.started_at ? json(to_rfc3339(*record.started_at)) : json(nullptr);
+  out["completed_at"] = record.finished_at ? json(to_rfc3339(*record.finished_at)) : json(nullptr);
+  out["execution_time"] = record.started_at && record.finished_at
+                              ? seconds_json(*record.finished_at - *record.started_at)
+                              : json(nullptr);
+  out["error_message"] = record.error ? json(to_string(*record.error)) : json(nullptr);
+  return out.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+} // namespace assay

@@ -1,0 +1,43 @@
+#pragma once
+
+#include "core/scoring/scorer.hpp"
+#include "core/values/run.hpp"
+#include "protocol/messages/runs.hpp"
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+namespace assay {
+
+/// What an evaluation needs of one task to score its answers. Immutable, shared between threads.
+struct task_plan {
+  std::vector<std::unique_ptr<const scoring::scorer>> scorers; ///< In the order of pinned_task::scorer_names.
+  size_t primary = 0;                                          ///< The scorer whose value progress shows.
+};
+
+using run_plan = std::vector<task_plan>;
+
+/// The slow half of an evaluation: everything that reads files, scans the store or computes for long. Runs on
+/// a worker thread, one call at a time.
+class run_worker {
+public:
+  virtual ~run_worker() = default;
+
+  /// Checks that the run's tasks and datasets are those that were pinned, and finds what the store already
+  /// has.
+  virtual run_recovered recover(const run_record& record) = 0;
+
+  /// Scorers of every task. Valid once recover() has succeeded.
+  virtual std::shared_ptr<const run_plan> plan() const = 0;
+
+  /// The next samples that have no outcome yet, in order; those whose answer is stored already come with it.
+  virtual samples_loaded next_page(size_t limit) = 0;
+
+  /// The result document of what is in the store now.
+  virtual result_computed summarise(const run_record& record) = 0;
+};
+
+using run_worker_factory = std::function<std::shared_ptr<run_worker>()>;
+
+} // namespace assay

@@ -1,0 +1,244 @@
+#include "actors/runs/store_run_worker.hpp"
+
+#include "core/tasks/dataset.hpp"
+#include "storage/snapshot.hpp"
+
+#include <algorithm>
+
+namespace assay {
+
+namespace {
+
+constexpr size_t page_rows = storage::max_page_rows;
+
+std::string describe_difference(const pinned_task& pinned, const tasks::dataset_facts& now) {
+  std::string text = "the dataset of task '" + pinned.id.value + "' is not the one that the run began with: ";
+  if (pinned.dataset_rows != now.rows)
+    return text + std::to_string(pinned.dataset_rows) + " rows then, " + std::to_string(now.rows) + " now";
+  return text + "the same number of rows, other content (" + pinned.dataset_hash.substr(0, 12) + " then, "
+         + now.sha256.substr(0, 12) + " now)";
+}
+
+size_t first_primary(const tasks::task_definition& task) {
+  for (size_t i = 0; i < task.scorer_definitions.size(); ++i)
+    if (task.scorer_definitions[i].primary)
+      return i;
+  return 0;
+}
+
+/// Builds the scorers anew, since the plan owns its own.
+result<task_plan> make_plan(const tasks::task_definition& task) {
+  task_plan plan;
+  plan.primary = first_primary(task);
+  for (const auto& definition : task.scorer_definitions) {
+    auto scorer = scoring::make_scorer(definition);
+    if (!scorer)
+      return scorer.error();
+    plan.scorers.push_back(std::move(*scorer));
+  }
+  return plan;
+}
+
+void count(run_progress& progress, const sample_record& sample, size_t primary) {
+  ++progress.done;
+  if (sample.status == sample_status::failed)
+    ++progress.failed;
+  if (sample.possibly_billed)
+    ++progress.possibly_billed;
+  progress.usage += sample.usage;
+  if (sample.cost)
+    progress.cost = progress.cost.value_or(money{}) + *sample.cost;
+  for (const auto& score : sample.scores) {
+    if (sample.status != sample_status::scored || score.scorer != primary)
+      continue;
+    ++progress.scored;
+    progress.score_sum += score.value;
+  }
+}
+
+} // namespace
+
+// -- beginning ---------------------------------------------------------------------------------------------
+
+std::optional<fault> store_run_worker::load_tasks() {
+  auto plan = std::make_shared<run_plan>();
+  for (const auto& pinned : record_.spec.tasks) {
+    auto parsed = tasks::parse_task(pinned.definition, pinned.id.value + ".yaml", "/");
+    if (!parsed)
+      return parsed.error();
+    const auto facts = tasks::inspect_dataset(pinned.dataset_path, parsed->format);
+    if (!facts)
+      return facts.error();
+    if (facts->sha256 != pinned.dataset_hash)
+      return fault{errc::dataset_changed, describe_difference(pinned, *facts), pinned.dataset_path,
+                   "restore the file, or submit a new run"};
+    auto task_plan = make_plan(*parsed);
+    if (!task_plan)
+      return task_plan.error();
+    plan->push_back(std::move(*task_plan));
+    tasks_.push_back(std::make_shared<const tasks::task_definition>(std::move(*parsed)));
+  }
+  plan_ = std::move(plan);
+  return std::nullopt;
+}
+
+size_t store_run_worker::index_of(const sample_address& address) const {
+  const auto& spec = record_.spec;
+  const size_t column = static_cast<size_t>(address.epoch) * spec.prompt_types.size() + address.variant;
+  return column * spec.tasks[address.task].sample_count + address.sample;
+}
+
+std::optional<fault> store_run_worker::recount(run_recovered& out) {
+  const auto& spec = record_.spec;
+  for (const auto& task : spec.tasks)
+    done_.emplace_back(task.sample_count * spec.prompt_types.size() * spec.epochs, false);
+  out.done_by_task.assign(spec.tasks.size(), 0);
+  auto& progress = out.record.progress;
+  progress = run_progress{};
+  progress.total = spec.total_samples();
+  std::optional<sample_address> after;
+  do {
+    auto view = storage::snapshot::open(store_);
+    if (!view)
+      return view.error();
+    auto page = view->page_samples(spec.id, after, page_rows);
+    if (!page)
+      return page.error();
+    for (const auto& sample : page->samples) {
+      has_history_ = true;
+      const bool failed_before =
+          sample.status == sample_status::failed && sample.address.generation != record_.generation;
+      if (failed_before || sample.status == sample_status::answered)
+        continue;
+      done_[sample.address.task][index_of(sample.address)] = true;
+      ++out.done_by_task[sample.address.task];
+      count(progress, sample, (*plan_)[sample.address.task].primary);
+    }
+    after = page->next;
+  } while (after);
+  return std::nullopt;
+}
+
+run_recovered store_run_worker::recover(const run_record& record) {
+  record_ = record;
+  has_history_ = record.started_at.has_value();
+  run_recovered out;
+  out.record = record;
+  out.error = load_tasks();
+  if (!out.error)
+    out.error = recount(out);
+  return out;
+}
+
+// -- reading -----------------------------------------------------------------------------------------------
+
+std::optional<fault> store_run_worker::open_source() {
+  const auto& spec = record_.spec;
+  const auto& pinned = spec.tasks[at_.task];
+  auto opened = tasks::sample_source::open(
+      tasks_[at_.task], {pinned.dataset_path, spec.prompt_types[at_.variant], spec.num_fewshot,
+                         spec.random_seed, pinned.sample_count, spec.context_mode});
+  if (!opened)
+    return opened.error();
+  source_ = std::move(*opened);
+  return std::nullopt;
+}
+
+bool store_run_worker::advance() {
+  source_.reset();
+  const auto& spec = record_.spec;
+  if (++at_.variant < spec.prompt_types.size())
+    return true;
+  at_.variant = 0;
+  if (++at_.epoch < spec.epochs)
+    return true;
+  at_.epoch = 0;
+  return ++at_.task < spec.tasks.size();
+}
+
+samples_loaded store_run_worker::next_page(size_t limit) {
+  samples_loaded out;
+  tasks::prepared_sample prepared;
+  while (out.samples.size() < limit && !out.end) {
+    if (at_.task >= record_.spec.tasks.size()) {
+      out.end = true;
+      break;
+    }
+    if (!source_ && (out.error = open_source()))
+      return out;
+    const auto& done = done_[at_.task];
+    const uint64_t count = record_.spec.tasks[at_.task].sample_count;
+    const uint64_t row = source_->position();
+    sample_address address{static_cast<uint16_t>(at_.task),
+                           at_.variant,
+                           static_cast<uint32_t>(row),
+                           at_.epoch,
+                           0,
+                           record_.generation};
+    uint64_t finished = 0;
+    while (row + finished < count) {
+      address.sample = static_cast<uint32_t>(row + finished);
+      if (!done[index_of(address)])
+        break;
+      ++finished;
+    }
+    if (row + finished >= count) {
+      out.end = !advance();
+      continue;
+    }
+    if (finished > 0) {
+      if (auto skipped = source_->skip(finished); !skipped) {
+        out.error = skipped.error();
+        return out;
+      }
+    }
+    auto more = source_->next(prepared);
+    if (!more) {
+      out.error = more.error();
+      return out;
+    }
+    if (!*more) {
+      out.end = !advance();
+      continue;
+    }
+    loaded_sample sample;
+    sample.address = address;
+    sample.messages = std::move(prepared.messages);
+    sample.target = std::move(prepared.target);
+    sample.error = std::move(prepared.problem);
+    out.samples.push_back(std::move(sample));
+  }
+  out.error = find_stored_answers(out.samples);
+  return out;
+}
+
+/// A crash between an answer and its score leaves the answer: it was paid for, so it is scored, not asked
+/// again.
+std::optional<fault> store_run_worker::find_stored_answers(std::vector<loaded_sample>& samples) const {
+  if (!has_history_ || samples.empty())
+    return std::nullopt;
+  auto view = storage::snapshot::open(store_);
+  if (!view)
+    return view.error();
+  for (auto& sample : samples) {
+    auto found = view->find_response(record_.spec.id, sample.address);
+    if (!found)
+      return found.error();
+    if (!*found || (*found)->error)
+      continue;
+    sample.has_stored_answer = true;
+    sample.stored_answer = (*found)->answer;
+  }
+  return std::nullopt;
+}
+
+result_computed store_run_worker::summarise(const run_record& record) {
+  result_computed out;
+  if (auto document = compute_result(store_, record))
+    out.document = std::move(*document);
+  else
+    out.error = document.error();
+  return out;
+}
+
+} // namespace assay

@@ -1,0 +1,53 @@
+#pragma once
+
+#include "cli/commands.hpp"
+#include "config/settings.hpp"
+#include "core/values/errors.hpp"
+#include "core/values/secret.hpp"
+#include "io/url.hpp"
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <optional>
+#include <string>
+
+namespace CLI {
+class App;
+}
+
+namespace assay::cli {
+
+/// How a command reaches a running server; the flags --url, --token and --user.
+struct api_flags {
+  std::string url;   ///< Empty: server.host and server.port of the configuration.
+  std::string token; ///< Empty: ASSAY_TOKEN, else a login.
+  std::string user = "admin";
+};
+
+void add_api_flags(CLI::App& sub, api_flags& flags);
+
+/// Talks to a running server, one request after another.
+class api_client {
+public:
+  /// Finds the server and an access token: the flag's, ASSAY_TOKEN's, or that of a login with the password in
+  /// ASSAY_PASSWORD or ASSAY_ADMIN_PASSWORD, which is asked for on a terminal when neither is set.
+  static result<api_client> connect(const config::settings& settings, const api_flags& flags);
+
+  /// @param body An object, or null for none. @param out The answer's JSON.
+  /// @returns the server's own words when it refuses.
+  std::optional<fault> ask(const std::string& method, const std::string& path, const nlohmann::json& body,
+                           nlohmann::json& out) const;
+
+  const io::origin& where() const noexcept { return where_; }
+  const std::string& extra_ca_file() const noexcept { return extra_ca_file_; }
+
+private:
+  io::origin where_;
+  std::string extra_ca_file_;
+  secret token_;
+};
+
+/// Asks for a text on the terminal without showing it. @returns errc::invalid_argument without a terminal.
+result<secret> read_secret(const std::string& prompt);
+
+} // namespace assay::cli

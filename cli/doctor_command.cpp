@@ -1,0 +1,269 @@
+#include "cli/arguments.hpp"
+#include "cli/commands.hpp"
+#include "cli/load_settings.hpp"
+#include "cli/reachable.hpp"
+#include "config/models.hpp"
+#include "config/providers.hpp"
+#include "storage/folder_lock.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <sys/resource.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+#include <filesystem>
+#include <set>
+
+namespace assay::cli {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr milliseconds probe_timeout{500};
+constexpr uint64_t little_disk = uint64_t{1} << 30;
+constexpr uint64_t no_disk = uint64_t{64} << 20;
+constexpr uint64_t few_files = 4096;
+
+enum class health : uint8_t { ok, warn, fail };
+
+/// One line of the doctor's report.
+struct finding {
+  std::string what;
+  health state = health::ok;
+  std::string text;
+  std::string mend; ///< What to do; empty when all is well.
+};
+
+finding good(std::string what, std::string text) {
+  return {std::move(what), health::ok, std::move(text), {}};
+}
+
+finding bad(health state, std::string what, const fault& reason, std::string mend = {}) {
+  return {std::move(what), state, to_string(fault{reason.code, reason.message, reason.where, {}}),
+          mend.empty() ? reason.hint : std::move(mend)};
+}
+
+fs::path nearest_existing(fs::path path) {
+  std::error_code ignored;
+  while (!path.empty() && !fs::exists(path, ignored) && path.has_relative_path())
+    path = path.parent_path();
+  return path;
+}
+
+void check_data_folder(const config::settings& settings, std::vector<finding>& out) {
+  const fs::path folder(settings.storage.data_dir);
+  const auto there = nearest_existing(folder);
+  if (::access(there.c_str(), W_OK | X_OK) != 0) {
+    out.push_back({"data folder", health::fail, folder.string() + " cannot be written",
+                   "choose another with --data-dir"});
+    return;
+  }
+  std::error_code ignored;
+  if (!fs::exists(folder / "data.mdb", ignored)) {
+    out.push_back(good("data folder", folder.string() + " will be made"));
+  } else if (const auto lock = storage::lock_folder(folder); !lock) {
+    // Commands that read work beside a farm; only a second farm does not.
+    out.push_back(bad(health::warn, "data folder", lock.error(),
+                      "stop that farm before `assay run` on the same folder"));
+  } else {
+    out.push_back(good("data folder", folder.string() + " can be written, no farm uses it"));
+  }
+  if (const auto store = open_store_read_only(settings); !store && store.error().code != errc::not_found)
+    out.push_back(bad(health::fail, "store", store.error()));
+}
+
+void check_disk(const config::settings& settings, std::vector<finding>& out) {
+  struct statvfs info {};
+  if (::statvfs(nearest_existing(settings.storage.data_dir).c_str(), &info) != 0)
+    return;
+  const uint64_t free = static_cast<uint64_t>(info.f_bavail) * info.f_frsize;
+  const auto state = free < no_disk ? health::fail : free < little_disk ? health::warn : health::ok;
+  out.push_back({"disk", state, show_bytes(free) + " free", state == health::ok ? "" : "free some space"});
+}
+
+void check_open_files(std::vector<finding>& out) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0)
+    return;
+  const bool enough = limit.rlim_max >= few_files;
+  out.push_back(
+      {"open files", enough ? health::ok : health::warn,
+       "at most "
+           + (limit.rlim_max == RLIM_INFINITY ? std::string("any number") : show_count(limit.rlim_max)),
+       enough ? "" : "raise it with `ulimit -Hn 20000` for many calls at once"});
+}
+
+void check_providers(const config::settings& settings, std::vector<finding>& out) {
+  std::set<std::string> with_models;
+  for (const auto& model : settings.models)
+    with_models.insert(model.provider.value);
+  size_t ready = 0;
+  std::string without;
+  for (const auto& provider : settings.providers) {
+    const auto usable = config::check_usable(provider);
+    const bool simulated = provider.id.value == "mock";
+    if (usable) {
+      ready += simulated ? 0 : 1;
+      out.push_back(good("provider " + provider.id.value,
+                         provider.base_url + (provider.key_required ? ", key set" : ", needs no key")));
+    } else if (with_models.contains(provider.id.value)) {
+      out.push_back(bad(health::warn, "provider " + provider.id.value, usable.error()));
+    } else if (usable.error().code == errc::credentials_rejected) {
+      without += (without.empty() ? "" : ", ") + config::key_variable(provider.id.value);
+    }
+  }
+  if (!without.empty())
+    out.push_back(
+        {"keys", ready > 0 ? health::ok : health::warn, "not set: " + without,
+         ready > 0 ? "" : "set the key of a provider to ask its models; simulated models need none"});
+}
+
+void check_mock(const config::settings& settings, std::vector<finding>& out) {
+  const auto* mock = config::find_provider(settings, provider_id{"mock"});
+  if (mock == nullptr)
+    return;
+  if (const auto there = check_listening(mock->base_url, probe_timeout); there)
+    out.push_back(good("mock provider", "answers at " + mock->base_url));
+  else
+    out.push_back(
+        {"mock provider", health::ok,
+         "not running at " + mock->base_url + "; `assay mock-provider` starts it for simulated models", ""});
+}
+
+void check_certificates(const config::settings& settings, std::vector<finding>& out) {
+  constexpr std::array<const char*, 3> places{"/etc/ssl/certs/ca-certificates.crt",
+                                              "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"};
+  std::error_code ignored;
+  std::string found;
+  if (const char* file = std::getenv("SSL_CERT_FILE"); file != nullptr && fs::exists(file, ignored))
+    found = file;
+  for (const auto* place : places)
+    if (found.empty() && fs::exists(place, ignored))
+      found = place;
+  if (found.empty())
+    out.push_back({"certificates", health::warn, "no list of certificate authorities was found",
+                   "install the package ca-certificates; without it no HTTPS provider is trusted"});
+  else
+    out.push_back(good("certificates", found));
+  const auto& extra = settings.network.extra_ca_file;
+  if (!extra.empty() && ::access(extra.c_str(), R_OK) != 0)
+    out.push_back(
+        {"extra certificates", health::fail, extra + " cannot be read", "correct network.extra_ca_file"});
+}
+
+void check_tasks(const command_context& context, const config::settings& settings,
+                 std::vector<finding>& out) {
+  std::vector<fault> faults;
+  const auto catalogue = load_tasks(context, settings, {}, &faults);
+  for (const auto& one : faults)
+    out.push_back(bad(health::warn, "task", one, "`assay tasks validate` says more"));
+  const bool none = catalogue->size() == 0;
+  out.push_back({"tasks", none ? health::warn : health::ok, show_count(catalogue->size()) + " tasks",
+                 none ? "name a folder of tasks under tasks_dirs" : ""});
+}
+
+void check_port(const config::settings& settings, std::vector<finding>& out) {
+  const auto& server = settings.server;
+  const auto where = server.host + ":" + std::to_string(server.port);
+  if (const auto free = check_port_free(server.host, server.port); !free)
+    out.push_back(bad(health::warn, "port", free.error(), "`assay serve --port 0` takes any free one"));
+  else
+    out.push_back(good("port", where + " is free for `assay serve`"));
+}
+
+bool is_in_path(const std::string& program) {
+  const char* path = std::getenv("PATH");
+  std::string_view rest = path == nullptr ? std::string_view{} : std::string_view(path);
+  while (!rest.empty()) {
+    const auto end = rest.find(':');
+    const auto file = std::string(rest.substr(0, end)) + "/" + program;
+    if (::access(file.c_str(), X_OK) == 0)
+      return true;
+    rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
+  }
+  return false;
+}
+
+void check_programs(std::vector<finding>& out) {
+  const std::array<std::pair<const char*, const char*>, 2> wanted{
+      {{"python3", "templates and scorers in Python will need it; nothing does yet"},
+       {"bwrap", "running code that models wrote will need it (package bubblewrap); nothing does yet"}}};
+  for (const auto& [program, purpose] : wanted)
+    if (is_in_path(program))
+      out.push_back(good(program, "found"));
+    else
+      out.push_back({program, health::warn, "not found", purpose});
+}
+
+std::vector<finding> examine(const command_context& context) {
+  std::vector<finding> out;
+  const auto settings = load_settings(context);
+  if (!settings) {
+    out.push_back(bad(health::fail, "configuration", settings.error()));
+    check_open_files(out);
+    check_programs(out);
+    return out;
+  }
+  std::string sources;
+  for (const auto& source : settings->sources)
+    sources += (sources.empty() ? "" : ", ") + source;
+  out.push_back(
+      good("configuration", settings->environment + "; " + (sources.empty() ? "defaults only" : sources)));
+  for (const auto& warning : settings->warnings)
+    out.push_back({"configuration", health::warn, warning, ""});
+  check_data_folder(*settings, out);
+  check_disk(*settings, out);
+  check_open_files(out);
+  check_tasks(context, *settings, out);
+  check_certificates(*settings, out);
+  check_providers(*settings, out);
+  check_mock(*settings, out);
+  check_port(*settings, out);
+  check_programs(out);
+  return out;
+}
+
+const char* word(health state) noexcept {
+  return state == health::ok ? "ok" : state == health::warn ? "warn" : "fail";
+}
+
+exit_code show_findings(const command_context& context, const std::vector<finding>& findings) {
+  bool broken = false;
+  nlohmann::json list = nlohmann::json::array();
+  for (const auto& one : findings) {
+    broken = broken || one.state == health::fail;
+    list.push_back(
+        {{"check", one.what}, {"state", word(one.state)}, {"message", one.text}, {"mend", one.mend}});
+    if (context.flags.json)
+      continue;
+    const auto tint = one.state == health::ok     ? colour::green
+                      : one.state == health::warn ? colour::yellow
+                                                  : colour::red;
+    const std::string state = word(one.state);
+    print(paint(context.out, tint, state) + std::string(6 - state.size(), ' ') + one.what + ": " + one.text
+          + "\n");
+    if (!one.mend.empty())
+      print("      " + paint(context.out, colour::dim, "-> " + one.mend) + "\n");
+  }
+  if (context.flags.json)
+    print(nlohmann::json{{"healthy", !broken}, {"checks", std::move(list)}}.dump(
+              2, ' ', false, nlohmann::json::error_handler_t::replace)
+          + "\n");
+  return broken ? exit_code::failed : exit_code::ok;
+}
+
+} // namespace
+
+void add_doctor_command(CLI::App& app, command_context& context) {
+  auto* sub =
+      app.add_subcommand("doctor", "Check that everything is in place, and say how to mend what is not");
+  examples(*sub, "  assay doctor\n  assay doctor --config farm.yaml --json\n");
+  sub->callback(
+      [&context] { context.action = [](command_context& c) { return show_findings(c, examine(c)); }; });
+}
+
+} // namespace assay::cli

@@ -1,0 +1,70 @@
+#include "cli/exit_codes.hpp"
+
+namespace assay::cli {
+
+exit_code exit_code_of(errc code) noexcept {
+  switch (code) {
+  case errc::invalid_argument:
+  case errc::too_large:
+  case errc::unsupported:
+  case errc::conflict:
+  case errc::invalid_transition:
+    return exit_code::usage;
+  case errc::malformed_input:
+  case errc::dataset_changed:
+  case errc::dataset_unreadable:
+  case errc::template_failed:
+    return exit_code::configuration;
+  case errc::not_found:
+    return exit_code::not_found;
+  case errc::unauthenticated:
+  case errc::forbidden:
+  case errc::rate_limited:
+  case errc::quota_exhausted:
+  case errc::budget_exhausted:
+  case errc::connect_failed:
+  case errc::provider_timeout:
+  case errc::provider_unavailable:
+  case errc::truncated_answer:
+  case errc::malformed_answer:
+  case errc::provider_rejected:
+  case errc::credentials_rejected:
+  case errc::content_filtered:
+  case errc::breaker_open:
+    return exit_code::provider;
+  case errc::cancelled:
+  case errc::shutting_down:
+    return exit_code::ended_early;
+  case errc::store_locked:
+  case errc::store_unreadable:
+  case errc::store_full:
+  case errc::store_failed:
+  case errc::store_incompatible:
+    return exit_code::store;
+  case errc::scorer_failed:
+  case errc::time_limit_reached:
+  case errc::busy:
+    return exit_code::failed;
+  case errc::actor_lost:
+  case errc::deadline_exceeded:
+  case errc::internal:
+    return exit_code::internal;
+  }
+  return exit_code::internal;
+}
+
+std::string_view exit_code_help() noexcept {
+  return "Exit codes:\n"
+         "  0    everything went well\n"
+         "  1    a run failed, samples failed under --strict, or a check found something broken\n"
+         "  2    the command line makes no sense\n"
+         "  3    a configuration file, variable or task file is wrong\n"
+         "  4    the named run, task, model or sample does not exist\n"
+         "  5    no provider could be reached, or its key is missing or refused\n"
+         "  6    the data folder cannot be used\n"
+         "  7    the run was cancelled or paused, or the process was told to end\n"
+         "  8    a defect of assay\n"
+         "  130  Ctrl-C; the same command goes on where this one stopped\n";
+}
+
+} // namespace assay::cli

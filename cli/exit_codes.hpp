@@ -1,0 +1,29 @@
+#pragma once
+
+#include "core/values/errors.hpp"
+
+#include <string_view>
+
+namespace assay::cli {
+
+/// What the process's end tells scripts. The numbers are documented in `assay --help`; never renumber one.
+enum class exit_code : int {
+  ok = 0,
+  failed = 1,        ///< A run failed, samples failed under --strict, or a check found something broken.
+  usage = 2,         ///< The command line makes no sense.
+  configuration = 3, ///< A configuration file, variable or task file is wrong.
+  not_found = 4,     ///< The named run, task, model or sample does not exist.
+  provider = 5,      ///< No provider could be reached, or its key is missing or refused.
+  store = 6,         ///< The data folder cannot be used.
+  ended_early = 7,   ///< The run was cancelled or paused, or the process was told to end (SIGTERM).
+  internal = 8,      ///< A defect of assay.
+  interrupted = 130, ///< Ctrl-C; the same command goes on where this one stopped.
+};
+
+/// @returns how a process that ends for this reason should exit.
+exit_code exit_code_of(errc code) noexcept;
+
+/// The codes as a table for --help.
+std::string_view exit_code_help() noexcept;
+
+} // namespace assay::cli

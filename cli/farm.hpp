@@ -1,0 +1,62 @@
+#pragma once
+
+#include "config/settings.hpp"
+#include "core/tasks/task_catalogue.hpp"
+#include "protocol/actors.hpp"
+#include "storage/store.hpp"
+
+#include <caf/fwd.hpp>
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+namespace assay::cli {
+
+struct farm_options {
+  std::shared_ptr<const config::settings> settings;
+  std::shared_ptr<const tasks::task_catalogue> tasks;
+  /// Whether model_args may name an address of their own: for who owns the machine.
+  bool allow_custom_endpoint = false;
+  /// Which of the runs that an earlier process left unfinished go on now; the others stay as they are. Empty: all.
+  std::function<bool(const run_record&)> goes_on;
+};
+
+/// The farm in this process: store, writer thread, I/O thread, workers and actors, wired. One per process.
+class farm {
+public:
+  /// Opens the store and starts everything. Fails with what the store or the configuration fail with.
+  static result<std::unique_ptr<farm>> start(const farm_options& options);
+
+  /// Stops with a short grace.
+  virtual ~farm();
+  farm(const farm&) = delete;
+  farm& operator=(const farm&) = delete;
+
+  caf::actor_system& system();
+  const root_supervisor_actor& root() const;
+  const std::shared_ptr<storage::store>& store() const;
+
+  /// The present handles; each of these blocks, at most five seconds, and is for threads that are no actors.
+  result<farm_handles> handles();
+  result<run_submitted> submit(submit_run wish);
+  result<run_record> command(run_id run, run_verb verb);
+  result<run_record> find(run_id run);
+  result<run_counts> counts();
+  result<statistics> read_statistics();
+
+  /// Why the farm gave up by itself, when it did.
+  std::optional<fault> failure() const;
+
+  /// Runs drain within @p grace, connections close, the journal flushes, threads end. Idempotent.
+  void stop(milliseconds grace);
+
+protected:
+  struct parts;
+  explicit farm(std::unique_ptr<parts> made);
+
+private:
+  std::unique_ptr<parts> parts_;
+};
+
+} // namespace assay::cli

@@ -1,0 +1,39 @@
+#pragma once
+
+#include "cli/commands.hpp"
+#include "config/settings.hpp"
+#include "core/tasks/task_catalogue.hpp"
+#include "core/values/errors.hpp"
+#include "storage/store.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace assay::cli {
+
+/// The configuration as the flags, the environment and the files give it.
+result<config::settings> load_settings(const command_context& context);
+
+/// Loads the tasks of the configured folders and of @p more_folders. Broken files are remarked upon and left
+/// out;
+/// @p faults gets them when given.
+std::shared_ptr<const tasks::task_catalogue> load_tasks(const command_context& context,
+                                                        const config::settings& settings,
+                                                        const std::vector<std::string>& more_folders = {},
+                                                        std::vector<fault>* faults = nullptr);
+
+/// Prints the configuration's warnings, each once.
+void show_warnings(const command_context& context, const config::settings& settings);
+
+/// Opens the data folder for reading, beside a running farm or without one.
+/// @returns errc::not_found when nothing has been stored there yet.
+result<std::shared_ptr<storage::store>> open_store_read_only(const config::settings& settings);
+
+/// How a store is opened for writing.
+storage::store_options store_options_of(const config::settings& settings);
+
+/// Finds the run that a user means: an id, the unambiguous beginning or end of one, or `last`.
+result<run_id> find_run_named(const std::shared_ptr<storage::store>& from, const std::string& name);
+
+} // namespace assay::cli

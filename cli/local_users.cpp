@@ -1,0 +1,208 @@
+#include "cli/local_users.hpp"
+
+#include "server/auth/authenticator.hpp"
+#include "server/auth/passwords.hpp"
+#include "server/auth/users.hpp"
+#include "storage/snapshot.hpp"
+#include "storage/writer.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+
+namespace assay::cli {
+
+namespace {
+
+using nlohmann::json;
+
+fault unknown_user(const std::string& name) {
+  return {errc::not_found, "there is no user '" + name + "'", {}, "`assay users` lists them"};
+}
+
+bool is_active_admin(const server::user_record& user) {
+  return !user.disabled
+         && std::find(user.roles.begin(), user.roles.end(), server::role::admin) != user.roles.end();
+}
+
+} // namespace
+
+struct local_users::state {
+  std::shared_ptr<storage::store> store;
+  std::optional<fault> failed;
+  std::unique_ptr<storage::writer> writer;
+
+  result<std::vector<server::user_record>> all() const {
+    std::vector<server::user_record> out;
+    storage::document_query query;
+    do {
+      auto view = storage::snapshot::open(store);
+      if (!view)
+        return view.error();
+      auto page = view->page_documents(storage::table::users, query);
+      if (!page)
+        return page.error();
+      for (const auto& [key, document] : page->documents) {
+        auto user = server::user_from_text(document.bytes);
+        if (!user)
+          return user.error();
+        out.push_back(std::move(*user));
+      }
+      query.after = page->next;
+    } while (query.after);
+    return out;
+  }
+
+  result<server::user_record> find(const std::string& name) const {
+    auto users = all();
+    if (!users)
+      return users.error();
+    const auto found =
+        std::find_if(users->begin(), users->end(), [&](const auto& user) { return user.id.value == name; });
+    if (found == users->end())
+      return unknown_user(name);
+    return std::move(*found);
+  }
+
+  /// @returns whether nobody else could manage users.
+  result<bool> is_last_admin(const std::string& name) const {
+    const auto users = all();
+    if (!users)
+      return users.error();
+    return std::none_of(users->begin(), users->end(),
+                        [&](const auto& user) { return user.id.value != name && is_active_admin(user); });
+  }
+
+  std::optional<fault> refuse_last_admin(const server::user_record& user) const {
+    if (!is_active_admin(user))
+      return std::nullopt;
+    const auto last = is_last_admin(user.id.value);
+    if (!last)
+      return last.error();
+    if (*last)
+      return fault{errc::conflict, "this is the last administrator", {}, "make somebody else admin first"};
+    return std::nullopt;
+  }
+
+  /// Writes and waits: the writer reports before it stops.
+  std::optional<fault> write(storage::write_batch batch) {
+    auto made = storage::writer::start(store, {}, [this](storage::commit_report&& done) {
+      for (const auto& ticket : done.tickets)
+        if (ticket.error && !failed)
+          failed = ticket.error;
+    });
+    if (!made)
+      return made.error();
+    const auto taken = (*made)->submit(std::move(batch));
+    (*made)->stop();
+    if (!taken)
+      return taken.error();
+    return std::exchange(failed, std::nullopt);
+  }
+
+  std::optional<fault> put(server::user_record user, bool fresh) {
+    user.updated_at = wall_now();
+    storage::write_batch batch;
+    batch.put_document(storage::table::users, user.id.value, server::to_text(user),
+                       fresh ? storage::document_condition::if_absent() : storage::document_condition{});
+    return write(std::move(batch));
+  }
+};
+
+local_users::local_users(std::unique_ptr<state> made) : state_(std::move(made)) {}
+local_users::~local_users() = default;
+local_users::local_users(local_users&&) noexcept = default;
+
+result<local_users> local_users::open(const storage::store_options& options) {
+  auto store = storage::store::open(options);
+  if (!store)
+    return store.error();
+  auto made = std::make_unique<state>();
+  made->store = std::move(*store);
+  return local_users(std::move(made));
+}
+
+std::optional<fault> local_users::list(json& out) {
+  const auto users = state_->all();
+  if (!users)
+    return users.error();
+  out = json::array();
+  for (const auto& user : *users)
+    out.push_back(server::user_to_json(user));
+  return std::nullopt;
+}
+
+std::optional<fault> local_users::add(const std::string& name, const secret& password,
+                                      const std::vector<std::string>& roles, json& out) {
+  constexpr size_t longest_name = 64;
+  if (!is_caller_id(name) || name.size() > longest_name || name == "anonymous")
+    return fault{errc::invalid_argument, "'" + name + "' cannot be a user's name", "NAME",
+                 "1 to 64 characters out of letters, digits, '.', '_' and '-'"};
+  auto known = server::roles_from_json(json(roles));
+  if (!known)
+    return known.error();
+  server::user_record user;
+  user.id = user_id{name};
+  if (auto good = server::check_new_password(user.id, password); !good)
+    return good.error();
+  auto hash = server::hash_password(password, {});
+  if (!hash)
+    return hash.error();
+  user.password_hash = std::move(*hash);
+  user.roles = std::move(*known);
+  user.created_at = wall_now();
+  user.updated_at = user.created_at;
+  // Tokens of an erased user with the same name must not become good again.
+  user.session_epoch = static_cast<uint64_t>(user.created_at.time_since_epoch().count());
+  if (auto refused = state_->put(user, true)) {
+    if (refused->code == errc::conflict)
+      return fault{errc::conflict, "there is a user '" + name + "' already", "NAME", {}};
+    return refused;
+  }
+  out = server::user_to_json(user);
+  return std::nullopt;
+}
+
+std::optional<fault> local_users::set_password(const std::string& name, const secret& password) {
+  auto user = state_->find(name);
+  if (!user)
+    return user.error();
+  if (auto good = server::check_new_password(user->id, password); !good)
+    return good.error();
+  auto hash = server::hash_password(password, {});
+  if (!hash)
+    return hash.error();
+  user->password_hash = std::move(*hash);
+  ++user->session_epoch;
+  return state_->put(std::move(*user), false);
+}
+
+std::optional<fault> local_users::set_disabled(const std::string& name, bool disabled, json& out) {
+  auto user = state_->find(name);
+  if (!user)
+    return user.error();
+  if (disabled)
+    if (auto refused = state_->refuse_last_admin(*user))
+      return refused;
+  if (user->disabled != disabled) {
+    user->disabled = disabled;
+    ++user->session_epoch;
+    if (auto refused = state_->put(*user, false))
+      return refused;
+  }
+  out = server::user_to_json(*user);
+  return std::nullopt;
+}
+
+std::optional<fault> local_users::erase(const std::string& name) {
+  const auto user = state_->find(name);
+  if (!user)
+    return user.error();
+  if (auto refused = state_->refuse_last_admin(*user))
+    return refused;
+  storage::write_batch batch;
+  batch.erase_document(storage::table::users, name);
+  return state_->write(std::move(batch));
+}
+
+} // namespace assay::cli

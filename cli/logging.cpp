@@ -1,0 +1,125 @@
+#include "cli/logging.hpp"
+
+#include <spdlog/sinks/base_sink.h>
+#include <spdlog/sinks/rotating_file_sink.h>
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/spdlog.h>
+
+#include <filesystem>
+#include <memory>
+
+namespace assay::cli {
+
+namespace {
+
+/// Writes above the progress instead of through it.
+class console_sink final : public spdlog::sinks::base_sink<std::mutex> {
+public:
+  explicit console_sink(std::shared_ptr<console> out) : out_(std::move(out)) {}
+
+protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t text;
+    formatter_->format(message, text);
+    std::string_view line(text.data(), text.size());
+    while (line.ends_with('\n') || line.ends_with('\r'))
+      line.remove_suffix(1);
+    out_->line(line);
+  }
+  void flush_() override {}
+
+private:
+  const std::shared_ptr<console> out_;
+};
+
+constexpr const char* text_pattern = "%Y-%m-%dT%H:%M:%S.%eZ %-8l %v";
+
+/// Puts the message into a JSON object, one a line.
+class json_formatter final : public spdlog::formatter {
+public:
+  void format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& out) override {
+    spdlog::memory_buf_t time;
+    time_.format(message, time);
+    append(out, R"({"time":")");
+    append(out, {time.data(), time.size()});
+    append(out, R"(","level":")");
+    const auto level = spdlog::level::to_string_view(message.level);
+    append(out, {level.data(), level.size()});
+    append(out, R"(","message":")");
+    append_escaped(out, {message.payload.data(), message.payload.size()});
+    append(out, "\"}\n");
+  }
+
+  std::unique_ptr<spdlog::formatter> clone() const override { return std::make_unique<json_formatter>(); }
+
+private:
+  static void append(spdlog::memory_buf_t& out, std::string_view text) {
+    out.append(text.data(), text.data() + text.size());
+  }
+
+  static void append_escaped(spdlog::memory_buf_t& out, std::string_view text) {
+    constexpr std::string_view digits = "0123456789abcdef";
+    for (const char c : text) {
+      const auto byte = static_cast<unsigned char>(c);
+      if (c == '"' || c == '\\') {
+        out.push_back('\\');
+        out.push_back(c);
+      } else if (byte < 0x20) {
+        append(out, "\\u00");
+        out.push_back(digits[byte >> 4U]);
+        out.push_back(digits[byte & 0xFU]);
+      } else {
+        out.push_back(c);
+      }
+    }
+  }
+
+  spdlog::pattern_formatter time_{"%Y-%m-%dT%H:%M:%S.%eZ", spdlog::pattern_time_type::utc, ""};
+};
+
+spdlog::level::level_enum level_of(const command_context& context, const config::settings& settings,
+                                   const std::string& least) {
+  if (context.flags.quiet)
+    return spdlog::level::err;
+  if (context.flags.verbose > 1)
+    return spdlog::level::debug;
+  if (context.flags.verbose == 1)
+    return spdlog::level::info;
+  const bool to_console = settings.logging.file.empty();
+  return spdlog::level::from_str(to_console && !least.empty() ? least : settings.logging.level);
+}
+
+} // namespace
+
+result<void> start_logging(const command_context& context, const config::settings& settings,
+                           const std::string& least) {
+  const auto& logging = settings.logging;
+  spdlog::sink_ptr sink;
+  if (logging.file.empty()) {
+    sink = std::make_shared<console_sink>(context.err);
+  } else {
+    std::error_code ignored;
+    std::filesystem::create_directories(std::filesystem::path(logging.file).parent_path(), ignored);
+    try {
+      sink = std::make_shared<spdlog::sinks::rotating_file_sink_mt>(logging.file, logging.rotate_size,
+                                                                    logging.rotate_count);
+    } catch (const spdlog::spdlog_ex& error) {
+      return fault{errc::malformed_input, std::string("the log file cannot be opened: ") + error.what(),
+                   "logging.file", "choose a file in a folder that can be written"};
+    }
+  }
+  auto logger = std::make_shared<spdlog::logger>("assay", std::move(sink));
+  if (logging.json)
+    logger->set_formatter(std::make_unique<json_formatter>());
+  else
+    logger->set_formatter(
+        std::make_unique<spdlog::pattern_formatter>(text_pattern, spdlog::pattern_time_type::utc));
+  logger->set_level(level_of(context, settings, least));
+  logger->flush_on(spdlog::level::warn);
+  spdlog::set_default_logger(std::move(logger));
+  if (!logging.file.empty())
+    spdlog::flush_every(std::chrono::seconds{1});
+  return {};
+}
+
+} // namespace assay::cli

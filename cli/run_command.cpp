@@ -1,0 +1,353 @@
+#include "cli/arguments.hpp"
+#include "cli/commands.hpp"
+#include "cli/load_settings.hpp"
+#include "cli/logging.hpp"
+#include "cli/prompts.hpp"
+#include "cli/reachable.hpp"
+#include "cli/run_plan.hpp"
+#include "cli/run_report.hpp"
+#include "cli/run_session.hpp"
+#include "config/load.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <set>
+
+namespace assay::cli {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr auto replace = json::error_handler_t::replace;
+constexpr milliseconds probe_timeout{1000};
+constexpr milliseconds stop_grace{5000};
+
+bool wants_json(const command_context& context, const run_flags& flags) {
+  return context.flags.json || flags.output == "json";
+}
+
+/// What belongs to people goes to standard error when standard output is JSON.
+void tell(const command_context& context, const run_flags& flags, const std::string& text) {
+  if (wants_json(context, flags))
+    context.err->line(text);
+  else
+    print(text + "\n");
+}
+
+void show_configuration(const command_context& context, const run_flags& flags, const run_plan& plan) {
+  json runs = json::array();
+  for (const auto& run : plan.runs) {
+    const auto& spec = run.admitted.record.spec;
+    json tasks = json::object();
+    for (const auto& task : spec.tasks)
+      tasks[task.id.value] = {{"samples", task.sample_count}, {"generation", task.generation}};
+    runs.push_back({{"model", spec.model.value},
+                    {"provider", spec.provider.value},
+                    {"wire_model", spec.wire_model},
+                    {"base_url", run.base_url},
+                    {"prompt_types", spec.prompt_types},
+                    {"epochs", spec.epochs},
+                    {"num_fewshot", spec.num_fewshot},
+                    {"random_seed", spec.random_seed},
+                    {"tasks", std::move(tasks)}});
+  }
+  const json shown{{"settings", config::dump(*plan.settings)}, {"evaluations", std::move(runs)}};
+  tell(context, flags, shown.dump(2, ' ', false, replace));
+}
+
+void write_out_prompts(const command_context& context, const run_flags& flags, const run_plan& plan) {
+  const auto& spec = plan.runs.front().admitted.record.spec;
+  for (const auto& pinned : spec.tasks) {
+    const auto task = plan.tasks->find(pinned.id);
+    for (const auto& type : spec.prompt_types) {
+      tasks::sample_options options;
+      options.prompt_type = type;
+      options.num_fewshot = spec.num_fewshot;
+      options.seed = spec.random_seed;
+      options.context_mode = spec.context_mode;
+      const auto where = wants_json(context, flags) ? context.err->kind() : context.out;
+      tell(context, flags, render_first_prompts(where, task, options));
+    }
+  }
+}
+
+exit_code show_plan(const command_context& context, const run_flags& flags, const run_plan& plan) {
+  std::optional<money> total = money{};
+  uint64_t calls = 0;
+  json models = json::array();
+  table rows({{"model"}, {"provider"}, {"calls", align::right}, {"likely cost", align::right}, {"tasks"}});
+  for (const auto& run : plan.runs) {
+    const auto& admitted = run.admitted;
+    const auto& spec = admitted.record.spec;
+    calls += admitted.calls;
+    total =
+        total && admitted.estimated_cost ? std::optional{*total + *admitted.estimated_cost} : std::nullopt;
+    std::string names;
+    json tasks = json::array();
+    for (const auto& task : spec.tasks) {
+      names += (names.empty() ? "" : ", ") + task.id.value;
+      tasks.push_back({{"task_id", task.id.value}, {"samples", task.sample_count}});
+    }
+    rows.add({spec.model.value + (run.simulated ? " (simulated)" : ""), spec.provider.value,
+              show_count(admitted.calls),
+              admitted.estimated_cost ? to_string(*admitted.estimated_cost) : "unknown", names});
+    models.push_back(
+        {{"model", spec.model.value},
+         {"provider", spec.provider.value},
+         {"simulated", run.simulated},
+         {"calls", admitted.calls},
+         {"estimated_cost", admitted.estimated_cost ? json(to_dollars(*admitted.estimated_cost)) : json()},
+         {"prompt_types", spec.prompt_types},
+         {"tasks", std::move(tasks)},
+         {"notes", admitted.notes}});
+  }
+  if (wants_json(context, flags)) {
+    const json out{{"dry_run", true},
+                   {"calls", calls},
+                   {"estimated_cost", total ? json(to_dollars(*total)) : json()},
+                   {"evaluations", std::move(models)}};
+    print(out.dump(2, ' ', false, replace) + "\n");
+    return exit_code::ok;
+  }
+  rows.add_rule();
+  rows.add({"total", "", show_count(calls), total ? to_string(*total) : "unknown"});
+  print(rows.render(context.out, context.out.columns));
+  print("Nothing was sent.\n");
+  return exit_code::ok;
+}
+
+void show_notes(const command_context& context, const run_plan& plan) {
+  std::set<std::string> notes;
+  for (const auto& run : plan.runs)
+    for (const auto& note : run.admitted.notes)
+      if (notes.insert(note).second)
+        remark(context, "note: " + note);
+}
+
+/// Simulated models need the mock provider; without it every call would be tried for minutes.
+result<void> check_mock(const run_plan& plan) {
+  std::set<std::string> asked;
+  for (const auto& run : plan.runs)
+    if (run.simulated && asked.insert(run.base_url).second)
+      if (auto there = check_listening(run.base_url, probe_timeout); !there)
+        return fault{errc::connect_failed,
+                     "the mock provider, which answers for simulated models, is not at " + run.base_url,
+                     {},
+                     "start it with `assay mock-provider &`, or say where it is with ASSAY_MOCK_URL"};
+  return {};
+}
+
+result<std::vector<run_outcome>> outcomes_of(run_session& session) {
+  std::vector<run_outcome> out;
+  for (const auto& run : session.runs()) {
+    auto one = read_outcome(session.where().store(), run.record.spec.id);
+    if (!one)
+      return one.error();
+    out.push_back(std::move(*one));
+  }
+  return out;
+}
+
+exit_code verdict(const std::vector<run_outcome>& outcomes, bool strict) {
+  auto code = exit_code::ok;
+  for (const auto& outcome : outcomes) {
+    const auto& record = outcome.record;
+    if (record.state == run_state::failed || (strict && record.progress.failed > 0))
+      code = exit_code::failed;
+    else if (record.state != run_state::completed && code == exit_code::ok)
+      code = exit_code::ended_early;
+  }
+  return code;
+}
+
+void show_outcomes(const command_context& context, const run_flags& flags,
+                   const std::vector<run_outcome>& outcomes) {
+  if (!wants_json(context, flags)) {
+    print(render_outcomes(context.out, outcomes));
+    return;
+  }
+  json evaluations = json::array();
+  for (const auto& outcome : outcomes)
+    evaluations.push_back(outcome_json(outcome));
+  print(json{{"evaluations", std::move(evaluations)}}.dump(2, ' ', false, replace) + "\n");
+}
+
+void show_errors(const command_context& context, const std::vector<run_outcome>& outcomes) {
+  for (const auto& outcome : outcomes) {
+    const auto& record = outcome.record;
+    if (record.error)
+      context.err->line(paint(context.err->kind(), colour::red, "failed: ") + record.spec.model.value + ": "
+                        + to_string(*record.error));
+    if (record.progress.failed > 0)
+      remark(context, show_count(record.progress.failed) + " samples failed; `assay show "
+                          + to_string(record.spec.id) + " --failed` says why");
+  }
+}
+
+exit_code end_interrupted(const command_context& context, const run_session& session) {
+  uint64_t done = 0;
+  uint64_t total = 0;
+  for (const auto& run : session.runs()) {
+    done += run.record.progress.done;
+    total += run.record.progress.total;
+  }
+  context.err->line(
+      "interrupted: " + show_count(done) + " of " + show_count(total)
+      + " samples are done and kept. The same command again goes on from here; --fresh starts anew.");
+  return session.signal() == SIGINT ? exit_code::interrupted : exit_code::ended_early;
+}
+
+exit_code finish(const command_context& context, const run_flags& flags, run_session& session) {
+  const auto outcomes = outcomes_of(session);
+  if (!outcomes)
+    return report(context, outcomes.error());
+  std::vector<std::filesystem::path> files;
+  if (!flags.output_path.empty()) {
+    auto written = write_outcomes(session.where().store(), *outcomes, flags.output_path,
+                                  flags.log_samples.value_or(false));
+    if (!written) {
+      show_outcomes(context, flags, *outcomes);
+      return report(context, written.error());
+    }
+    files = std::move(*written);
+  }
+  show_outcomes(context, flags, *outcomes);
+  std::fflush(stdout);
+  for (const auto& file : files)
+    remark(context, "wrote " + file.string());
+  show_errors(context, *outcomes);
+  session.where().stop(stop_grace);
+  return verdict(*outcomes, flags.strict);
+}
+
+exit_code run(command_context& context, const run_flags& flags) {
+  const auto plan = plan_runs(context, flags);
+  if (!plan)
+    return report(context, plan.error());
+  // Only now: until here Ctrl-C simply ends the process. The logger may start a thread, so it comes after.
+  auto caught = signals::block();
+  if (!caught)
+    return report(context, caught.error());
+  if (auto logging = start_logging(context, *plan->settings, "warn"); !logging)
+    return report(context, logging.error());
+  show_notes(context, *plan);
+  if (flags.show_config)
+    show_configuration(context, flags, *plan);
+  if (flags.write_out)
+    write_out_prompts(context, flags, *plan);
+  if (flags.dry_run)
+    return show_plan(context, flags, *plan);
+  if (auto there = check_mock(*plan); !there)
+    return report(context, there.error());
+  auto session = run_session::start(context, *plan, flags.fresh);
+  if (!session)
+    return report(context, session.error());
+  switch ((*session)->follow(context, **caught)) {
+  case session_end::finished:
+    return finish(context, flags, **session);
+  case session_end::interrupted:
+    return end_interrupted(context, **session);
+  case session_end::broken:
+    break;
+  }
+  (*session)->where().stop(stop_grace);
+  return report(context, *(*session)->reason());
+}
+
+template <class T>
+void optional_number(CLI::App& sub, const std::string& names, std::optional<T>& into,
+                     const std::string& text) {
+  sub.add_option_function<T>(
+      names, [&into](const T& value) { into = value; }, text);
+}
+
+void add_what_to_run(CLI::App& sub, run_flags& flags) {
+  const auto* group = "What to evaluate";
+  repeatable(sub, "-m,--model,--models", flags.models, "Models; repeat it, or give a list with commas")
+      ->group(group);
+  sub.add_option("-a,--model-args,--model_args", flags.model_args,
+                 "model=NAME,base_url=URL,max_retries=N,num_concurrent=N,... with a provider as the model")
+      ->group(group);
+  repeatable(sub, "-t,--tasks,--task", flags.tasks,
+             "Tasks, groups of tasks or task files; a list with commas")
+      ->group(group);
+  repeatable(sub, "--include-path,--include_path", flags.include_paths, "One more folder of tasks")
+      ->group(group);
+  repeatable(sub, "-p,--prompt-types,--prompt_types", flags.prompt_types,
+             "Ways to ask, for example baseline,cot, or all; default: each task's first")
+      ->group(group);
+  sub.add_option("-L,--limit", flags.limit, "Samples per task and prompt type")->group(group);
+  optional_number<uint32_t>(sub, "-f,--num-fewshot,--num_fewshot", flags.num_fewshot,
+                            "Examples before each question");
+  optional_number<uint32_t>(sub, "--epochs", flags.epochs, "How often each sample is asked");
+  sub.add_option("--context-mode,--context_mode", flags.context_mode,
+                 "no_context, minimal_context, full_context or domain_context")
+      ->group(group);
+}
+
+void add_how_to_ask(CLI::App& sub, run_flags& flags) {
+  const auto* group = "How to ask";
+  repeatable(sub, "--gen-kwargs,--gen_kwargs", flags.gen_kwargs,
+             "temperature=0,max_gen_toks=256,do_sample=false,until=\\n,... or a JSON object")
+      ->group(group);
+  sub.add_option("--seed", flags.seed, "Of every random draw; drawn once and recorded when not given")
+      ->group(group);
+  optional_number<int32_t>(sub, "--priority", flags.priority, "-100 to 100; higher first");
+  optional_number<uint32_t>(sub, "--weight", flags.weight, "Share against other runs, 1 to 1000");
+  sub.add_option("--time-limit,--time_limit", flags.time_limit, "The run fails after this: 90s, 10m, 2h")
+      ->group(group);
+  sub.add_flag("-x,--predict-only,--predict_only", flags.predict_only, "Keep answers, do not score them")
+      ->group(group);
+  sub.add_option("-b,--batch-size,--batch_size", flags.batch_size,
+                 "Accepted, changes nothing: providers batch")
+      ->group(group);
+  sub.add_option("--device", flags.device, "Accepted, changes nothing: models are remote")->group(group);
+}
+
+void add_output(CLI::App& sub, run_flags& flags) {
+  const auto* group = "Output";
+  sub.add_option("-o,--output-path,--output_path", flags.output_path,
+                 "Write results there: a folder, or a file that ends in .json")
+      ->group(group);
+  sub.add_flag_function(
+         "-s,--log-samples,--log_samples,!--no-log-samples,!--no_log_samples",
+         [&flags](int64_t given) { flags.log_samples = given > 0; },
+         "Write every sample beside the results; --no-log-samples also keeps prompts out of the store")
+      ->group(group);
+  sub.add_flag("-w,--write-out,--write_out", flags.write_out, "Print the first prompt of each task")
+      ->group(group);
+  sub.add_flag("--show-config,--show_config", flags.show_config, "Print the whole configuration, keys as ***")
+      ->group(group);
+  sub.add_option("--metadata", flags.metadata, "A JSON object that is kept with the run, or @FILE")
+      ->group(group);
+  sub.add_option("--output", flags.output, "table or json; json is one object on standard output")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->group(group);
+  sub.add_flag("--dry-run,--dry_run", flags.dry_run, "Show calls and price, send nothing")->group(group);
+  sub.add_flag("--fresh", flags.fresh, "Do not go on with an interrupted run; it is cancelled")->group(group);
+  sub.add_flag("--strict", flags.strict, "Exit with 1 when any sample failed")->group(group);
+}
+
+} // namespace
+
+void add_run_command(CLI::App& app, command_context& context) {
+  const auto flags = std::make_shared<run_flags>();
+  auto* sub = app.add_subcommand(
+      "run", "Evaluate models on tasks, here and now; the same command again goes on after "
+             "an interruption");
+  add_what_to_run(*sub, *flags);
+  add_how_to_ask(*sub, *flags);
+  add_output(*sub, *flags);
+  examples(
+      *sub,
+      "  assay run --model sim-strong,sim-weak --tasks date_reasoning --prompt-types baseline,cot\n"
+      "  assay run -m gpt-4o-mini -t science_multiple_choice -L 20 --gen_kwargs temperature=0 --dry-run\n"
+      "  assay run -m openai-chat-completions --model_args "
+      "model=my-model,base_url=http://10.0.0.7:8000/v1 -t my_task.yaml\n"
+      "  assay run -m deepseek-chat -t single_turn -o results/ --log_samples\n");
+  sub->callback(
+      [&context, flags] { context.action = [flags](command_context& c) { return run(c, *flags); }; });
+}
+
+} // namespace assay::cli

@@ -1,0 +1,73 @@
+#pragma once
+
+#include "cli/commands.hpp"
+#include "config/settings.hpp"
+#include "core/tasks/task_catalogue.hpp"
+#include "core/values/run_request.hpp"
+#include "protocol/messages/runs.hpp"
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace assay::cli {
+
+/// The flags of `assay run`, as written.
+struct run_flags {
+  std::vector<std::string> models; ///< Names, or lists of names.
+  std::string model_args;
+  std::vector<std::string> tasks; ///< Ids, groups, paths, or lists of them.
+  std::vector<std::string> include_paths;
+  std::vector<std::string> prompt_types;
+  std::string limit;
+  std::optional<uint32_t> num_fewshot;
+  std::vector<std::string> gen_kwargs;
+  std::string seed; ///< One number, or up to four: random, numpy, torch, few-shot.
+  std::optional<uint32_t> epochs;
+  std::optional<int32_t> priority;
+  std::optional<uint32_t> weight;
+  std::string time_limit;
+  std::string metadata;
+  std::string context_mode;
+  std::string batch_size;
+  std::string device;
+  std::string output_path;
+  std::string output = "table";
+  std::optional<bool> log_samples;
+  bool predict_only = false;
+  bool write_out = false;
+  bool show_config = false;
+  bool dry_run = false;
+  bool fresh = false;
+  bool strict = false;
+};
+
+/// One model's evaluation, checked and priced, not submitted.
+struct planned_run {
+  run_request request;
+  run_submitted admitted;
+  bool simulated = false;
+  std::string base_url; ///< Of its provider.
+};
+
+/// Everything that `assay run` decides before anything is sent.
+struct run_plan {
+  std::shared_ptr<const config::settings> settings;
+  std::shared_ptr<const tasks::task_catalogue> tasks;
+  std::vector<planned_run> runs;
+};
+
+/// The body of POST /evaluations that says the same as the flags, for one model.
+/// @param tasks Ids and groups.
+/// @param out An object. @returns what is wrong with the flags.
+std::optional<fault> request_body(const run_flags& flags, const std::string& model,
+                                  const std::vector<std::string>& tasks, nlohmann::json& out);
+
+/// Loads configuration and tasks, and turns the flags into runs: one for each model.
+/// Faults name flags.
+result<run_plan> plan_runs(const command_context& context, const run_flags& flags);
+
+} // namespace assay::cli

@@ -1,0 +1,49 @@
+#pragma once
+
+#include "cli/output.hpp"
+#include "core/values/run.hpp"
+#include "storage/store.hpp"
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace assay::cli {
+
+/// A run and its result document.
+struct run_outcome {
+  run_record record;
+  std::string document; ///< JSON text; empty when there is none.
+};
+
+/// Reads a run and its result; computes the result of what there is when the run has not stored one.
+result<run_outcome> read_outcome(const std::shared_ptr<storage::store>& from, run_id run);
+
+/// The document as JSON, or the run's status when there is none.
+nlohmann::json outcome_json(const run_outcome& outcome);
+
+/// Tasks and prompt types as rows, runs as columns: score ± standard error [95 % interval], count and errors;
+/// below them cost, tokens and time. Side by side where that fits into the terminal, else one table a run.
+std::string render_outcomes(const terminal& where, const std::vector<run_outcome>& outcomes);
+
+/// Writes result files, each atomically. A @p path that ends in .json is the file of a single run, or the
+/// pattern of several (`x.json` -> `x_<model>.json`); any other is a folder: `<model>/results_<run>.json`.
+/// @param with_samples Also every sample with its prompt and answer, one JSON line each, a file a task.
+/// @returns the files, in order.
+result<std::vector<std::filesystem::path>> write_outcomes(const std::shared_ptr<storage::store>& from,
+                                                          const std::vector<run_outcome>& outcomes,
+                                                          const std::filesystem::path& path,
+                                                          bool with_samples);
+
+/// Calls @p each with every sample of the run, newest generation only, as the API shows it, with the names of
+/// its task and prompt type. Pages through the store. @param only_task An index, or nothing for all.
+result<void> for_each_sample(const std::shared_ptr<storage::store>& from, const run_record& record,
+                             std::optional<uint16_t> only_task,
+                             const std::function<bool(const nlohmann::json&)>& each);
+
+} // namespace assay::cli

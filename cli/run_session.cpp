@@ -1,0 +1,268 @@
+#include "cli/run_session.hpp"
+
+#include "cli/load_settings.hpp"
+#include "cli/run_listener.hpp"
+#include "storage/snapshot.hpp"
+#include "storage/writer.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <set>
+#include <thread>
+
+namespace assay::cli {
+
+namespace {
+
+constexpr milliseconds usual_nap{200};
+/// After news, the run's record follows within moments.
+constexpr milliseconds short_nap{5};
+constexpr int short_naps = 40;
+constexpr milliseconds drain_grace{30'000};
+/// Refreshes in a row that may fail while a part of the farm restarts; about 20 s.
+constexpr int most_misses = 100;
+
+/// Who owns the runs of the command line.
+user_id command_line_user() { return user_id{"local"}; }
+
+/// The runs that an earlier process left unfinished, oldest first.
+result<std::vector<run_record>> unfinished_runs(const config::settings& settings) {
+  std::vector<run_record> out;
+  std::error_code ignored;
+  if (!std::filesystem::exists(std::filesystem::path(settings.storage.data_dir) / "data.mdb", ignored))
+    return out;
+  auto store = open_store_read_only(settings);
+  if (!store) {
+    // An older schema is brought forward by the farm; it has no runs of ours then.
+    if (store.error().code == errc::store_incompatible)
+      return out;
+    return store.error();
+  }
+  std::optional<run_id> after;
+  do {
+    auto view = storage::snapshot::open(*store);
+    if (!view)
+      return view.error();
+    auto page = view->open_runs(after);
+    if (!page)
+      return page.error();
+    std::move(page->runs.begin(), page->runs.end(), std::back_inserter(out));
+    after = page->next;
+  } while (after);
+  return out;
+}
+
+/// Ends runs that nobody wants to go on with, while no farm runs.
+result<void> cancel_in_store(const config::settings& settings, std::vector<run_record> runs) {
+  auto store = storage::store::open(store_options_of(settings));
+  if (!store)
+    return store.error();
+  std::optional<fault> failed;
+  auto writer = storage::writer::start(*store, {}, [&](storage::commit_report&& done) {
+    for (const auto& ticket : done.tickets)
+      if (ticket.error && !failed)
+        failed = ticket.error;
+  });
+  if (!writer)
+    return writer.error();
+  storage::write_batch batch;
+  for (auto& run : runs) {
+    run.state = run_state::cancelled;
+    run.finished_at = wall_now();
+    batch.events.push_back({run.spec.id, 0, event_type::evaluation_cancelled, *run.finished_at,
+                            shared_text{run_status_json(run).dump()}});
+    batch.runs.push_back(std::move(run));
+  }
+  if (auto taken = (*writer)->submit(std::move(batch)); !taken)
+    return taken.error();
+  (*writer)->stop();
+  if (failed)
+    return *failed;
+  return {};
+}
+
+bool is_ours(const run_record& run, const planned_run& planned) {
+  return run.spec.owner == command_line_user()
+         && run.spec.fingerprint == planned.admitted.record.spec.fingerprint;
+}
+
+/// The newest unfinished run that asks the same.
+const run_record* find_same(const std::vector<run_record>& unfinished, const planned_run& planned) {
+  const auto found = std::find_if(unfinished.rbegin(), unfinished.rend(),
+                                  [&](const run_record& run) { return is_ours(run, planned); });
+  return found == unfinished.rend() ? nullptr : &*found;
+}
+
+std::vector<run_record> all_same(const std::vector<run_record>& unfinished, const run_plan& plan) {
+  std::vector<run_record> out;
+  std::copy_if(unfinished.begin(), unfinished.end(), std::back_inserter(out), [&](const run_record& run) {
+    return std::any_of(plan.runs.begin(), plan.runs.end(),
+                       [&](const auto& planned) { return is_ours(run, planned); });
+  });
+  return out;
+}
+
+/// Samples that are scored or failed for good; the record's own count is only written now and then.
+uint64_t count_done(const std::shared_ptr<storage::store>& from, run_id run) {
+  uint64_t done = 0;
+  const auto walked = storage::scan_done(from, run, storage::generation_rule::latest,
+                                         [&](const sample_address&, sample_status status) {
+                                           done += status == sample_status::answered ? 0 : 1;
+                                         });
+  return walked ? done : 0;
+}
+
+bool is_store_fault(const std::optional<fault>& reason) {
+  return reason && (reason->code == errc::store_full || reason->code == errc::store_failed);
+}
+
+} // namespace
+
+run_session::~run_session() = default;
+
+result<std::unique_ptr<run_session>> run_session::start(const command_context& context, const run_plan& plan,
+                                                        bool fresh) {
+  auto unfinished = unfinished_runs(*plan.settings);
+  if (!unfinished)
+    return unfinished.error();
+  if (fresh) {
+    auto unwanted = all_same(*unfinished, plan);
+    const auto count = unwanted.size();
+    if (count > 0)
+      if (auto cancelled = cancel_in_store(*plan.settings, std::move(unwanted)); !cancelled)
+        return cancelled.error();
+    std::erase_if(*unfinished, [&](const run_record& run) {
+      return std::any_of(plan.runs.begin(), plan.runs.end(),
+                         [&](const auto& planned) { return is_ours(run, planned); });
+    });
+  }
+
+  std::set<run_id> going_on;
+  for (const auto& planned : plan.runs)
+    if (const auto* same = find_same(*unfinished, planned))
+      going_on.insert(same->spec.id);
+  if (const auto others = unfinished->size() - going_on.size(); others > 0)
+    remark(context, "note: " + show_count(others) + " other unfinished "
+                        + (others == 1 ? "run stays" : "runs stay")
+                        + " as they are; give their command again, or `assay serve`, to go on with them");
+
+  std::unique_ptr<run_session> out(new run_session());
+  auto started = farm::start({plan.settings, plan.tasks, true,
+                              [going_on](const run_record& run) { return going_on.contains(run.spec.id); }});
+  if (!started) {
+    auto reason = started.error();
+    if (reason.code == errc::store_locked && reason.hint.empty())
+      reason.hint = "send the evaluation to that farm's API, or name another folder with --data-dir";
+    return reason;
+  }
+  out->farm_ = std::move(*started);
+  for (const auto& planned : plan.runs) {
+    progress_line line;
+    line.label = planned.admitted.record.spec.model.value + (planned.simulated ? " (simulated)" : "");
+    const auto* same = find_same(*unfinished, planned);
+    if (same != nullptr) {
+      line.record = *same;
+      line.record.progress.done = count_done(out->farm_->store(), same->spec.id);
+      remark(context, "going on with " + to_string(same->spec.id) + ": "
+                          + show_count(line.record.progress.done) + " of " + show_count(same->progress.total)
+                          + " samples are done");
+    } else {
+      auto submitted = out->farm_->submit({planned.request, command_line_user(), {}});
+      if (!submitted)
+        return submitted.error();
+      line.record = std::move(submitted->record);
+    }
+    out->resume_.push_back(same != nullptr && same->state == run_state::paused);
+    out->runs_.push_back(std::move(line));
+  }
+  return out;
+}
+
+bool run_session::refresh() {
+  bool heard = true;
+  for (size_t i = 0; i < runs_.size(); ++i) {
+    auto& run = runs_[i];
+    if (is_final(run.record.state))
+      continue;
+    auto found = farm_->find(run.record.spec.id);
+    if (!found) {
+      heard = false;
+      continue;
+    }
+    run.record = std::move(*found);
+    if (run.record.state != run_state::paused)
+      continue;
+    if (is_store_fault(run.record.error))
+      reason_ = run.record.error;
+    // Refused until the farm has taken the run up again; asked anew at the next refresh.
+    else if (resume_[i])
+      resume_[i] = !farm_->command(run.record.spec.id, run_verb::resume).has_value();
+  }
+  return heard;
+}
+
+void run_session::come_to_rest(const command_context& context, signals& caught) {
+  uint64_t in_flight = 0;
+  for (const auto& run : runs_)
+    in_flight += is_final(run.record.state) ? 0 : run.record.progress.in_flight;
+  remark(context,
+         "stopping: " + show_count(in_flight) + " calls in flight may finish; Ctrl-C again stops at once");
+  std::atomic<bool> rested = false;
+  std::thread stopper([&] {
+    farm_->stop(drain_grace);
+    rested = true;
+    caught.wake();
+  });
+  while (!rested) {
+    const auto again = caught.wait(usual_nap);
+    if (again && *again != SIGHUP) {
+      context.err->clear_status();
+      // Every answer that was kept is on the disk; what was in flight is asked again next time.
+      std::_Exit(static_cast<int>(signal_ == SIGINT ? exit_code::interrupted : exit_code::ended_early));
+    }
+  }
+  stopper.join();
+  for (auto& run : runs_)
+    run.record.progress.done =
+        std::max(run.record.progress.done, count_done(farm_->store(), run.record.spec.id));
+}
+
+session_end run_session::follow(const command_context& context, signals& caught) {
+  std::atomic<bool> news = false;
+  auto listener = std::make_unique<run_listener>(*farm_, [&] {
+    news = true;
+    caught.wake();
+  });
+  for (const auto& run : runs_)
+    listener->listen(run.record.spec.id);
+  progress shown(context.err, context.flags.quiet);
+  int hurry = 0;
+  int misses = 0;
+  while (true) {
+    misses = refresh() ? 0 : misses + 1;
+    shown.show(runs_);
+    if (std::all_of(runs_.begin(), runs_.end(), [](const auto& run) { return is_final(run.record.state); }))
+      return session_end::finished;
+    if (!reason_)
+      reason_ = farm_->failure();
+    if (!reason_ && misses > most_misses)
+      reason_ = fault{errc::actor_lost, "the farm does not answer any more", {}, "see the log"};
+    if (reason_)
+      return session_end::broken;
+    const auto signal = caught.wait(hurry > 0 ? short_nap : usual_nap);
+    hurry = news.exchange(false) ? short_naps : std::max(0, hurry - 1);
+    if (!signal)
+      continue;
+    signal_ = *signal;
+    shown.end();
+    listener.reset();
+    come_to_rest(context, caught);
+    return session_end::interrupted;
+  }
+}
+
+} // namespace assay::cli

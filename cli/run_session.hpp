@@ -1,0 +1,57 @@
+#pragma once
+
+#include "cli/farm.hpp"
+#include "cli/progress.hpp"
+#include "cli/run_plan.hpp"
+#include "cli/signals.hpp"
+
+#include <csignal>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace assay::cli {
+
+/// How following the runs ended.
+enum class session_end : uint8_t {
+  finished,    ///< Every run is final.
+  interrupted, ///< A signal; the farm has come to rest and the runs can go on.
+  broken,      ///< The farm gave up, or the store takes no more writes.
+};
+
+/// The runs of one `assay run`, in a farm of this process.
+class run_session {
+public:
+  /// Starts the farm, goes on with what an earlier process left unfinished of these runs, and submits the
+  /// others.
+  static result<std::unique_ptr<run_session>> start(const command_context& context, const run_plan& plan,
+                                                    bool fresh);
+  ~run_session();
+  run_session(const run_session&) = delete;
+  run_session& operator=(const run_session&) = delete;
+
+  /// Shows progress until every run is final or someone wants an end.
+  session_end follow(const command_context& context, signals& caught);
+
+  /// Present records, in the order of the plan.
+  const std::vector<progress_line>& runs() const noexcept { return runs_; }
+  farm& where() noexcept { return *farm_; }
+  /// Which signal ended it.
+  int signal() const noexcept { return signal_; }
+  const std::optional<fault>& reason() const noexcept { return reason_; }
+
+private:
+  run_session() = default;
+
+  bool refresh();
+  void come_to_rest(const command_context& context, signals& caught);
+
+  std::unique_ptr<farm> farm_;
+  std::vector<progress_line> runs_;
+  std::vector<bool> resume_; ///< By run: was paused at the start and has to be resumed.
+  int signal_ = SIGINT;
+  std::optional<fault> reason_;
+};
+
+} // namespace assay::cli

@@ -1,0 +1,259 @@
+#include "cli/arguments.hpp"
+#include "cli/commands.hpp"
+#include "cli/farm.hpp"
+#include "cli/files.hpp"
+#include "cli/load_settings.hpp"
+#include "cli/logging.hpp"
+#include "cli/signals.hpp"
+#include "config/load.hpp"
+#include "config/models.hpp"
+#include "core/tasks/dataset.hpp"
+#include "server/bridge/actor_farm.hpp"
+#include "server/edge.hpp"
+
+#include <nlohmann/json.hpp>
+#include <spdlog/spdlog.h>
+
+#include <atomic>
+#include <csignal>
+#include <cstdlib>
+#include <thread>
+
+namespace assay::cli {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr milliseconds edge_grace{5'000};
+constexpr milliseconds farm_grace{30'000};
+constexpr milliseconds usual_nap{1'000};
+
+struct serve_flags {
+  std::string host;
+  std::optional<uint16_t> port;
+  std::string port_file;
+};
+
+using settings_ptr = std::shared_ptr<const config::settings>;
+using tasks_ptr = std::shared_ptr<const tasks::task_catalogue>;
+
+std::shared_ptr<const server::catalogue> make_catalogue(const config::settings& settings,
+                                                        const tasks::task_catalogue& tasks) {
+  auto out = std::make_shared<server::catalogue>();
+  for (const auto& task : tasks.list()) {
+    const auto facts = tasks::inspect_dataset(task->dataset, task->format);
+    out->tasks.push_back(tasks::to_summary(*task, facts ? facts->rows : 0));
+    const json details{{"scorers", task->scorer_names()},
+                       {"generation", task->generation},
+                       {"dataset_sha256", facts ? json(facts->sha256) : json()},
+                       {"groups", task->tags}};
+    out->task_details.emplace(task->id, details.dump());
+  }
+  out->models = config::available_models(settings);
+  return out;
+}
+
+std::map<server::family, server::role> anonymous_roles(const config::anonymous_settings& settings) {
+  std::map<server::family, server::role> out;
+  const std::pair<server::family, const std::string*> all[] = {{server::family::engine, &settings.engine},
+                                                               {server::family::jobs, &settings.jobs},
+                                                               {server::family::datalab, &settings.datalab}};
+  for (const auto& [family, name] : all)
+    if (const auto role = server::role_from_string(*name))
+      out.emplace(family, *role);
+  return out;
+}
+
+server::edge_limits limits_from(const config::server_settings& settings) {
+  server::edge_limits out;
+  out.header_time = settings.header_timeout;
+  out.body_bytes = settings.max_body;
+  out.body_time = settings.body_timeout;
+  out.idle_time = settings.keep_alive;
+  out.connections = settings.max_connections;
+  out.connections_per_address = settings.max_connections_per_address;
+  out.web_socket_command_bytes = settings.max_ws_message;
+  out.web_socket_backlog_bytes = settings.max_ws_backlog;
+  return out;
+}
+
+server::edge_options edge_options_from(const config::settings& settings,
+                                       std::shared_ptr<const server::catalogue> catalogue) {
+  server::edge_options out;
+  const auto& http = settings.server;
+  out.address = http.host;
+  out.port = http.port;
+  if (http.tls.enabled())
+    out.tls = server::tls_files{http.tls.cert_file, http.tls.key_file};
+  out.limits = limits_from(http);
+  out.allow_origins = http.allowed_origins;
+  out.allow_origins.insert(out.allow_origins.end(), settings.cors.allow_origins.begin(),
+                           settings.cors.allow_origins.end());
+  out.version = ASSAY_VERSION;
+  out.environment = settings.environment;
+  out.key_file = std::filesystem::path(settings.storage.data_dir) / "token.key";
+  out.admin_password = settings.auth.admin_password;
+  out.show_admin_password = [](const secret& password) {
+    // To standard output only: the log may be kept and read by others.
+    print("The first user is admin, password " + password.reveal()
+          + " (shown once; change it with `assay users passwd`)\n");
+    std::fflush(stdout);
+  };
+  out.access_lifetime = settings.auth.access_ttl;
+  out.refresh_lifetime = settings.auth.refresh_ttl;
+  const auto attempts = std::max<uint32_t>(settings.auth.login_attempts_per_minute, 1);
+  out.logins_per_user.burst = attempts;
+  out.logins_per_user.refill = std::max(seconds{1}, seconds{60 / attempts});
+  out.logins_per_address.burst = attempts * 2;
+  out.logins_per_address.refill = std::max(seconds{1}, seconds{60 / attempts});
+  out.anonymous = anonymous_roles(settings.auth.anonymous);
+  out.current_catalogue = [catalogue = std::move(catalogue)] { return catalogue; };
+  out.component_states = [] {
+    return std::map<std::string, std::string>{{"python_host", "unavailable"}, {"sandbox", "unavailable"}};
+  };
+  return out;
+}
+
+std::string public_url(const config::settings& settings, uint16_t port) {
+  const auto& host = settings.server.host;
+  const bool six = host.find(':') != std::string::npos;
+  return std::string(settings.server.tls.enabled() ? "https://" : "http://") + (six ? "[" + host + "]" : host)
+         + ":" + std::to_string(port);
+}
+
+/// Names of the settings that differ, as far as a farm cannot take them up while it runs.
+std::vector<std::string> settings_that_wait(const config::settings& before, const config::settings& after) {
+  std::vector<std::string> out;
+  const auto old_values = config::dump(before);
+  const auto new_values = config::dump(after);
+  for (const auto& [name, value] : new_values.items())
+    if (!old_values.contains(name) || old_values[name] != value)
+      out.push_back(name);
+  std::erase_if(out, [](const std::string& name) {
+    return name == "warnings" || name == "sources" || name == "logging";
+  });
+  return out;
+}
+
+/// SIGHUP: what can change while the farm runs does; the rest is named.
+void reload(const command_context& context, settings_ptr& present) {
+  const auto loaded = load_settings(context);
+  if (!loaded) {
+    spdlog::error("server keeps its configuration reason=\"{}\"", to_string(loaded.error()));
+    return;
+  }
+  const auto next = std::make_shared<const config::settings>(*loaded);
+  const auto waiting = settings_that_wait(*present, *next);
+  if (auto logging = start_logging(context, *next); !logging)
+    spdlog::error("server keeps its log reason=\"{}\"", to_string(logging.error()));
+  else
+    spdlog::info("server took up the settings of logging level={}", next->logging.level);
+  for (const auto& name : waiting)
+    spdlog::warn("server needs a restart to take up changes of {}", name);
+  present = next;
+}
+
+/// The edge first, so that nobody submits to a farm that stops; then the farm, in order.
+void stop_in_order(server::edge& edge, farm& running, signals& caught) {
+  spdlog::info("server stops: no new connections, runs come to rest; a second signal stops at once");
+  std::atomic<bool> stopped = false;
+  std::thread stopper([&] {
+    edge.stop_accepting();
+    edge.stop(edge_grace);
+    running.stop(farm_grace);
+    stopped = true;
+    caught.wake();
+  });
+  while (!stopped) {
+    const auto again = caught.wait(usual_nap);
+    if (!again || *again == SIGHUP)
+      continue;
+    spdlog::warn("server stops at once; runs go on at the next start");
+    spdlog::shutdown();
+    std::_Exit(static_cast<int>(exit_code::ended_early));
+  }
+  stopper.join();
+}
+
+exit_code serve(command_context& context, const serve_flags& flags) {
+  if (!flags.host.empty())
+    context.overrides.emplace_back("server.host", flags.host);
+  if (flags.port)
+    context.overrides.emplace_back("server.port", std::to_string(*flags.port));
+  auto loaded = load_settings(context);
+  if (!loaded)
+    return report(context, loaded.error());
+  auto settings = std::make_shared<const config::settings>(std::move(*loaded));
+  auto caught = signals::block();
+  if (!caught)
+    return report(context, caught.error());
+  if (auto logging = start_logging(context, *settings); !logging)
+    return report(context, logging.error());
+  for (const auto& warning : settings->warnings)
+    spdlog::warn("configuration: {}", warning);
+  std::vector<fault> task_faults;
+  const auto tasks = load_tasks(context, *settings, {}, &task_faults);
+  for (const auto& one : task_faults)
+    spdlog::warn("task left out: {}", to_string(one));
+  const auto catalogue = make_catalogue(*settings, *tasks);
+  spdlog::info("assay " ASSAY_VERSION " starts environment={} data=\"{}\" tasks={} models={}",
+               settings->environment, settings->storage.data_dir, catalogue->tasks.size(),
+               catalogue->models.size());
+
+  auto started = farm::start({settings, tasks, false, {}});
+  if (!started)
+    return report(context, started.error());
+  auto& running = **started;
+  auto edge = server::edge::start(edge_options_from(*settings, catalogue),
+                                  server::make_actor_farm(running.system(), running.root()), running.store());
+  if (!edge) {
+    running.stop(edge_grace);
+    return report(context, edge.error());
+  }
+  const auto url = public_url(*settings, (*edge)->port());
+  spdlog::info("Starting API server on {}", url);
+  spdlog::info("API documentation available at {}/docs", url);
+  if (!flags.port_file.empty())
+    if (auto written = write_file_atomically(flags.port_file, std::to_string((*edge)->port()) + "\n");
+        !written) {
+      stop_in_order(**edge, running, **caught);
+      return report(context, written.error());
+    }
+
+  while (true) {
+    const auto signal = (*caught)->wait(usual_nap);
+    if (signal && *signal == SIGHUP)
+      reload(context, settings);
+    else if (signal)
+      break;
+    if (const auto failure = running.failure()) {
+      stop_in_order(**edge, running, **caught);
+      return report(context, *failure);
+    }
+  }
+  stop_in_order(**edge, running, **caught);
+  spdlog::info("server has stopped");
+  spdlog::default_logger()->flush();
+  return exit_code::ok;
+}
+
+} // namespace
+
+void add_serve_command(CLI::App& app, command_context& context) {
+  const auto flags = std::make_shared<serve_flags>();
+  auto* sub = app.add_subcommand("serve", "Serve HTTP and WebSocket; unfinished runs go on");
+  sub->add_option("--host", flags->host, "Where to listen; default 127.0.0.1, this machine only");
+  sub->add_option_function<uint16_t>(
+      "-p,--port", [flags](const uint16_t& port) { flags->port = port; },
+      "Default 8000; 0 takes any free port");
+  sub->add_option("--port-file,--port_file", flags->port_file, "Gets the port once it listens");
+  examples(*sub,
+           "  assay serve\n  assay serve --port 9000 --config farm.yaml\n"
+           "  ASSAY_ADMIN_PASSWORD=... assay serve --env production\n\n"
+           "SIGTERM and Ctrl-C let calls in flight finish and stop; SIGHUP reads the configuration again.\n");
+  sub->callback(
+      [&context, flags] { context.action = [flags](command_context& c) { return serve(c, *flags); }; });
+}
+
+} // namespace assay::cli

@@ -1,0 +1,216 @@
+#include "cli/arguments.hpp"
+#include "cli/commands.hpp"
+#include "cli/load_settings.hpp"
+#include "cli/parse.hpp"
+#include "storage/maintenance.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <memory>
+
+namespace assay::cli {
+
+namespace {
+
+using nlohmann::json;
+
+struct store_flags {
+  std::string path;
+  std::string older_than;
+  std::vector<std::string> states;
+  bool dry_run = false;
+};
+
+constexpr uint64_t prune_ticket = 1;
+
+exit_code stat_store(command_context& context) {
+  const auto settings = load_settings(context);
+  if (!settings)
+    return report(context, settings.error());
+  const auto store = open_store_read_only(*settings);
+  if (!store)
+    return report(context, store.error());
+  const auto size = storage::measure(*store);
+  if (!size)
+    return report(context, size.error());
+  if (context.flags.json) {
+    json tables = json::object();
+    for (const auto& one : size->tables)
+      tables[std::string(to_string(one.which))] = {{"rows", one.rows}, {"bytes", one.bytes}};
+    print(json{{"folder", settings->storage.data_dir},
+               {"used_bytes", size->used_bytes},
+               {"free_bytes", size->free_bytes},
+               {"map_bytes", size->map_bytes},
+               {"reader_slots", size->reader_slots},
+               {"reader_slots_used", size->reader_slots_used},
+               {"tables", std::move(tables)}}
+              .dump(2)
+          + "\n");
+    return exit_code::ok;
+  }
+  table rows({{"table"}, {"rows", align::right}, {"size", align::right}});
+  for (const auto& one : size->tables)
+    if (one.rows > 0)
+      rows.add({std::string(to_string(one.which)), show_count(one.rows), show_bytes(one.bytes)});
+  rows.add_rule();
+  rows.add({"on disk", "", show_bytes(size->used_bytes)});
+  rows.add({"of which free", "", show_bytes(size->free_bytes)});
+  rows.add({"reserved", "", show_bytes(size->map_bytes)});
+  print(settings->storage.data_dir + "\n" + rows.render(context.out));
+  return exit_code::ok;
+}
+
+exit_code back_up(command_context& context, const store_flags& flags) {
+  const auto settings = load_settings(context);
+  if (!settings)
+    return report(context, settings.error());
+  const auto store = open_store_read_only(*settings);
+  if (!store)
+    return report(context, store.error());
+  const auto done = storage::backup(*store, flags.path);
+  if (!done)
+    return report(context, done.error());
+  if (context.flags.json)
+    print(json{{"folder", flags.path}, {"bytes", done->bytes}}.dump(2) + "\n");
+  else
+    print("copied " + show_bytes(done->bytes) + " to " + flags.path + "; use it with --data-dir " + flags.path
+          + "\n");
+  return exit_code::ok;
+}
+
+exit_code compact_store(command_context& context) {
+  const auto settings = load_settings(context);
+  if (!settings)
+    return report(context, settings.error());
+  if (const auto there = open_store_read_only(*settings); !there)
+    return report(context, there.error());
+  const auto done = storage::compact(store_options_of(*settings));
+  if (!done)
+    return report(context, done.error());
+  if (context.flags.json)
+    print(json{{"bytes_before", done->bytes_before}, {"bytes_after", done->bytes_after}}.dump(2) + "\n");
+  else
+    print(show_bytes(done->bytes_before) + " before, " + show_bytes(done->bytes_after) + " now\n");
+  return exit_code::ok;
+}
+
+result<storage::prune_policy> policy_from(const store_flags& flags) {
+  const auto age = parse_duration(flags.older_than);
+  if (!age) {
+    auto reason = age.error();
+    reason.where = "--older-than";
+    return reason;
+  }
+  storage::prune_policy policy;
+  policy.finished_before = wall_now() - *age;
+  const auto names = split_lists(flags.states);
+  if (names.empty())
+    return policy;
+  policy.keep = {run_state::completed, run_state::failed, run_state::cancelled};
+  for (const auto& name : names) {
+    const auto state = run_state_from_string(name);
+    if (!state || !is_final(*state))
+      return fault{errc::invalid_argument, "'" + name + "' is no final state", "--state",
+                   "completed, failed or cancelled"};
+    std::erase(policy.keep, *state);
+  }
+  return policy;
+}
+
+exit_code show_pruned(const command_context& context, const std::vector<run_id>& runs, bool dry_run) {
+  if (context.flags.json) {
+    json ids = json::array();
+    for (const auto id : runs)
+      ids.push_back(to_string(id));
+    print(json{{"dry_run", dry_run}, {"runs", std::move(ids)}}.dump(2) + "\n");
+    return exit_code::ok;
+  }
+  for (const auto id : runs)
+    print(to_string(id) + "\n");
+  print(show_count(runs.size()) + (runs.size() == 1 ? " run" : " runs")
+        + (dry_run ? " would be removed\n"
+                   : " removed; `assay store compact` gives the space back to the disk\n"));
+  return exit_code::ok;
+}
+
+exit_code list_prunable(command_context& context, const storage::prune_policy& policy,
+                        const config::settings& settings) {
+  const auto store = open_store_read_only(settings);
+  if (!store)
+    return report(context, store.error());
+  const auto runs = storage::find_prunable(*store, policy);
+  return runs ? show_pruned(context, *runs, true) : report(context, runs.error());
+}
+
+exit_code prune_store(command_context& context, const store_flags& flags) {
+  const auto policy = policy_from(flags);
+  if (!policy)
+    return report(context, policy.error());
+  const auto settings = load_settings(context);
+  if (!settings)
+    return report(context, settings.error());
+  if (flags.dry_run)
+    return list_prunable(context, *policy, *settings);
+  // Opening for writing would make an empty store of a mistyped folder.
+  if (const auto there = open_store_read_only(*settings); !there)
+    return report(context, there.error());
+  const auto store = storage::store::open(store_options_of(*settings));
+  if (!store)
+    return report(context, store.error());
+  std::optional<fault> failed;
+  auto writer = storage::writer::start(*store, {}, [&](storage::commit_report&& done) {
+    for (const auto& ticket : done.tickets)
+      if (ticket.error && !failed)
+        failed = ticket.error;
+  });
+  if (!writer)
+    return report(context, writer.error());
+  const auto runs = storage::prune(*store, **writer, *policy, prune_ticket);
+  (*writer)->stop(true);
+  if (!runs)
+    return report(context, runs.error());
+  if (failed)
+    return report(context, *failed);
+  return show_pruned(context, *runs, false);
+}
+
+} // namespace
+
+void add_store_command(CLI::App& app, command_context& context) {
+  const auto flags = std::make_shared<store_flags>();
+  auto* sub = app.add_subcommand("store", "Look at the data folder, copy it, and clean it up");
+  sub->require_subcommand(0, 1);
+  examples(
+      *sub,
+      "  assay store\n  assay store backup /backup/assay\n  assay store prune --older-than 30d --dry-run\n");
+  sub->callback([&context] {
+    if (!context.action)
+      context.action = stat_store;
+  });
+  auto* stat = sub->add_subcommand("stat", "Sizes of tables and files; works beside a running farm");
+  examples(*stat, "  assay store stat --json\n");
+  stat->callback([&context] { context.action = stat_store; });
+
+  auto* backup = sub->add_subcommand("backup", "Copy the store while the farm goes on");
+  backup->add_option("PATH", flags->path, "An empty folder, or one that does not exist yet")->required();
+  examples(*backup, "  assay store backup /backup/assay-2024-05-01\n");
+  backup->callback(
+      [&context, flags] { context.action = [flags](command_context& c) { return back_up(c, *flags); }; });
+
+  auto* compact = sub->add_subcommand("compact", "Give free space back to the disk; no farm may run");
+  examples(*compact, "  assay store compact\n");
+  compact->callback([&context] { context.action = compact_store; });
+
+  auto* prune =
+      sub->add_subcommand("prune", "Remove old finished runs with all their answers; no farm may run");
+  prune->add_option("--older-than,--older_than", flags->older_than, "Finished longer ago than this: 30d, 12h")
+      ->required();
+  repeatable(*prune, "--state", flags->states, "Only these: completed, failed, cancelled; default all three");
+  prune->add_flag("--dry-run,--dry_run", flags->dry_run, "Only say which");
+  examples(*prune, "  assay store prune --older-than 30d --dry-run\n"
+                   "  assay store prune --older-than 7d --state failed,cancelled\n");
+  prune->callback(
+      [&context, flags] { context.action = [flags](command_context& c) { return prune_store(c, *flags); }; });
+}
+
+} // namespace assay::cli

@@ -1,0 +1,246 @@
+#include "cli/arguments.hpp"
+#include "cli/commands.hpp"
+#include "cli/load_settings.hpp"
+#include "cli/prompts.hpp"
+#include "core/tasks/dataset.hpp"
+#include "core/tasks/sample_source.hpp"
+#include "core/values/closest_word.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <filesystem>
+#include <memory>
+
+namespace assay::cli {
+
+namespace {
+
+using nlohmann::json;
+using task_ptr = std::shared_ptr<const tasks::task_definition>;
+
+struct task_flags {
+  tasks::task_filter filter;
+  std::string id;
+  std::vector<std::string> paths;
+  std::vector<std::string> folders;
+};
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string out;
+  for (const auto& word : words)
+    out += (out.empty() ? "" : ", ") + word;
+  return out;
+}
+
+/// Rows of a dataset that is small enough to be read for a list.
+uint64_t rows_for_list(const tasks::task_definition& task) {
+  constexpr uintmax_t most = uintmax_t{32} << 20;
+  std::error_code error;
+  const auto size = std::filesystem::file_size(task.dataset, error);
+  if (error || size > most)
+    return 0;
+  const auto facts = tasks::inspect_dataset(task.dataset, task.format);
+  return facts ? facts->rows : 0;
+}
+
+exit_code list_tasks(command_context& context, const task_flags& flags) {
+  const auto settings = load_settings(context);
+  if (!settings)
+    return report(context, settings.error());
+  const auto catalogue = load_tasks(context, *settings, flags.folders);
+  const auto found = catalogue->list(flags.filter);
+  if (context.flags.json) {
+    json out = json::array();
+    for (const auto& task : found)
+      out.push_back(tasks::to_summary(*task, rows_for_list(*task)));
+    print(json{{"tasks", std::move(out)}, {"groups", catalogue->group_names()}}.dump(2) + "\n");
+    return exit_code::ok;
+  }
+  table rows(
+      {{"task"}, {"category"}, {"difficulty"}, {"languages"}, {"samples", align::right}, {"prompt types"}});
+  for (const auto& task : found) {
+    const auto count = rows_for_list(*task);
+    rows.add({task->id.value, task->category, task->difficulty, joined(task->languages),
+              count == 0 ? "?" : show_count(count), joined(task->prompt_types())});
+  }
+  print(rows.render(context.out, context.out.columns));
+  if (found.empty())
+    remark(context, "no task; folders searched: " + joined(settings->tasks_dirs));
+  return exit_code::ok;
+}
+
+exit_code show_task(command_context& context, const task_flags& flags) {
+  const auto settings = load_settings(context);
+  if (!settings)
+    return report(context, settings.error());
+  const auto catalogue = load_tasks(context, *settings, flags.folders);
+  const auto task = catalogue->find(task_id{flags.id});
+  if (!task) {
+    std::vector<std::string_view> ids;
+    const auto all = catalogue->list();
+    for (const auto& one : all)
+      ids.push_back(one->id.value);
+    const auto near = did_you_mean(flags.id, ids);
+    return report(context, {errc::not_found,
+                            "there is no task " + flags.id,
+                            {},
+                            near.empty() ? "`assay tasks` lists them" : near});
+  }
+  const auto facts = tasks::inspect_dataset(task->dataset, task->format);
+  if (!facts)
+    return report(context, facts.error());
+  if (context.flags.json) {
+    json out = tasks::to_summary(*task, facts->rows);
+    out["dataset"] = task->dataset;
+    out["dataset_sha256"] = facts->sha256;
+    out["scorers"] = task->scorer_names();
+    out["generation"] = task->generation;
+    out["file"] = task->file;
+    out["first_sample"] = first_prompts(task, {});
+    print(out.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
+    return exit_code::ok;
+  }
+  table rows({{""}, {task->id.value}});
+  rows.add({"name", task->name});
+  rows.add({"description", on_one_line(task->description)});
+  rows.add({"category", task->category + ", " + task->difficulty});
+  rows.add({"languages", joined(task->languages)});
+  rows.add({"tags", joined(task->tags)});
+  rows.add({"samples", show_count(facts->rows)});
+  rows.add({"scorers", joined(task->scorer_names())});
+  rows.add({"generation", json(task->generation).dump()});
+  rows.add({"dataset", task->dataset});
+  rows.add({"file", task->file});
+  print(rows.render(context.out));
+  print("\n" + render_first_prompts(context.out, task, {}));
+  return exit_code::ok;
+}
+
+/// Renders every row with every prompt type. @returns the first few things that are wrong.
+std::vector<fault> check_samples(const task_ptr& task) {
+  constexpr size_t most_faults = 5;
+  std::vector<fault> faults;
+  for (const auto& type : task->prompt_types()) {
+    tasks::sample_options options;
+    options.prompt_type = type;
+    auto source = tasks::sample_source::open(task, options);
+    if (!source) {
+      faults.push_back(source.error());
+      return faults;
+    }
+    tasks::prepared_sample sample;
+    while (faults.size() < most_faults) {
+      const auto more = source->next(sample);
+      if (!more)
+        faults.push_back(more.error());
+      if (!more || !*more)
+        break;
+      if (sample.problem) {
+        faults.push_back(*sample.problem);
+        faults.back().where = task->file + ": prompt type " + type + ", row " + std::to_string(sample.row);
+      }
+    }
+  }
+  return faults;
+}
+
+struct validation {
+  std::vector<fault> faults;
+  std::vector<task_ptr> tasks;
+};
+
+validation load_path(const std::string& path) {
+  validation out;
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) {
+    const std::filesystem::path folder(path);
+    auto loaded = tasks::load_task_folder(std::span(&folder, 1));
+    out.faults = std::move(loaded.faults);
+    out.tasks = loaded.catalogue->list();
+    if (out.tasks.empty() && out.faults.empty())
+      out.faults.push_back(
+          {errc::not_found, "no task file is in this folder", path, "tasks are .yaml files"});
+    return out;
+  }
+  auto task = tasks::load_task_file(path);
+  if (task)
+    out.tasks.push_back(std::make_shared<const tasks::task_definition>(std::move(*task)));
+  else
+    out.faults.push_back(task.error());
+  return out;
+}
+
+exit_code validate_tasks(command_context& context, const task_flags& flags) {
+  json files = json::array();
+  bool broken = false;
+  const auto complain = [&](const fault& one) {
+    broken = true;
+    files.push_back({{"ok", false}, {"where", one.where}, {"message", one.message}, {"hint", one.hint}});
+    if (!context.flags.json)
+      print(paint(context.out, colour::red, "fail") + "  " + to_string(one) + "\n");
+  };
+  for (const auto& path : flags.paths) {
+    auto found = load_path(path);
+    for (const auto& one : found.faults)
+      complain(one);
+    for (const auto& task : found.tasks) {
+      const auto faults = check_samples(task);
+      for (const auto& one : faults)
+        complain(one);
+      if (!faults.empty())
+        continue;
+      const auto facts = tasks::inspect_dataset(task->dataset, task->format);
+      const auto count = facts ? facts->rows : 0;
+      files.push_back({{"ok", true}, {"task", task->id.value}, {"file", task->file}, {"samples", count}});
+      if (!context.flags.json)
+        print(paint(context.out, colour::green, "ok") + "    " + task->id.value + ": " + show_count(count)
+              + " samples, prompt types " + joined(task->prompt_types()) + "\n");
+    }
+  }
+  if (context.flags.json)
+    print(json{{"valid", !broken}, {"files", std::move(files)}}.dump(2) + "\n");
+  return broken ? exit_code::configuration : exit_code::ok;
+}
+
+void add_filters(CLI::App& sub, const std::shared_ptr<task_flags>& flags) {
+  sub.add_option("--category", flags->filter.category, "Only this category");
+  sub.add_option("--difficulty", flags->filter.difficulty, "beginner, intermediate or advanced");
+  sub.add_option("--tag", flags->filter.tag, "Only tasks with this tag");
+  sub.add_option("--language", flags->filter.language, "Only tasks in this language");
+  repeatable(sub, "--include-path,--include_path", flags->folders, "One more folder of tasks");
+}
+
+} // namespace
+
+void add_tasks_command(CLI::App& app, command_context& context) {
+  const auto flags = std::make_shared<task_flags>();
+  auto* sub = app.add_subcommand("tasks", "List, show and check tasks");
+  sub->require_subcommand(0, 1);
+  add_filters(*sub, flags);
+  examples(*sub, "  assay tasks\n  assay tasks --language zh\n  assay tasks show date_reasoning\n"
+                 "  assay tasks validate my_tasks/\n");
+  sub->callback([&context, flags] {
+    if (!context.action)
+      context.action = [flags](command_context& c) { return list_tasks(c, *flags); };
+  });
+  auto* list = sub->add_subcommand("list", "The tasks that can be run");
+  add_filters(*list, flags);
+  examples(*list, "  assay tasks list --category single_turn\n  assay tasks list --json\n");
+  list->callback(
+      [&context, flags] { context.action = [flags](command_context& c) { return list_tasks(c, *flags); }; });
+  auto* show = sub->add_subcommand("show", "One task, with the first prompt of each type");
+  show->add_option("ID", flags->id, "The task")->required();
+  repeatable(*show, "--include-path,--include_path", flags->folders, "One more folder of tasks");
+  examples(*show, "  assay tasks show arithmetic_word_problems\n");
+  show->callback(
+      [&context, flags] { context.action = [flags](command_context& c) { return show_task(c, *flags); }; });
+  auto* validate = sub->add_subcommand("validate", "Check task files and their datasets, row by row");
+  validate->add_option("PATH", flags->paths, "Task files, or folders of them")->required();
+  examples(*validate, "  assay tasks validate tasks/date_reasoning/date_reasoning.yaml\n"
+                      "  assay tasks validate my_tasks/\n");
+  validate->callback([&context, flags] {
+    context.action = [flags](command_context& c) { return validate_tasks(c, *flags); };
+  });
+}
+
+} // namespace assay::cli

@@ -1,0 +1,180 @@
+#include "cli/api_client.hpp"
+#include "cli/arguments.hpp"
+#include "cli/commands.hpp"
+#include "cli/load_settings.hpp"
+#include "cli/progress.hpp"
+#include "cli/run_report.hpp"
+#include "cli/signals.hpp"
+#include "io/ws_client.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <memory>
+
+namespace assay::cli {
+
+namespace {
+
+using nlohmann::json;
+
+struct watch_flags {
+  std::string run;
+  api_flags api;
+};
+
+std::optional<double> number(const json& from, const char* name) {
+  const auto found = from.find(name);
+  return found != from.end() && found->is_number() ? std::optional{found->get<double>()} : std::nullopt;
+}
+
+std::string text(const json& from, const char* name) {
+  const auto found = from.find(name);
+  return found != from.end() && found->is_string() ? found->get<std::string>() : std::string{};
+}
+
+uint64_t count(const json& from, const char* name) {
+  const auto found = from.find(name);
+  return found != from.end() && found->is_number_unsigned() ? found->get<uint64_t>() : 0;
+}
+
+/// The record as far as the API's form of a run tells it.
+run_record record_from(const json& status) {
+  run_record out;
+  if (const auto id = run_id_from_string(text(status, "evaluation_id")))
+    out.spec.id = *id;
+  out.spec.model = model_id{text(status, "model_id")};
+  out.state = run_state_from_string(text(status, "state")).value_or(run_state::queued);
+  if (const auto samples = status.find("samples"); samples != status.end() && samples->is_object()) {
+    out.progress.total = count(*samples, "total");
+    out.progress.done = count(*samples, "done");
+    out.progress.failed = count(*samples, "failed");
+    out.progress.possibly_billed = count(*samples, "possibly_billed");
+  }
+  out.progress.samples_per_second = number(status, "samples_per_second").value_or(0);
+  if (const auto cost = number(status, "cost"))
+    out.progress.cost = from_dollars(*cost);
+  if (const auto score = number(status, "score")) {
+    out.progress.scored = 1;
+    out.progress.score_sum = *score;
+  }
+  out.progress.estimated_completion = from_rfc3339(text(status, "estimated_completion"));
+  out.started_at = from_rfc3339(text(status, "start_time"));
+  out.finished_at = from_rfc3339(text(status, "finished_at"));
+  if (const auto message = text(status, "error_message"); !message.empty())
+    out.error = fault{errc::internal, message, {}, {}};
+  return out;
+}
+
+exit_code verdict(run_state state) {
+  switch (state) {
+  case run_state::completed:
+    return exit_code::ok;
+  case run_state::cancelled:
+    return exit_code::ended_early;
+  default:
+    return exit_code::failed;
+  }
+}
+
+exit_code show_end(const command_context& context, const api_client& api, const json& status) {
+  const auto record = record_from(status);
+  json document;
+  const bool there = !api.ask("GET", "/results/" + to_string(record.spec.id), nullptr, document);
+  if (context.flags.json)
+    print((there ? document : status).dump(2, ' ', false, json::error_handler_t::replace) + "\n");
+  else
+    print(render_outcomes(context.out, {{record, there ? document.dump() : std::string{}}}));
+  return verdict(record.state);
+}
+
+result<std::unique_ptr<io::ws_client>> subscribe(const api_client& api, run_id run, int wake_fd) {
+  json answer;
+  if (auto refused = api.ask("POST", "/auth/ws-ticket", json::object(), answer))
+    return *refused;
+  io::ws_options options;
+  options.where = api.where();
+  options.target = "/ws?ticket=" + text(answer, "ticket");
+  options.tls.extra_ca_file = api.extra_ca_file();
+  options.wake_fd = wake_fd;
+  auto socket = io::ws_client::connect(options);
+  if (!socket)
+    return socket;
+  const json command{{"type", "subscribe_evaluation"}, {"evaluation_id", to_string(run)}};
+  if (auto sent = (*socket)->send(command.dump()); !sent)
+    return sent.error();
+  return socket;
+}
+
+/// Follows the events. @returns the run's last status, or why it cannot be followed any more.
+std::optional<fault> follow(const command_context& context, io::ws_client& socket, progress& shown,
+                            json& status) {
+  while (!is_final(record_from(status).state)) {
+    const auto message = socket.receive();
+    if (!message)
+      return message.error();
+    const auto event = json::parse(*message, nullptr, false);
+    if (!event.is_object() || !event.contains("data") || !event["data"].is_object())
+      continue;
+    const auto type = text(event, "type");
+    if (type == "error")
+      return fault{errc::not_found, text(event["data"], "message"), {}, {}};
+    if (!type.starts_with("evaluation_") || !event["data"].contains("state"))
+      continue;
+    status.update(event["data"]);
+    const auto record = record_from(status);
+    shown.show({{record.spec.model.value, record}});
+    if (context.flags.verbose > 0)
+      context.err->line(type + " seq " + std::to_string(count(event, "seq")));
+  }
+  return std::nullopt;
+}
+
+exit_code watch(command_context& context, const watch_flags& flags) {
+  const auto id = run_id_from_string(flags.run);
+  if (!id)
+    return report(context, {errc::invalid_argument, "'" + flags.run + "' is no run", "ID",
+                            "ids look like eval_1700000000_0000002a; `assay results` lists them"});
+  const auto settings = load_settings(context);
+  if (!settings)
+    return report(context, settings.error());
+  const auto api = api_client::connect(*settings, flags.api);
+  if (!api)
+    return report(context, api.error());
+  auto caught = signals::block();
+  if (!caught)
+    return report(context, caught.error());
+  auto socket = subscribe(*api, *id, (*caught)->descriptor());
+  if (!socket)
+    return report(context, socket.error());
+  // After the subscription, so that nothing happens unseen between the two.
+  json status;
+  if (auto refused = api->ask("GET", "/evaluations/" + to_string(*id), nullptr, status))
+    return report(context, *refused);
+  progress shown(context.err, context.flags.quiet);
+  const auto present = record_from(status);
+  shown.show({{present.spec.model.value, present}});
+  const auto lost = follow(context, **socket, shown, status);
+  shown.end();
+  if (lost && lost->code == errc::cancelled) {
+    context.err->line("stopped watching; the run goes on");
+    return exit_code::interrupted;
+  }
+  if (lost)
+    return report(context, *lost);
+  return show_end(context, *api, status);
+}
+
+} // namespace
+
+void add_watch_command(CLI::App& app, command_context& context) {
+  const auto flags = std::make_shared<watch_flags>();
+  auto* sub = app.add_subcommand("watch", "Follow a run of a server live, then show its result");
+  sub->add_option("ID", flags->run, "The run")->required();
+  add_api_flags(*sub, flags->api);
+  examples(*sub, "  assay watch eval_1700000000_0000002a\n"
+                 "  ASSAY_TOKEN=... assay watch eval_1700000000_0000002a --url https://farm.example.org\n");
+  sub->callback(
+      [&context, flags] { context.action = [flags](command_context& c) { return watch(c, *flags); }; });
+}
+
+} // namespace assay::cli

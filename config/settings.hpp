@@ -1,0 +1,175 @@
+#pragma once
+
+#include "config/defaults.hpp"
+#include "core/values/ids.hpp"
+#include "core/values/model.hpp"
+#include "core/values/money.hpp"
+#include "core/values/secret.hpp"
+#include "core/values/time.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+/// What the farm is told before it starts. Plain values: no file format shows through here.
+namespace assay::config {
+
+struct tls_settings {
+  std::string cert_file; ///< PEM chain; empty means plain HTTP.
+  std::string key_file;  ///< PEM.
+
+  bool enabled() const noexcept { return !cert_file.empty(); }
+};
+
+struct cors_settings {
+  /// Exact origins, or `*`. Empty means the same origin only.
+  std::vector<std::string> allow_origins;
+};
+
+struct server_settings {
+  std::string host{defaults::host};
+  uint16_t port = defaults::port; ///< 0 takes any free port.
+  tls_settings tls;
+  std::vector<std::string> allowed_origins; ///< Origins that may open a WebSocket besides the server's own.
+  uint64_t max_body = defaults::max_body;
+  uint32_t max_connections = defaults::max_connections;
+  uint32_t max_connections_per_address = defaults::max_connections_per_address;
+  milliseconds header_timeout = defaults::header_timeout;
+  milliseconds body_timeout = defaults::body_timeout;
+  milliseconds keep_alive = defaults::keep_alive;
+  uint64_t max_ws_message = defaults::max_ws_message;
+  uint64_t max_ws_backlog = defaults::max_ws_backlog; ///< A subscriber with more waiting is closed.
+};
+
+/// The role of callers without a token, by API family; `none` refuses them.
+struct anonymous_settings {
+  std::string engine{defaults::anonymous_role};
+  std::string jobs{defaults::anonymous_role};
+  std::string datalab{defaults::anonymous_role};
+};
+
+struct auth_settings {
+  seconds access_ttl = defaults::access_ttl;
+  seconds refresh_ttl = defaults::refresh_ttl;
+  anonymous_settings anonymous;
+  secret admin_password; ///< Of the first `admin`; empty lets the farm make one up and print it once.
+  uint32_t login_attempts_per_minute = defaults::login_attempts_per_minute; ///< Per address and name.
+  uint32_t concurrent_password_checks = defaults::concurrent_password_checks;
+};
+
+enum class durability : uint8_t {
+  commit = 1, ///< An answer is on the disk before it counts.
+  none = 2,   ///< A crash of the machine may lose the last seconds. For experiments.
+};
+
+struct retention_settings {
+  uint32_t runs_days = 0; ///< Finished runs older than this are deleted; 0 keeps them.
+  uint32_t statistics_days = defaults::statistics_days;
+};
+
+struct storage_settings {
+  std::string data_dir; ///< Absolute.
+  durability durable = durability::commit;
+  milliseconds commit_window = defaults::commit_window;
+  uint64_t map_size = defaults::map_size; ///< Bytes of address space reserved; disk is used as needed.
+  retention_settings retention;
+};
+
+enum class scheduler_policy : uint8_t { stealing = 1, sharing = 2 };
+
+struct farm_settings {
+  uint32_t max_running_runs = defaults::max_running_runs;
+  uint32_t max_queued_runs = defaults::max_queued_runs;
+  uint32_t in_flight_start = defaults::in_flight_start; ///< Where the adaptive limit starts, below the cap.
+  uint32_t in_flight_cap = defaults::in_flight_cap;     ///< Per key and model without a limit of its own.
+  uint32_t worker_threads = 0;                          ///< Of the actors; 0 means one per core.
+  scheduler_policy scheduler = scheduler_policy::stealing;
+  uint32_t max_throughput = defaults::max_throughput; ///< Messages an actor handles before it yields.
+  seconds cancel_grace = defaults::cancel_grace;      ///< For calls already written.
+};
+
+enum class retry_strategy : uint8_t {
+  exponential = 1, ///< base * 2^n up to cap.
+  linear = 2,      ///< base * n up to cap.
+  immediate = 3,   ///< At once the first time, then linear.
+};
+
+/// How calls that failed in one way are tried again.
+struct retry_rule {
+  std::string error; ///< A code (`provider_timeout`), a class (`transient`), or `default`.
+  retry_strategy strategy = retry_strategy::exponential;
+  milliseconds base = defaults::retry_base;
+  milliseconds cap = defaults::retry_cap;
+  uint32_t max_attempts = defaults::max_attempts; ///< The first one included.
+  bool jitter = true;                             ///< Draw the wait between zero and its full length.
+};
+
+struct retry_settings {
+  uint32_t max_attempts = defaults::max_attempts; ///< Where no rule says otherwise.
+  double budget_ratio = defaults::retry_budget_ratio;
+  double budget_per_second = defaults::retry_budget_per_second;
+  uint32_t possibly_billed_attempts =
+      defaults::possibly_billed_attempts; ///< More tries after such a failure.
+  std::vector<retry_rule> rules;          ///< In order; the first match holds.
+};
+
+struct logging_settings {
+  std::string level{defaults::log_level}; ///< trace, debug, info, warn, error, critical or off.
+  std::string file;                       ///< Absolute; empty means standard error only.
+  bool json = false;                      ///< One JSON object a line.
+  uint64_t rotate_size = defaults::log_rotate_size;
+  uint32_t rotate_count = defaults::log_rotate_count;
+};
+
+struct network_settings {
+  std::string extra_ca_file; ///< PEM of authorities trusted besides the system's.
+  secret https_proxy;        ///< `http://user:password@host:port`; may hold a password.
+  secret http_proxy;
+  std::vector<std::string> no_proxy; ///< Hosts, `.domains` or `*`.
+  milliseconds connect_timeout = defaults::connect_timeout;
+};
+
+struct monitoring_settings {
+  seconds response_time_threshold = defaults::alert_response_time;
+  double error_rate_threshold = defaults::alert_error_rate; ///< 0..1
+  std::optional<money> cost_threshold_per_hour;
+};
+
+/// An evaluation that can be started by its name.
+struct named_evaluation {
+  std::string id;
+  std::string description;
+  std::vector<std::string> models;
+  std::vector<std::string> tasks;
+  std::string configuration_json = "{}"; ///< JSON object text: limit, num_fewshot, temperature, ...
+};
+
+/// All settings of one process, from all layers, checked.
+struct settings {
+  std::string environment{defaults::environment}; ///< development, testing or production.
+  bool debug = false;
+  server_settings server;
+  cors_settings cors;
+  auth_settings auth;
+  storage_settings storage;
+  farm_settings farm;
+  retry_settings retry;
+  logging_settings logging;
+  network_settings network;
+  monitoring_settings monitoring;
+  std::string results_dir;             ///< Absolute.
+  std::string cache_dir;               ///< Absolute.
+  std::vector<std::string> tasks_dirs; ///< Absolute; later folders win on equal task ids.
+
+  std::vector<provider_profile>
+      providers;                     ///< Built-in, configured, and those that single models brought along.
+  std::vector<model_profile> models; ///< Configured and simulated; see find_model for those of the catalogue.
+  std::vector<named_evaluation> evaluations;
+  std::string ab_tests_json = "{}"; ///< JSON object text by name, checked in shape.
+
+  std::vector<std::string> warnings; ///< For the log, each once.
+  std::vector<std::string> sources;  ///< Files read, in order.
+};
+
+} // namespace assay::config

@@ -1,0 +1,64 @@
+#pragma once
+
+#include "core/stats/summary.hpp"
+#include "core/values/sample.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace assay::stats {
+
+/// What a failed sample does to the task's score.
+enum class failed_samples : uint8_t {
+  exclude = 1, ///< Counted as an error, and nothing else.
+  zero = 2,    ///< Counted as an error, and as 0 for every scorer.
+};
+
+/// What the aggregation needs to know of a scorer.
+struct scorer_weight {
+  double weight = 1;   ///< >= 0
+  bool primary = true; ///< Others are reported but do not count.
+};
+
+/// @returns the weighted mean of the primary scorers' values of one sample, which is what progress shows; or
+/// nothing when a primary scorer with a weight has no value. @param scorers Indexed by score_value::scorer.
+std::optional<double> primary_score(std::span<const score_value> scores,
+                                    std::span<const scorer_weight> scorers) noexcept;
+
+/// The outcome of one task of a run.
+struct task_score {
+  /// Weighted mean of the primary scorers' means; nothing while no sample counts.
+  std::optional<double> score;
+  summary primary;              ///< Of the samples' primary scores: the error of `score`.
+  std::vector<summary> scorers; ///< One for each scorer.
+  uint64_t samples = 0;         ///< All that are finished.
+  uint64_t errors = 0;          ///< Failed ones among them.
+};
+
+/// Adds the samples of one task up, in constant memory and in any order; parts can be merged.
+class task_accumulator {
+public:
+  task_accumulator(std::vector<scorer_weight> scorers, failed_samples rule);
+
+  /// A sample with a primary scorer's value missing counts as failed.
+  void add(std::span<const score_value> scores);
+  void add_failed();
+  /// @param other Of the same scorers and rule.
+  void merge(const task_accumulator& other);
+  task_score finish() const;
+
+private:
+  std::vector<scorer_weight> scorers_;
+  failed_samples rule_;
+  std::vector<score_accumulator> values_;
+  score_accumulator primary_;
+  uint64_t samples_ = 0;
+  uint64_t errors_ = 0;
+};
+
+/// @returns the plain mean of the scores that exist, or nothing when none does.
+std::optional<double> overall_score(std::span<const std::optional<double>> task_scores) noexcept;
+
+} // namespace assay::stats

@@ -1,0 +1,70 @@
+#pragma once
+
+#include "core/tasks/task_definition.hpp"
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace assay::tasks {
+
+/// What a list of tasks is narrowed to; empty members do not narrow.
+struct task_filter {
+  std::string category{};
+  std::string difficulty{}; ///< Also easy, medium, hard.
+  std::string tag{};
+  std::string language{};
+};
+
+/// All known tasks by id. Immutable once loaded; a reload makes another one.
+class task_catalogue {
+public:
+  /// Replaces a task of the same id.
+  void add(task_definition task);
+
+  /// @returns the task, or null.
+  std::shared_ptr<const task_definition> find(const task_id& id) const;
+  /// Ordered by id.
+  std::vector<std::shared_ptr<const task_definition>> list(const task_filter& filter = {}) const;
+
+  /// @returns the tasks that @p name stands for, ordered by id: those tagged with it, of that category, whose
+  /// id begins with it and an underscore, or for `<category>_scenarios` and `<category>_scenarios_<word>`
+  /// those of the category, in the second form with the word as a tag or language. Empty for a name that is
+  /// no group.
+  std::vector<task_id> group(std::string_view name) const;
+
+  /// @returns every name that group() knows except prefixes of ids, ordered.
+  std::vector<std::string> group_names() const;
+
+  /// Replaces groups by their tasks and drops repetitions; a task's own id goes before a group of that name.
+  /// Fails with errc::not_found for an unknown name; `where` is `task_ids[i]` and the hint the nearest name.
+  result<std::vector<task_id>> resolve(std::span<const task_id> names) const;
+
+  size_t size() const noexcept { return tasks_.size(); }
+
+private:
+  std::map<std::string, std::shared_ptr<const task_definition>, std::less<>> tasks_;
+};
+
+/// A catalogue, and the files that could not become a part of it.
+struct loaded_tasks {
+  std::shared_ptr<const task_catalogue> catalogue;
+  std::vector<fault> faults;
+};
+
+/// Loads every .yaml and .yml file below the folders, at most 8 deep, in order of their names; names that
+/// begin with `_` or `.` are passed over. A task of a later folder replaces one of the same id; twice in one
+/// folder is a fault, as is a missing dataset. A folder that does not exist is a fault too. A broken file
+/// hides no other.
+loaded_tasks load_task_folder(std::span<const std::filesystem::path> folders);
+
+/// Reads one task file. Fails as parse_task() does, with errc::not_found when there is no such file, and with
+/// errc::dataset_unreadable when the dataset is missing.
+result<task_definition> load_task_file(const std::filesystem::path& file);
+
+} // namespace assay::tasks

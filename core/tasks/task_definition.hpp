@@ -1,0 +1,84 @@
+#pragma once
+
+#include "core/scoring/scorer.hpp"
+#include "core/stats/aggregate.hpp"
+#include "core/tasks/dataset.hpp"
+#include "core/tasks/templates.hpp"
+#include "core/values/errors.hpp"
+#include "core/values/model.hpp"
+#include "core/values/task.hpp"
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace assay::tasks {
+
+/// One way to ask the task's questions.
+struct prompt_variant {
+  std::string name;
+  std::optional<text_template> system;
+  text_template user;
+};
+
+/// Where few-shot examples come from.
+struct fewshot_source {
+  std::string dataset; ///< Absolute; the task's own dataset when the task names none.
+  std::optional<dataset_format> format;
+  text_template answer; ///< What the assistant says in an example; the task's target when not given.
+};
+
+/// A task as its YAML file describes it. Immutable after parsing; shared by the runs that use it.
+struct task_definition {
+  task_id id;
+  std::string name;
+  std::string category;   ///< `single_turn` when not given.
+  std::string difficulty; ///< beginner, intermediate (when not given) or advanced.
+  std::string description;
+  std::vector<std::string> languages;
+  std::vector<std::string> tags;
+  std::string task_type;                ///< Selects a model's task_optimizations; may be empty.
+  uint32_t estimated_duration = 60;     ///< Seconds.
+  std::string dataset;                  ///< Absolute.
+  std::optional<dataset_format> format; ///< Nothing: by the extension.
+  std::vector<prompt_variant> prompts;  ///< At least one; `prompt:` is one called `baseline`.
+  text_template target;
+  std::vector<scoring::scorer_definition> scorer_definitions;  ///< At least one, names unique.
+  std::vector<std::shared_ptr<const scoring::scorer>> scorers; ///< Compiled, in the same order.
+  sampling generation;
+  fewshot_source fewshot;
+  std::map<std::string, std::string> contexts; ///< Text for the system message by context mode.
+  stats::failed_samples failed_samples = stats::failed_samples::exclude;
+  std::string file;   ///< As given to parse_task().
+  std::string source; ///< The YAML text.
+
+  const prompt_variant* find_prompt(std::string_view prompt_type) const noexcept;
+  std::vector<std::string> prompt_types() const;
+  std::vector<std::string> scorer_names() const;
+  /// What the aggregation needs, in the order of the scorers.
+  std::vector<stats::scorer_weight> scorer_weights() const;
+};
+
+/// The modes that `contexts` may have texts for and a run may ask for.
+/// @returns whether @p word is no_context, minimal_context, full_context or domain_context.
+bool is_context_mode(std::string_view word) noexcept;
+
+/// Reads one task. @param file_name For messages. @param base_dir What relative paths are relative to.
+/// Fails with errc::malformed_input (no YAML), errc::too_large (over 1 MiB) or errc::invalid_argument:
+/// unknown or repeated keys, wrong types, values out of range, broken templates and patterns. `where` is
+/// `file:line: key`. The dataset itself is not touched.
+result<task_definition> parse_task(std::string_view yaml, std::string_view file_name,
+                                   const std::filesystem::path& base_dir);
+
+/// @returns YAML text that parse_task() reads into an equal task from any folder: the task's own with its
+/// dataset paths made absolute. This is what a run pins.
+std::string pinned_text(const task_definition& task);
+
+/// @param sample_count 0 when not counted.
+task_summary to_summary(const task_definition& task, uint64_t sample_count = 0);
+
+} // namespace assay::tasks

@@ -1,0 +1,399 @@
+#include "core/values/run.hpp"
+
+#include "core/values/json_fields.hpp"
+#include "core/values/text.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace assay {
+
+namespace {
+
+using json_fields::find;
+using json_fields::read;
+using json_fields::write;
+
+/// Unknown words come from a newer version; guessing a state could run paid calls again.
+[[noreturn]] void refuse(const nlohmann::json& in, const std::string& what) {
+  throw nlohmann::json::other_error::create(501, what, &in);
+}
+
+template <class Tag>
+void read_id(const nlohmann::json& in, const char* key, text_id<Tag>& out) {
+  read(in, key, out.value);
+}
+
+run_id run_id_of(const nlohmann::json& value) {
+  const auto text = value.get<std::string>();
+  const auto id = run_id_from_string(text);
+  if (!id)
+    refuse(value, "'" + text + "' is not an evaluation id");
+  return *id;
+}
+
+nlohmann::json task_to_json(const pinned_task& task) {
+  return {
+      {"task_id", task.id.value},
+      {"definition", task.definition},
+      {"definition_hash", task.definition_hash},
+      {"dataset_path", task.dataset_path},
+      {"dataset_hash", task.dataset_hash},
+      {"dataset_rows", task.dataset_rows},
+      {"sample_count", task.sample_count},
+      {"scorer_names", task.scorer_names},
+      {"generation", task.generation},
+  };
+}
+
+pinned_task task_from_json(const nlohmann::json& in) {
+  pinned_task task;
+  read_id(in, "task_id", task.id);
+  read(in, "definition", task.definition);
+  read(in, "definition_hash", task.definition_hash);
+  read(in, "dataset_path", task.dataset_path);
+  read(in, "dataset_hash", task.dataset_hash);
+  read(in, "dataset_rows", task.dataset_rows);
+  read(in, "sample_count", task.sample_count);
+  read(in, "scorer_names", task.scorer_names);
+  read(in, "generation", task.generation);
+  return task;
+}
+
+nlohmann::json fault_to_json(const fault& error) {
+  return {{"code", to_string(error.code)},
+          {"message", valid_utf8(error.message)},
+          {"where", valid_utf8(error.where)},
+          {"hint", valid_utf8(error.hint)}};
+}
+
+fault fault_from_json(const nlohmann::json& in) {
+  fault error;
+  std::string code;
+  read(in, "code", code);
+  error.code = errc_from_string(code);
+  read(in, "message", error.message);
+  read(in, "where", error.where);
+  read(in, "hint", error.hint);
+  return error;
+}
+
+nlohmann::json usage_to_json(const token_usage_total& usage) {
+  return {{"prompt_tokens", usage.prompt_tokens},
+          {"completion_tokens", usage.completion_tokens},
+          {"total_tokens", usage.prompt_tokens + usage.completion_tokens},
+          {"cached_tokens", usage.cached_tokens},
+          {"reasoning_tokens", usage.reasoning_tokens}};
+}
+
+token_usage_total usage_from_json(const nlohmann::json& in) {
+  token_usage_total usage;
+  read(in, "prompt_tokens", usage.prompt_tokens);
+  read(in, "completion_tokens", usage.completion_tokens);
+  read(in, "cached_tokens", usage.cached_tokens);
+  read(in, "reasoning_tokens", usage.reasoning_tokens);
+  return usage;
+}
+
+nlohmann::json progress_to_json(const run_progress& progress) {
+  nlohmann::json out{
+      {"total", progress.total},
+      {"done", progress.done},
+      {"failed", progress.failed},
+      {"possibly_billed", progress.possibly_billed},
+      {"completed_tasks", progress.completed_tasks},
+      {"current_task", progress.current_task.value},
+      {"usage", usage_to_json(progress.usage)},
+      {"score_sum", progress.score_sum},
+      {"scored", progress.scored},
+      {"in_flight", progress.in_flight},
+      {"samples_per_second", progress.samples_per_second},
+  };
+  write(out, "cost_nanodollars", progress.cost);
+  write(out, "estimated_completion_ms", progress.estimated_completion);
+  return out;
+}
+
+run_progress progress_from_json(const nlohmann::json& in) {
+  run_progress progress;
+  read(in, "total", progress.total);
+  read(in, "done", progress.done);
+  read(in, "failed", progress.failed);
+  read(in, "possibly_billed", progress.possibly_billed);
+  read(in, "completed_tasks", progress.completed_tasks);
+  read_id(in, "current_task", progress.current_task);
+  if (const auto* usage = find(in, "usage"))
+    progress.usage = usage_from_json(*usage);
+  read(in, "score_sum", progress.score_sum);
+  read(in, "scored", progress.scored);
+  read(in, "in_flight", progress.in_flight);
+  read(in, "samples_per_second", progress.samples_per_second);
+  read(in, "cost_nanodollars", progress.cost);
+  read(in, "estimated_completion_ms", progress.estimated_completion);
+  return progress;
+}
+
+/// @returns the object written as @p text; an empty one when there is none.
+nlohmann::json object_of(const std::string& text) {
+  auto value = nlohmann::json::parse(text, nullptr, false);
+  return value.is_object() ? value : nlohmann::json::object();
+}
+
+double percent_of(double fraction) noexcept { return std::floor(fraction * 1000.0) / 10.0; }
+
+} // namespace
+
+std::string_view to_string(run_state state) noexcept {
+  switch (state) {
+  case run_state::queued:
+    return "queued";
+  case run_state::preparing:
+    return "preparing";
+  case run_state::running:
+    return "running";
+  case run_state::paused:
+    return "paused";
+  case run_state::completed:
+    return "completed";
+  case run_state::failed:
+    return "failed";
+  case run_state::cancelled:
+    return "cancelled";
+  }
+  return "unknown";
+}
+
+std::optional<run_state> run_state_from_string(std::string_view name) noexcept {
+  for (auto number = static_cast<int>(run_state::queued); number <= static_cast<int>(run_state::cancelled);
+       ++number) {
+    const auto state = static_cast<run_state>(number);
+    if (to_string(state) == name)
+      return state;
+  }
+  return std::nullopt;
+}
+
+std::string_view to_string(run_kind kind) noexcept {
+  switch (kind) {
+  case run_kind::evaluation:
+    return "evaluation";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(run_verb verb) noexcept {
+  switch (verb) {
+  case run_verb::pause:
+    return "pause";
+  case run_verb::resume:
+    return "resume";
+  case run_verb::cancel:
+    return "cancel";
+  case run_verb::retry:
+    return "retry";
+  }
+  return "unknown";
+}
+
+bool is_final(run_state state) noexcept {
+  return state == run_state::completed || state == run_state::failed || state == run_state::cancelled;
+}
+
+std::string_view engine_status(run_state state) noexcept {
+  return state == run_state::queued || state == run_state::preparing ? "created" : to_string(state);
+}
+
+uint64_t run_spec::total_samples() const noexcept {
+  uint64_t samples = 0;
+  for (const auto& task : tasks)
+    samples += task.sample_count;
+  return samples * std::max<uint64_t>(prompt_types.size(), 1) * epochs;
+}
+
+token_usage_total& token_usage_total::operator+=(const token_usage& one) noexcept {
+  prompt_tokens += one.prompt_tokens;
+  completion_tokens += one.completion_tokens;
+  cached_tokens += one.cached_tokens;
+  reasoning_tokens += one.reasoning_tokens;
+  return *this;
+}
+
+void to_json(nlohmann::json& out, const run_spec& spec) {
+  auto tasks = nlohmann::json::array();
+  for (const auto& task : spec.tasks)
+    tasks.push_back(task_to_json(task));
+  auto depends_on = nlohmann::json::array();
+  for (const auto id : spec.depends_on)
+    depends_on.push_back(to_string(id));
+  out = nlohmann::json{
+      {"kind", to_string(spec.kind)},
+      {"owner", spec.owner.value},
+      {"model_id", spec.model.value},
+      {"provider", spec.provider.value},
+      {"wire_model", spec.wire_model},
+      {"tasks", std::move(tasks)},
+      {"prompt_types", spec.prompt_types},
+      {"epochs", spec.epochs},
+      {"num_fewshot", spec.num_fewshot},
+      {"random_seed", spec.random_seed},
+      {"priority", spec.priority},
+      {"weight", spec.weight},
+      {"depends_on", std::move(depends_on)},
+      {"context_mode", spec.context_mode},
+      {"predict_only", spec.predict_only},
+      {"log_samples", spec.log_samples},
+      {"output_path", spec.output_path},
+      {"metadata", spec.metadata},
+      {"requested", spec.requested},
+      {"fingerprint", spec.fingerprint},
+      {"created_at_ms", spec.created_at.time_since_epoch().count()},
+  };
+  if (!spec.id.empty())
+    out["evaluation_id"] = to_string(spec.id);
+  write(out, "prices", spec.prices);
+  write(out, "limit", spec.limit);
+  if (spec.time_limit)
+    out["time_limit_s"] = spec.time_limit->count();
+}
+
+void from_json(const nlohmann::json& in, run_spec& out) {
+  out = run_spec{};
+  if (const auto* id = find(in, "evaluation_id"))
+    out.id = run_id_of(*id);
+  if (const auto* kind = find(in, "kind"); kind && *kind != to_string(run_kind::evaluation))
+    refuse(*kind, "unknown kind of run");
+  read_id(in, "owner", out.owner);
+  read_id(in, "model_id", out.model);
+  read_id(in, "provider", out.provider);
+  read(in, "wire_model", out.wire_model);
+  read(in, "prices", out.prices);
+  if (const auto* tasks = find(in, "tasks"))
+    for (const auto& task : *tasks)
+      out.tasks.push_back(task_from_json(task));
+  read(in, "prompt_types", out.prompt_types);
+  read(in, "epochs", out.epochs);
+  read(in, "limit", out.limit);
+  read(in, "num_fewshot", out.num_fewshot);
+  read(in, "random_seed", out.random_seed);
+  read(in, "priority", out.priority);
+  read(in, "weight", out.weight);
+  if (const auto* limit = find(in, "time_limit_s"))
+    out.time_limit = seconds{json_fields::convert<int64_t>(*limit, "time_limit_s")};
+  if (const auto* ids = find(in, "depends_on"))
+    for (const auto& id : *ids)
+      out.depends_on.push_back(run_id_of(id));
+  read(in, "context_mode", out.context_mode);
+  read(in, "predict_only", out.predict_only);
+  read(in, "log_samples", out.log_samples);
+  read(in, "output_path", out.output_path);
+  read(in, "metadata", out.metadata);
+  read(in, "requested", out.requested);
+  read(in, "fingerprint", out.fingerprint);
+  read(in, "created_at_ms", out.created_at);
+}
+
+void to_json(nlohmann::json& out, const run_record& run) {
+  out = nlohmann::json{
+      {"spec", run.spec},
+      {"state", to_string(run.state)},
+      {"generation", run.generation},
+      {"progress", progress_to_json(run.progress)},
+      {"last_seq", run.last_seq},
+  };
+  write(out, "started_at_ms", run.started_at);
+  write(out, "finished_at_ms", run.finished_at);
+  if (run.error)
+    out["error"] = fault_to_json(*run.error);
+}
+
+void from_json(const nlohmann::json& in, run_record& out) {
+  out = run_record{};
+  in.at("spec").get_to(out.spec);
+  const auto name = in.at("state").get<std::string>();
+  const auto state = run_state_from_string(name);
+  if (!state)
+    refuse(in, "unknown state '" + name + "'");
+  out.state = *state;
+  read(in, "generation", out.generation);
+  if (const auto* progress = find(in, "progress"))
+    out.progress = progress_from_json(*progress);
+  read(in, "last_seq", out.last_seq);
+  read(in, "started_at_ms", out.started_at);
+  read(in, "finished_at_ms", out.finished_at);
+  if (const auto* error = find(in, "error"))
+    out.error = fault_from_json(*error);
+}
+
+nlohmann::json run_status_json(const run_record& run) {
+  const auto& spec = run.spec;
+  const auto& progress = run.progress;
+  // A run without samples has no fraction, yet it completes.
+  const double fraction = run.state == run_state::completed ? 1.0 : std::min(progress.fraction(), 1.0);
+  auto task_ids = nlohmann::json::array();
+  for (const auto& task : spec.tasks)
+    task_ids.push_back(task.id.value);
+  auto depends_on = nlohmann::json::array();
+  for (const auto id : spec.depends_on)
+    depends_on.push_back(to_string(id));
+  nlohmann::json out{
+      {"evaluation_id", to_string(spec.id)},
+      {"status", engine_status(run.state)},
+      {"state", to_string(run.state)},
+      {"progress", fraction},
+      {"progress_percent", percent_of(fraction)},
+      {"current_task", nullptr},
+      {"completed_tasks", progress.completed_tasks},
+      {"total_tasks", spec.tasks.size()},
+      {"start_time", json_fields::time_or_null(run.started_at)},
+      {"estimated_completion", json_fields::time_or_null(progress.estimated_completion)},
+      {"error_message", nullptr},
+      {"error", nullptr},
+      {"created_at", to_rfc3339(spec.created_at)},
+      {"finished_at", json_fields::time_or_null(run.finished_at)},
+      {"execution_time", nullptr},
+      {"model_id", spec.model.value},
+      {"provider", spec.provider.value},
+      {"task_ids", std::move(task_ids)},
+      {"prompt_types", spec.prompt_types},
+      {"epochs", spec.epochs},
+      {"random_seed", spec.random_seed},
+      {"context_mode", spec.context_mode},
+      {"metadata", object_of(spec.metadata)},
+      {"configuration", object_of(spec.requested)},
+      {"depends_on", std::move(depends_on)},
+      {"samples",
+       {{"total", progress.total},
+        {"done", progress.done},
+        {"failed", progress.failed},
+        {"in_flight", progress.in_flight},
+        {"possibly_billed", progress.possibly_billed}}},
+      {"score", nullptr},
+      {"cost", json_fields::dollars_or_null(progress.cost)},
+      {"usage", usage_to_json(progress.usage)},
+      {"samples_per_second", progress.samples_per_second},
+      {"priority", spec.priority},
+      {"weight", spec.weight},
+      {"owner", spec.owner.value},
+      {"generation", run.generation},
+      {"last_seq", run.last_seq},
+  };
+  if (!progress.current_task.empty() && !is_final(run.state))
+    out["current_task"] = progress.current_task.value;
+  if (progress.scored != 0)
+    out["score"] = progress.score_sum / static_cast<double>(progress.scored);
+  if (run.started_at && run.finished_at)
+    out["execution_time"] = std::chrono::duration<double>(*run.finished_at - *run.started_at).count();
+  if (run.error) {
+    out["error"] = fault_to_json(*run.error);
+    out["error_message"] = out["error"]["message"];
+  }
+  return out;
+}
+
+std::string run_to_text(const run_record& run) {
+  return nlohmann::json(run).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+run_record run_from_text(std::string_view text) { return nlohmann::json::parse(text).get<run_record>(); }
+
+} // namespace assay

@@ -1,0 +1,33 @@
+#pragma once
+
+#include "io/detail/tls_client.hpp"
+#include "io/http_pool.hpp"
+
+#include <memory>
+#include <string>
+
+namespace assay::io::detail {
+
+/// A pool's options, checked and turned into what the wire needs.
+struct pool_setup {
+  std::string dial_host; ///< The server's or the proxy's.
+  uint16_t dial_port = 0;
+  std::string server_name; ///< "api.example.com:443", for people.
+  std::string dial_name;   ///< The same, or "the proxy proxy.example.com:3128".
+  /// What goes before the target: the base path, or scheme, host and base path for a plain proxy.
+  std::string target_prefix;
+  std::string common_headers; ///< Every header that is the same in all requests; secret.
+  std::string body_headers;   ///< Further headers of a POST, ending in "Content-Length: ".
+  std::string tunnel_request; ///< CONNECT with its headers, or empty; secret.
+  std::unique_ptr<tls_context> tls;
+
+  uint32_t max_connections = 1;
+  milliseconds connect_timeout{};
+  milliseconds idle_timeout{};
+  size_t max_response_bytes = 0;
+};
+
+/// Checks @p options; fails with errc::invalid_argument.
+result<pool_setup> make_pool_setup(const pool_options& options);
+
+} // namespace assay::io::detail

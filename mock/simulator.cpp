@@ -1,0 +1,104 @@
+#include "mock/simulator.hpp"
+
+#include "mock/call_record.hpp"
+#include "mock/hash.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+namespace assay::mock {
+
+namespace {
+
+// Salts keep the draws for different purposes apart.
+constexpr uint64_t salt_right = 1;
+constexpr uint64_t salt_manner = 2;
+constexpr uint64_t salt_transient = 3;
+constexpr uint64_t salt_choice = 1000;
+
+std::string unknown_prompt_text(const simulated_model& model, const chat_request& request, uint64_t draw) {
+  std::string text =
+      "[simulated] " + model.name + " does not know this prompt (" + to_hex(request.prompt_hash) + ").";
+  if (draw % 3 == 0)
+    text += " A real model would have answered here.";
+  if (draw % 2 == 0)
+    text += " Nothing in this text was written by a language model.";
+  return text;
+}
+
+} // namespace
+
+simulator::simulator(uint64_t seed, std::vector<simulated_model> models,
+                     std::optional<double> unknown_model_accuracy, std::shared_ptr<const answer_book> book)
+    : seed_(seed), models_(std::move(models)), unknown_model_accuracy_(unknown_model_accuracy),
+      book_(std::move(book)) {
+  for (size_t i = 0; i < models_.size(); ++i)
+    index_.emplace(models_[i].name, i);
+}
+
+std::optional<simulated_model> simulator::find(const std::string& name) const {
+  if (const auto found = index_.find(name); found != index_.end())
+    return models_[found->second];
+  constexpr std::string_view prefix = "sim-p";
+  if (name.starts_with(prefix)) {
+    unsigned percent = 0;
+    const auto* end = name.data() + name.size();
+    const auto [stop, error] = std::from_chars(name.data() + prefix.size(), end, percent);
+    if (error == std::errc{} && stop == end && percent <= 100)
+      return simulated_model{.name = name, .accuracy = percent / 100.0};
+  }
+  if (unknown_model_accuracy_)
+    return simulated_model{.name = name, .accuracy = *unknown_model_accuracy_};
+  return {};
+}
+
+uint64_t simulator::decision(const simulated_model& model, const chat_request& request,
+                             uint64_t salt) const noexcept {
+  return mix(hash_text(model.name, mix(seed_) ^ request.prompt_hash) + salt * 0x9E3779B97F4A7C15ULL);
+}
+
+double simulator::draw(uint64_t n, uint64_t purpose) const noexcept {
+  return unit_interval(mix(mix(seed_ + purpose) ^ n));
+}
+
+bool simulator::fails(const simulated_model& model, const chat_request& request,
+                      uint64_t repetition) const noexcept {
+  return model.transient_error_rate > 0
+         && unit_interval(mix(decision(model, request, salt_transient) ^ mix(repetition)))
+                < model.transient_error_rate;
+}
+
+simulated_choice simulator::answer(const simulated_model& model, const chat_request& request,
+                                   uint32_t choice) const {
+  const auto salt = [choice](uint64_t base) { return base + salt_choice * choice; };
+  simulated_choice out;
+  const auto known = book_ ? book_->find(request.user_text) : std::nullopt;
+  if (!known) {
+    out.text = unknown_prompt_text(model, request, decision(model, request, salt(salt_manner)));
+  } else {
+    const auto manner = unit_interval(decision(model, request, salt(salt_manner)));
+    const auto accuracy = std::min(1.0, model.accuracy + known->bonus);
+    if (manner < model.refusal_rate)
+      out.text = "I'm sorry, but I can't help with that request.";
+    else if (manner < model.refusal_rate + model.format_error_rate)
+      out.text = "Let me think about this from several sides. There is more than one way to read the "
+                 "question, and I "
+                 "would rather not commit myself to one of them.";
+    else
+      out.text =
+          unit_interval(decision(model, request, salt(salt_right))) < accuracy ? known->right : known->wrong;
+  }
+  for (const auto& stop : request.stop)
+    if (const auto at = out.text.find(stop); at != std::string::npos)
+      out.text.resize(at);
+  if (request.max_tokens) {
+    if (const auto kept = bytes_of_tokens(out.text, *request.max_tokens); kept < out.text.size()) {
+      out.text.resize(kept);
+      out.cut = true;
+    }
+  }
+  out.tokens = estimate_tokens(out.text);
+  return out;
+}
+
+} // namespace assay::mock

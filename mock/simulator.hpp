@@ -1,0 +1,48 @@
+#pragma once
+
+#include "mock/answer_book.hpp"
+#include "mock/chat_request.hpp"
+#include "mock/options.hpp"
+
+#include <memory>
+#include <unordered_map>
+
+namespace assay::mock {
+
+/// One choice of a simulated answer.
+struct simulated_choice {
+  std::string text;
+  bool cut = false; ///< By the token limit: finish_reason is `length`.
+  uint64_t tokens = 0;
+};
+
+/// Decides what the simulated models say. Everything follows from (seed, model, prompt, number of the
+/// choice), so the same question gets the same answer in every run; only transient errors look at the
+/// repetition too. Immutable; thread-safe.
+class simulator {
+public:
+  /// @param book may be null: then every prompt is unknown.
+  simulator(uint64_t seed, std::vector<simulated_model> models, std::optional<double> unknown_model_accuracy,
+            std::shared_ptr<const answer_book> book);
+
+  /// @returns the model of that name: configured, `sim-p<NN>`, or any when unknown models are allowed.
+  std::optional<simulated_model> find(const std::string& name) const;
+  const std::vector<simulated_model>& models() const noexcept { return models_; }
+
+  /// @returns whether call number @p repetition of this prompt fails with 500.
+  bool fails(const simulated_model& model, const chat_request& request, uint64_t repetition) const noexcept;
+  simulated_choice answer(const simulated_model& model, const chat_request& request, uint32_t choice) const;
+  /// A draw for call number @p n, independent for each @p purpose. 0 <= draw < 1.
+  double draw(uint64_t n, uint64_t purpose) const noexcept;
+
+private:
+  uint64_t decision(const simulated_model& model, const chat_request& request, uint64_t salt) const noexcept;
+
+  const uint64_t seed_;
+  const std::vector<simulated_model> models_;
+  const std::optional<double> unknown_model_accuracy_;
+  const std::shared_ptr<const answer_book> book_;
+  std::unordered_map<std::string, size_t> index_;
+};
+
+} // namespace assay::mock

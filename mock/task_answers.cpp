@@ -1,0 +1,129 @@
+#include "mock/task_answers.hpp"
+
+#include "core/scoring/scorer.hpp"
+#include "core/tasks/sample_source.hpp"
+#include "core/tasks/task_catalogue.hpp"
+#include "mock/hash.hpp"
+
+#include <optional>
+#include <unordered_map>
+
+namespace assay::mock {
+
+namespace {
+
+constexpr size_t max_prompts = 5'000'000;
+
+/// Reads the prompts of one task into a book.
+class task_reader {
+public:
+  task_reader(std::shared_ptr<const tasks::task_definition> task, indexed_answer_book& book)
+      : task_(std::move(task)), book_(book) {}
+
+  std::optional<fault> read() {
+    for (const auto& variant : task_->prompts)
+      if (auto problem = read_variant(variant.name))
+        return problem;
+    return {};
+  }
+
+private:
+  struct question {
+    uint64_t row = 0;
+    shared_text text;
+    shared_text target;
+  };
+
+  /// A wrong answer borrows the next row's target, so a row is written down when the next one is known.
+  std::optional<fault> read_variant(const std::string& name) {
+    tasks::sample_options wanted;
+    wanted.prompt_type = name;
+    auto source = tasks::sample_source::open(task_, wanted);
+    if (!source)
+      return source.error();
+    const auto bonus = bonus_of_prompt_type(name);
+    tasks::prepared_sample sample;
+    std::optional<question> last;
+    shared_text first_target;
+    for (;;) {
+      const auto more = source->next(sample);
+      if (!more)
+        return more.error();
+      if (!*more)
+        break;
+      if (sample.problem || sample.messages.empty())
+        continue;
+      if (last)
+        write(*last, sample.target, bonus);
+      else
+        first_target = sample.target;
+      last = question{sample.row, sample.messages.back().content, sample.target};
+      if (book_.size() >= max_prompts)
+        return fault{errc::too_large, "the tasks have more than 5000000 prompts; the rest is not known",
+                     task_->file, "give fewer task folders"};
+    }
+    if (last)
+      write(*last, first_target, bonus);
+    return {};
+  }
+
+  void write(const question& asked, std::string_view other_target, double bonus) {
+    auto found = places_.find(asked.row);
+    if (found == places_.end())
+      found = places_.emplace(asked.row, answers_to(asked, other_target)).first;
+    book_.add(asked.text.view(), found->second, bonus);
+  }
+
+  indexed_answer_book::place answers_to(const question& asked, std::string_view other_target) {
+    const auto target = asked.target.view();
+    // Several scorers may want different forms of the answer: the form that pleases most of them is said.
+    std::string right;
+    double best = -1;
+    for (const auto& candidate : task_->scorers) {
+      auto text = candidate->right_answer(target);
+      double sum = 0;
+      for (const auto& scorer : task_->scorers)
+        sum += scorer->definition().weight * scorer->score(text, target).value;
+      if (sum > best) {
+        best = sum;
+        right = std::move(text);
+      }
+    }
+    const auto& first = primary();
+    return book_.store(right, first.wrong_answer(target, other_target, mix(asked.row)));
+  }
+
+  const scoring::scorer& primary() const {
+    for (const auto& scorer : task_->scorers)
+      if (scorer->definition().primary)
+        return *scorer;
+    return *task_->scorers.front();
+  }
+
+  const std::shared_ptr<const tasks::task_definition> task_;
+  indexed_answer_book& book_;
+  std::unordered_map<uint64_t, indexed_answer_book::place> places_; ///< By row; shared by the variants.
+};
+
+} // namespace
+
+double bonus_of_prompt_type(std::string_view name) noexcept {
+  const auto has = [name](std::string_view word) { return name.find(word) != std::string_view::npos; };
+  return has("optimal") ? 0.05 : has("cot") || has("chain_of_thought") ? 0.03 : 0;
+}
+
+task_answers read_task_answers(std::span<const std::filesystem::path> folders) {
+  auto loaded = tasks::load_task_folder(folders);
+  task_answers out;
+  out.faults = std::move(loaded.faults);
+  auto book = std::make_shared<indexed_answer_book>();
+  for (const auto& task : loaded.catalogue->list())
+    if (auto problem = task_reader(task, *book).read())
+      out.faults.push_back(std::move(*problem));
+  book->seal();
+  out.prompts = book->size();
+  out.book = std::move(book);
+  return out;
+}
+
+} // namespace assay::mock

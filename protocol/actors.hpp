@@ -1,0 +1,355 @@
+#pragma once
+
+#include "protocol/messages/calls.hpp"
+#include "protocol/messages/events.hpp"
+#include "protocol/messages/fleet.hpp"
+#include "protocol/messages/journal.hpp"
+#include "protocol/messages/monitoring.hpp"
+#include "protocol/messages/runs.hpp"
+
+#include <caf/replies_to.hpp>
+#include <caf/typed_actor.hpp>
+
+/// Every typed interface of the farm. One-way messages carry the hot path; requests are for rare verbs and
+/// always have a timeout of at most five seconds. INTERNAL marks what an actor sends to itself.
+namespace assay {
+
+/// INTERNAL: the single periodic message of an actor that keeps deadlines.
+struct tick {};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, tick&) {
+  return f(caf::meta::type_name("tick"));
+}
+
+// -- calls -------------------------------------------------------------------------------------------------
+
+/// A CALL SINK asks questions and gets the answers: evaluations, the router, later the gateway.
+using call_sink_actor = caf::typed_actor<
+    // Calls that ended.
+    caf::reacts_to<call_outcome_batch>,
+    // How many calls may be out.
+    caf::reacts_to<lane_credit>,
+    // A piece of a streamed answer.
+    caf::reacts_to<call_delta>>;
+
+/// Announces a lane before its first call; answered by lane_credit.
+struct open_lane {
+  lane where;
+  call_sink_actor sink;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, open_lane& x) {
+  return f(caf::meta::type_name("open_lane"), x.where, x.sink);
+}
+
+/// Calls of one lane, in the order in which they should go out. Never more than the lane has credit for.
+struct call_batch {
+  lane where;
+  std::vector<call> calls;
+  call_sink_actor sink;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, call_batch& x) {
+  return f(caf::meta::type_name("call_batch"), x.where, x.calls, x.sink);
+}
+
+/// A CALL TARGET answers questions. The MODEL ROUTER is one in front of many PROVIDERS, which are each one
+/// too.
+using call_target_actor = caf::typed_actor<caf::reacts_to<open_lane>, caf::reacts_to<call_batch>,
+                                           caf::reacts_to<withdraw_calls>, caf::reacts_to<close_lane>>;
+
+// -- fleet -------------------------------------------------------------------------------------------------
+
+/// Who owns a rate limiter.
+using slot_sink_actor =
+    caf::typed_actor<caf::reacts_to<slots_granted>,
+                     // What the limiter's successor must know; sent whenever it changed, at most once a tick.
+                     caf::reacts_to<limiter_memory>>;
+
+/// Calls that want to go out, in order.
+struct acquire_slots {
+  std::vector<slot_request> requests;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, acquire_slots& x) {
+  return f(caf::meta::type_name("acquire_slots"), x.requests);
+}
+
+/// The RATE LIMITER of one (key, model) says when a call may go out.
+using rate_limiter_actor = caf::typed_actor<caf::reacts_to<acquire_slots>, caf::reacts_to<slots_settled>,
+                                            caf::reacts_to<slots_withdrawn>, caf::reacts_to<limits_observed>,
+                                            caf::reacts_to<key_closed>, caf::reacts_to<tick>>;
+
+/// Who owns a connection.
+using exchange_sink_actor = caf::typed_actor<caf::reacts_to<exchange_result_batch>>;
+
+/// The CONNECTION of one (provider, key) owns a pool of keep-alive sockets and speaks the provider's
+/// protocol.
+using connection_actor = caf::typed_actor<caf::reacts_to<exchange_batch>, caf::reacts_to<exchanges_given_up>,
+                                          caf::replies_to<read_gauges>::with<gauges>,
+                                          // INTERNAL: from the I/O thread.
+                                          caf::reacts_to<io_completed>, caf::reacts_to<tick>>;
+
+/// A PROVIDER owns the waiting line of one configured provider, its limiters and its connections.
+using provider_actor = call_target_actor::extend_with<slot_sink_actor>::extend_with<
+    exchange_sink_actor>::extend<caf::replies_to<read_gauges>::with<gauges>, caf::reacts_to<tick>>;
+
+/// A provider is there, for the first time or again after a restart.
+struct provider_up {
+  provider_id provider;
+  call_target_actor target;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, provider_up& x) {
+  return f(caf::meta::type_name("provider_up"), x.provider, x.target);
+}
+
+/// Who wants to know of providers.
+using provider_watcher_actor = caf::typed_actor<caf::reacts_to<provider_up>>;
+
+struct watch_providers {
+  provider_watcher_actor watcher;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, watch_providers& x) {
+  return f(caf::meta::type_name("watch_providers"), x.watcher);
+}
+
+/// The PROVIDER SUPERVISOR keeps one PROVIDER alive per configured provider.
+using provider_supervisor_actor =
+    caf::typed_actor<caf::reacts_to<watch_providers>,
+                     // From children, whenever it changed, at most once a second.
+                     caf::reacts_to<provider_memory>, caf::replies_to<read_gauges>::with<gauges>,
+                     caf::reacts_to<tick>>;
+
+/// The MODEL ROUTER finds the provider of a call, watches over it, and passes answers back.
+using model_router_actor = call_target_actor::extend_with<call_sink_actor>::extend_with<
+    provider_watcher_actor>::extend<caf::replies_to<read_gauges>::with<gauges>, caf::reacts_to<tick>>;
+
+// -- journal -----------------------------------------------------------------------------------------------
+
+/// Who appends to the journal.
+using commit_sink_actor = caf::typed_actor<caf::reacts_to<committed>>;
+
+struct append {
+  append_batch batch;
+  commit_sink_actor owner;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, append& x) {
+  return f(caf::meta::type_name("append"), x.batch, x.owner);
+}
+
+/// The JOURNAL is the only way into the store.
+using journal_actor = caf::typed_actor<
+    // Answered by `committed` to the owner.
+    caf::reacts_to<append>, caf::replies_to<append_and_wait>::with<committed>,
+    caf::replies_to<flush_journal>::with<committed>, caf::replies_to<read_gauges>::with<gauges>,
+    // INTERNAL: from the writer thread.
+    caf::reacts_to<writer_reported>, caf::reacts_to<tick>>;
+
+// -- events ------------------------------------------------------------------------------------------------
+
+/// Who listens to a run.
+using event_sink_actor = caf::typed_actor<caf::reacts_to<frame_batch>>;
+
+struct subscribe {
+  run_id run;
+  event_sink_actor sink;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, subscribe& x) {
+  return f(caf::meta::type_name("subscribe"), x.run, x.sink);
+}
+
+struct unsubscribe {
+  run_id run;
+  event_sink_actor sink;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, unsubscribe& x) {
+  return f(caf::meta::type_name("unsubscribe"), x.run, x.sink);
+}
+
+/// The EVENT HUB hands durable events to subscribers and keeps only the newest progress of each run.
+using event_hub_actor =
+    caf::typed_actor<caf::reacts_to<publish_events>, caf::reacts_to<publish_progress>,
+                     caf::replies_to<subscribe>::with<subscribed>, caf::reacts_to<unsubscribe>,
+                     caf::replies_to<read_gauges>::with<gauges>, caf::reacts_to<tick>>;
+
+// -- runs --------------------------------------------------------------------------------------------------
+
+/// An EVALUATION asks every sample of one run and keeps what comes back.
+using evaluation_actor = call_sink_actor::extend_with<commit_sink_actor>::extend<
+    caf::replies_to<command_run>::with<run_record>, caf::replies_to<find_run>::with<run_record>,
+    caf::reacts_to<drain>,
+    // INTERNAL: from workers.
+    caf::reacts_to<run_recovered>, caf::reacts_to<samples_loaded>, caf::reacts_to<result_computed>,
+    caf::reacts_to<tick>>;
+
+/// The RUN SUPERVISOR admits runs and keeps one child per running run.
+using run_supervisor_actor = caf::typed_actor<
+    caf::replies_to<submit_run>::with<run_submitted>, caf::replies_to<command_run>::with<run_record>,
+    caf::replies_to<find_run>::with<run_record>, caf::replies_to<count_runs>::with<run_counts>,
+    caf::replies_to<read_gauges>::with<gauges>,
+    // Ends when every child has come to rest.
+    caf::reacts_to<drain>,
+    // INTERNAL: from children and workers.
+    caf::reacts_to<open_runs_found>, caf::reacts_to<run_reported>, caf::reacts_to<run_pinned>,
+    caf::reacts_to<tick>>;
+
+// -- monitoring --------------------------------------------------------------------------------------------
+
+/// The MONITOR counts calls per model.
+using monitor_actor =
+    caf::typed_actor<caf::reacts_to<observe_calls>, caf::replies_to<read_statistics>::with<statistics>>;
+
+// -- the root ----------------------------------------------------------------------------------------------
+
+/// The handles that the edge and the command line speak to. They change when a supervisor restarts a child.
+struct farm_handles {
+  journal_actor journal;
+  event_hub_actor event_hub;
+  monitor_actor monitor;
+  provider_supervisor_actor providers;
+  model_router_actor router;
+  run_supervisor_actor runs;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, farm_handles& x) {
+  return f(caf::meta::type_name("farm_handles"), x.journal, x.event_hub, x.monitor, x.providers, x.router,
+           x.runs);
+}
+
+struct find_farm {};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, find_farm&) {
+  return f(caf::meta::type_name("find_farm"));
+}
+
+/// Stops the farm in order: runs drain, connections close, the journal flushes. Answered when all have ended.
+struct stop_farm {
+  milliseconds grace{30'000};
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, stop_farm& x) {
+  return f(caf::meta::type_name("stop_farm"), x.grace);
+}
+
+struct farm_stopped {};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, farm_stopped&) {
+  return f(caf::meta::type_name("farm_stopped"));
+}
+
+/// The ROOT SUPERVISOR starts the farm's long-lived actors in order and restarts what falls.
+using root_supervisor_actor =
+    caf::typed_actor<caf::replies_to<find_farm>::with<farm_handles>,
+                     caf::replies_to<stop_farm>::with<farm_stopped>, caf::reacts_to<tick>>;
+
+} // namespace assay
+
+// Append only: the order gives the type ids that nodes of one farm agree on.
+CAF_BEGIN_TYPE_ID_BLOCK(assay, caf::first_custom_type_id)
+CAF_ADD_TYPE_ID(assay, (assay::lane))
+CAF_ADD_TYPE_ID(assay, (assay::call))
+CAF_ADD_TYPE_ID(assay, (assay::call_outcome))
+CAF_ADD_TYPE_ID(assay, (assay::call_outcome_batch))
+CAF_ADD_TYPE_ID(assay, (assay::call_delta))
+CAF_ADD_TYPE_ID(assay, (assay::lane_credit))
+CAF_ADD_TYPE_ID(assay, (assay::withdraw_calls))
+CAF_ADD_TYPE_ID(assay, (assay::close_lane))
+CAF_ADD_TYPE_ID(assay, (assay::slot_request))
+CAF_ADD_TYPE_ID(assay, (assay::slots_granted))
+CAF_ADD_TYPE_ID(assay, (assay::slot_settlement))
+CAF_ADD_TYPE_ID(assay, (assay::slots_settled))
+CAF_ADD_TYPE_ID(assay, (assay::slots_withdrawn))
+CAF_ADD_TYPE_ID(assay, (assay::limits_observed))
+CAF_ADD_TYPE_ID(assay, (assay::key_closed))
+CAF_ADD_TYPE_ID(assay, (assay::limiter_memory))
+CAF_ADD_TYPE_ID(assay, (assay::provider_memory))
+CAF_ADD_TYPE_ID(assay, (assay::exchange))
+CAF_ADD_TYPE_ID(assay, (assay::exchange_batch))
+CAF_ADD_TYPE_ID(assay, (assay::exchange_result))
+CAF_ADD_TYPE_ID(assay, (assay::exchange_result_batch))
+CAF_ADD_TYPE_ID(assay, (assay::exchanges_given_up))
+CAF_ADD_TYPE_ID(assay, (assay::io_completed))
+CAF_ADD_TYPE_ID(assay, (assay::submit_run))
+CAF_ADD_TYPE_ID(assay, (assay::run_submitted))
+CAF_ADD_TYPE_ID(assay, (assay::command_run))
+CAF_ADD_TYPE_ID(assay, (assay::find_run))
+CAF_ADD_TYPE_ID(assay, (assay::count_runs))
+CAF_ADD_TYPE_ID(assay, (assay::run_counts))
+CAF_ADD_TYPE_ID(assay, (assay::run_reported))
+CAF_ADD_TYPE_ID(assay, (assay::run_pinned))
+CAF_ADD_TYPE_ID(assay, (assay::loaded_sample))
+CAF_ADD_TYPE_ID(assay, (assay::samples_loaded))
+CAF_ADD_TYPE_ID(assay, (assay::run_recovered))
+CAF_ADD_TYPE_ID(assay, (assay::result_computed))
+CAF_ADD_TYPE_ID(assay, (assay::open_runs_found))
+CAF_ADD_TYPE_ID(assay, (assay::drain))
+CAF_ADD_TYPE_ID(assay, (assay::document_change))
+CAF_ADD_TYPE_ID(assay, (assay::append_batch))
+CAF_ADD_TYPE_ID(assay, (assay::committed))
+CAF_ADD_TYPE_ID(assay, (assay::append_and_wait))
+CAF_ADD_TYPE_ID(assay, (assay::ticket_done))
+CAF_ADD_TYPE_ID(assay, (assay::writer_reported))
+CAF_ADD_TYPE_ID(assay, (assay::flush_journal))
+CAF_ADD_TYPE_ID(assay, (assay::publish_events))
+CAF_ADD_TYPE_ID(assay, (assay::publish_progress))
+CAF_ADD_TYPE_ID(assay, (assay::frame))
+CAF_ADD_TYPE_ID(assay, (assay::frame_batch))
+CAF_ADD_TYPE_ID(assay, (assay::subscribed))
+CAF_ADD_TYPE_ID(assay, (assay::call_observation))
+CAF_ADD_TYPE_ID(assay, (assay::observe_calls))
+CAF_ADD_TYPE_ID(assay, (assay::model_statistics))
+CAF_ADD_TYPE_ID(assay, (assay::read_statistics))
+CAF_ADD_TYPE_ID(assay, (assay::statistics))
+CAF_ADD_TYPE_ID(assay, (assay::gauge))
+CAF_ADD_TYPE_ID(assay, (assay::read_gauges))
+CAF_ADD_TYPE_ID(assay, (assay::gauges))
+CAF_ADD_TYPE_ID(assay, (assay::tick))
+CAF_ADD_TYPE_ID(assay, (assay::open_lane))
+CAF_ADD_TYPE_ID(assay, (assay::call_batch))
+CAF_ADD_TYPE_ID(assay, (assay::acquire_slots))
+CAF_ADD_TYPE_ID(assay, (assay::provider_up))
+CAF_ADD_TYPE_ID(assay, (assay::watch_providers))
+CAF_ADD_TYPE_ID(assay, (assay::append))
+CAF_ADD_TYPE_ID(assay, (assay::subscribe))
+CAF_ADD_TYPE_ID(assay, (assay::unsubscribe))
+CAF_ADD_TYPE_ID(assay, (assay::farm_handles))
+CAF_ADD_TYPE_ID(assay, (assay::find_farm))
+CAF_ADD_TYPE_ID(assay, (assay::stop_farm))
+CAF_ADD_TYPE_ID(assay, (assay::farm_stopped))
+CAF_ADD_TYPE_ID(assay, (assay::call_sink_actor))
+CAF_ADD_TYPE_ID(assay, (assay::call_target_actor))
+CAF_ADD_TYPE_ID(assay, (assay::slot_sink_actor))
+CAF_ADD_TYPE_ID(assay, (assay::rate_limiter_actor))
+CAF_ADD_TYPE_ID(assay, (assay::exchange_sink_actor))
+CAF_ADD_TYPE_ID(assay, (assay::connection_actor))
+CAF_ADD_TYPE_ID(assay, (assay::provider_actor))
+CAF_ADD_TYPE_ID(assay, (assay::provider_watcher_actor))
+CAF_ADD_TYPE_ID(assay, (assay::provider_supervisor_actor))
+CAF_ADD_TYPE_ID(assay, (assay::model_router_actor))
+CAF_ADD_TYPE_ID(assay, (assay::commit_sink_actor))
+CAF_ADD_TYPE_ID(assay, (assay::journal_actor))
+CAF_ADD_TYPE_ID(assay, (assay::event_sink_actor))
+CAF_ADD_TYPE_ID(assay, (assay::event_hub_actor))
+CAF_ADD_TYPE_ID(assay, (assay::evaluation_actor))
+CAF_ADD_TYPE_ID(assay, (assay::run_supervisor_actor))
+CAF_ADD_TYPE_ID(assay, (assay::monitor_actor))
+CAF_ADD_TYPE_ID(assay, (assay::root_supervisor_actor))
+CAF_END_TYPE_ID_BLOCK(assay)

@@ -1,0 +1,195 @@
+#pragma once
+
+#include "core/codecs/http_message.hpp"
+#include "core/values/event.hpp"
+#include "core/values/ids.hpp"
+#include "core/values/money.hpp"
+#include "core/values/run.hpp"
+#include "core/values/run_request.hpp"
+#include "core/values/sample.hpp"
+#include "core/values/shared_text.hpp"
+
+#include <caf/error.hpp>
+#include <caf/meta/load_callback.hpp>
+#include <caf/meta/save_callback.hpp>
+#include <caf/meta/type_name.hpp>
+#include <caf/none.hpp>
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <type_traits>
+
+/// How the farm's values look to CAF's inspectors, so that every message can be rendered and, once actors
+/// live on several nodes, sent. Values in core/ know nothing of this.
+namespace assay {
+
+/// Presents a value as another type: @p save makes the surrogate, @p load takes it back.
+template <class Surrogate, class Inspector, class Save, class Load>
+typename Inspector::result_type inspect_as(Inspector& f, Save save, Load load) {
+  Surrogate surrogate{};
+  if constexpr (Inspector::reads_state)
+    surrogate = save();
+  auto take_back = [&]() -> caf::error {
+    load(surrogate);
+    return caf::none;
+  };
+  return f(surrogate, caf::meta::load_callback(take_back));
+}
+
+template <class T>
+struct optional_field {
+  std::optional<T>& value;
+};
+
+template <class Inspector, class T>
+typename Inspector::result_type inspect(Inspector& f, optional_field<T>& x) {
+  bool present = x.value.has_value();
+  T value = present ? *x.value : T{};
+  auto take_back = [&]() -> caf::error {
+    x.value = present ? std::optional<T>{std::move(value)} : std::nullopt;
+    return caf::none;
+  };
+  return f(present, value, caf::meta::load_callback(take_back));
+}
+
+template <class T>
+optional_field<T> field(std::optional<T>& value) {
+  return {value};
+}
+
+// -- texts and ids -----------------------------------------------------------------------------------------
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, shared_text& x) {
+  return inspect_as<std::string>(
+      f, [&] { return x.str(); }, [&](const std::string& text) { x = shared_text{text}; });
+}
+
+template <class Inspector, class Tag>
+typename Inspector::result_type inspect(Inspector& f, text_id<Tag>& x) {
+  return f(x.value);
+}
+
+template <class Inspector, class Tag>
+typename Inspector::result_type inspect(Inspector& f, number_id<Tag>& x) {
+  return f(x.value);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, run_id& x) {
+  return f(x.value);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, money& x) {
+  return f(x.nanodollars);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, sample_address& x) {
+  return f(caf::meta::type_name("sample_address"), x.task, x.variant, x.sample, x.epoch, x.step,
+           x.generation);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, fault& x) {
+  return f(caf::meta::type_name("fault"), x.code, x.message, x.where, x.hint);
+}
+
+// -- models and calls --------------------------------------------------------------------------------------
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, sampling& x) {
+  auto temperature = field(x.temperature);
+  auto top_p = field(x.top_p);
+  auto frequency = field(x.frequency_penalty);
+  auto presence = field(x.presence_penalty);
+  auto max_tokens = field(x.max_tokens);
+  auto seed = field(x.seed);
+  return f(caf::meta::type_name("sampling"), temperature, top_p, frequency, presence, max_tokens, seed,
+           x.stop);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, chat_message& x) {
+  return f(caf::meta::type_name("chat_message"), x.role, x.content);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, token_usage& x) {
+  return f(caf::meta::type_name("token_usage"), x.prompt_tokens, x.completion_tokens, x.cached_tokens,
+           x.reasoning_tokens);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, call_timing& x) {
+  return f(caf::meta::type_name("call_timing"), x.queued, x.limiter, x.connect, x.first_byte, x.transfer,
+           x.local_lag);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, attempt_record& x) {
+  return f(caf::meta::type_name("attempt_record"), x.error, x.http_status, x.waited, x.possibly_billed,
+           x.message);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, http_request& x) {
+  return f(caf::meta::type_name("http_request"), x.id, x.target, x.body, x.timeout);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, http_outcome& x) {
+  return f(caf::meta::type_name("http_outcome"), x.id, x.status, x.headers, x.body, x.error, x.error_message,
+           x.request_written, x.connect, x.first_byte, x.transfer, x.finished_at);
+}
+
+// -- records -----------------------------------------------------------------------------------------------
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, response_record& x) {
+  auto cost = field(x.cost);
+  auto error = field(x.error);
+  return f(caf::meta::type_name("response_record"), x.run, x.address, x.attempt, x.prompt, x.answer, x.target,
+           x.finish, x.usage, x.usage_estimated, cost, x.timing, x.http_status, x.served_model, x.request_id,
+           error, x.error_message, x.failures, x.finished_at, x.simulated, x.possibly_billed);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, score_value& x) {
+  return f(caf::meta::type_name("score_value"), x.scorer, x.value, x.extracted);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, sample_record& x) {
+  auto cost = field(x.cost);
+  auto error = field(x.error);
+  return f(caf::meta::type_name("sample_record"), x.run, x.address, x.status, x.scores, x.usage, cost,
+           x.duration, error, x.tries, x.possibly_billed);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, event& x) {
+  return f(caf::meta::type_name("event"), x.run, x.seq, x.type, x.at, x.data);
+}
+
+/// Runs are rare messages and large: they travel as the text that the store keeps.
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, run_record& x) {
+  return inspect_as<std::string>(
+      f, [&] { return run_to_text(x); }, [&](const std::string& text) { x = run_from_text(text); });
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, run_request& x) {
+  auto limit = field(x.limit);
+  auto seed = field(x.random_seed);
+  auto time_limit = field(x.time_limit);
+  return f(caf::meta::type_name("run_request"), x.model, x.model_kind, x.model_args, x.tasks, x.prompt_types,
+           x.generation, limit, x.num_fewshot, x.epochs, seed, x.priority, x.weight, time_limit, x.depends_on,
+           x.context_mode, x.predict_only, x.log_samples, x.output_path, x.metadata, x.requested, x.dry_run,
+           x.notes);
+}
+
+} // namespace assay

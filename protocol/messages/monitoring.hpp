@@ -1,0 +1,108 @@
+#pragma once
+
+#include "protocol/inspect.hpp"
+
+#include <map>
+#include <vector>
+
+namespace assay {
+
+/// One ended call, as the monitor counts it.
+struct call_observation {
+  model_id model;
+  provider_id provider;
+  std::optional<errc> error;
+  milliseconds duration{0};
+  token_usage usage;
+  std::optional<money> cost;
+  uint16_t tries = 1;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, call_observation& x) {
+  auto error = field(x.error);
+  auto cost = field(x.cost);
+  return f(caf::meta::type_name("call_observation"), x.model, x.provider, error, x.duration, x.usage, cost,
+           x.tries);
+}
+
+struct observe_calls {
+  std::vector<call_observation> calls;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, observe_calls& x) {
+  return f(caf::meta::type_name("observe_calls"), x.calls);
+}
+
+/// Totals of one model since the farm started.
+struct model_statistics {
+  model_id model;
+  provider_id provider;
+  uint64_t calls = 0;
+  uint64_t failures = 0;
+  uint64_t retries = 0;
+  std::map<std::string, uint64_t> errors; ///< By errc name.
+  uint64_t prompt_tokens = 0;
+  uint64_t completion_tokens = 0;
+  money cost;
+  bool cost_known = true;
+  double latency_mean_ms = 0;
+  double latency_p50_ms = 0;
+  double latency_p95_ms = 0;
+  double latency_p99_ms = 0;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, model_statistics& x) {
+  return f(caf::meta::type_name("model_statistics"), x.model, x.provider, x.calls, x.failures, x.retries,
+           x.errors, x.prompt_tokens, x.completion_tokens, x.cost, x.cost_known, x.latency_mean_ms,
+           x.latency_p50_ms, x.latency_p95_ms, x.latency_p99_ms);
+}
+
+struct read_statistics {};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, read_statistics&) {
+  return f(caf::meta::type_name("read_statistics"));
+}
+
+struct statistics {
+  std::vector<model_statistics> models;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, statistics& x) {
+  return f(caf::meta::type_name("statistics"), x.models);
+}
+
+/// A number that some actor has to show: waiting calls, open sockets, commit latency.
+struct gauge {
+  std::string name;  ///< As in /metrics, without the prefix `assay_`.
+  std::string label; ///< The value of the gauge's one label; may be empty.
+  double value = 0;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, gauge& x) {
+  return f(caf::meta::type_name("gauge"), x.name, x.label, x.value);
+}
+
+/// Every long-lived actor answers this.
+struct read_gauges {};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, read_gauges&) {
+  return f(caf::meta::type_name("read_gauges"));
+}
+
+struct gauges {
+  std::vector<gauge> values;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, gauges& x) {
+  return f(caf::meta::type_name("gauges"), x.values);
+}
+
+} // namespace assay

@@ -1,0 +1,177 @@
+#pragma once
+
+#include "protocol/inspect.hpp"
+
+#include <vector>
+
+namespace assay {
+
+/// Asks for a run. Answered when the run is durable, or at once with the plan for a dry run.
+struct submit_run {
+  run_request request;
+  user_id owner;
+  std::string idempotency_key; ///< The same key and owner get the same run; empty means none.
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, submit_run& x) {
+  return f(caf::meta::type_name("submit_run"), x.request, x.owner, x.idempotency_key);
+}
+
+struct run_submitted {
+  run_record record;
+  bool existed = false; ///< An earlier run of the same idempotency key.
+  bool dry_run = false; ///< Nothing was stored and nothing will run.
+  uint64_t calls = 0;
+  std::optional<money> estimated_cost; ///< Nothing when prices are unknown.
+  std::vector<std::string> notes;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, run_submitted& x) {
+  auto cost = field(x.estimated_cost);
+  return f(caf::meta::type_name("run_submitted"), x.record, x.existed, x.dry_run, x.calls, cost, x.notes);
+}
+
+/// Applies a verb. Idempotent: a run that already is where the verb leads answers its record.
+struct command_run {
+  run_id run;
+  run_verb verb = run_verb::pause;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, command_run& x) {
+  return f(caf::meta::type_name("command_run"), x.run, x.verb);
+}
+
+struct find_run {
+  run_id run;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, find_run& x) {
+  return f(caf::meta::type_name("find_run"), x.run);
+}
+
+/// How many runs are in which state now.
+struct count_runs {};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, count_runs&) {
+  return f(caf::meta::type_name("count_runs"));
+}
+
+struct run_counts {
+  uint32_t queued = 0;
+  uint32_t active = 0; ///< Preparing or running.
+  uint32_t paused = 0;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, run_counts& x) {
+  return f(caf::meta::type_name("run_counts"), x.queued, x.active, x.paused);
+}
+
+/// INTERNAL: an evaluation tells its supervisor how far it is.
+struct run_reported {
+  run_record record;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, run_reported& x) {
+  return f(caf::meta::type_name("run_reported"), x.record);
+}
+
+/// INTERNAL: the admission worker has pinned a request, or found why not.
+struct run_pinned {
+  uint64_t ticket = 0;
+  run_submitted answer;
+  std::optional<fault> error;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, run_pinned& x) {
+  auto error = field(x.error);
+  return f(caf::meta::type_name("run_pinned"), x.ticket, x.answer, error);
+}
+
+/// One sample ready to be asked.
+struct loaded_sample {
+  sample_address address;
+  std::vector<chat_message> messages;
+  shared_text target;
+  std::optional<fault> error; ///< Its template failed.
+  shared_text stored_answer;  ///< An answer that the journal already has and that only needs a score.
+  bool has_stored_answer = false;
+  std::vector<attempt_record> failures; ///< Tries before, when it comes back from a withdrawn call.
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, loaded_sample& x) {
+  auto error = field(x.error);
+  return f(caf::meta::type_name("loaded_sample"), x.address, x.messages, x.target, error, x.stored_answer,
+           x.has_stored_answer, x.failures);
+}
+
+/// INTERNAL: the next samples of a run, read by a worker.
+struct samples_loaded {
+  std::vector<loaded_sample> samples;
+  bool end = false; ///< Nothing comes after these.
+  std::optional<fault> error;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, samples_loaded& x) {
+  auto error = field(x.error);
+  return f(caf::meta::type_name("samples_loaded"), x.samples, x.end, error);
+}
+
+/// INTERNAL: what the store already has of a run, found by a worker at its start.
+struct run_recovered {
+  run_record record; ///< With its progress recounted.
+  std::vector<uint64_t> done_by_task;
+  std::optional<fault> error;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, run_recovered& x) {
+  auto error = field(x.error);
+  return f(caf::meta::type_name("run_recovered"), x.record, x.done_by_task, error);
+}
+
+/// INTERNAL: the result document of a finished run, made by a worker.
+struct result_computed {
+  std::string document; ///< JSON text.
+  std::optional<fault> error;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, result_computed& x) {
+  auto error = field(x.error);
+  return f(caf::meta::type_name("result_computed"), x.document, error);
+}
+
+/// INTERNAL: the runs that the store has and that are not final, found at start.
+struct open_runs_found {
+  std::vector<run_record> runs;
+  std::optional<fault> error;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, open_runs_found& x) {
+  auto error = field(x.error);
+  return f(caf::meta::type_name("open_runs_found"), x.runs, error);
+}
+
+/// Come to rest without changing any run: send nothing new, keep what comes back, then end. The runs go on at
+/// the next start.
+struct drain {
+  milliseconds grace{30'000}; ///< For the calls in flight.
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, drain& x) {
+  return f(caf::meta::type_name("drain"), x.grace);
+}
+
+} // namespace assay

@@ -1,0 +1,92 @@
+#include "server/auth/permissions.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace assay::server {
+
+namespace {
+
+constexpr std::array all_permissions{
+    permission::evaluation_create, permission::evaluation_read, permission::evaluation_manage,
+    permission::analytics_read,    permission::tasks_read,      permission::models_read,
+    permission::users_manage,
+};
+
+permission_set permissions_of_one(role value) noexcept {
+  constexpr permission_set viewer{permission::evaluation_read, permission::analytics_read,
+                                  permission::tasks_read, permission::models_read};
+  switch (value) {
+  case role::admin:
+    return viewer
+           | permission_set{permission::evaluation_create, permission::evaluation_manage,
+                            permission::users_manage};
+  case role::evaluator:
+    return viewer | permission_set{permission::evaluation_create, permission::evaluation_manage};
+  case role::viewer:
+    return viewer;
+  }
+  return {};
+}
+
+} // namespace
+
+std::string_view to_string(permission value) noexcept {
+  switch (value) {
+  case permission::evaluation_create:
+    return "evaluation:create";
+  case permission::evaluation_read:
+    return "evaluation:read";
+  case permission::evaluation_manage:
+    return "evaluation:manage";
+  case permission::analytics_read:
+    return "analytics:read";
+  case permission::tasks_read:
+    return "tasks:read";
+  case permission::models_read:
+    return "models:read";
+  case permission::users_manage:
+    return "users:manage";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(role value) noexcept {
+  switch (value) {
+  case role::admin:
+    return "admin";
+  case role::evaluator:
+    return "evaluator";
+  case role::viewer:
+    return "viewer";
+  }
+  return "unknown";
+}
+
+std::optional<role> role_from_string(std::string_view name) noexcept {
+  for (const auto value : {role::admin, role::evaluator, role::viewer})
+    if (to_string(value) == name)
+      return value;
+  return std::nullopt;
+}
+
+std::vector<std::string> permission_set::names() const {
+  std::vector<std::string> out;
+  for (const auto value : all_permissions)
+    if (has(value))
+      out.emplace_back(to_string(value));
+  return out;
+}
+
+permission_set permissions_of(const std::vector<role>& roles) noexcept {
+  permission_set out;
+  for (const auto value : roles)
+    out = out | permissions_of_one(value);
+  return out;
+}
+
+bool principal::is_admin() const noexcept {
+  return std::find(roles.begin(), roles.end(), role::admin) != roles.end();
+}
+
+} // namespace assay::server

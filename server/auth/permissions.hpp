@@ -1,0 +1,72 @@
+#pragma once
+
+#include "core/values/ids.hpp"
+
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace assay::server {
+
+/// What a caller may do. Each route needs one, or none.
+enum class permission : uint8_t {
+  evaluation_create, ///< Start evaluations, and pause, resume, cancel and retry one's own.
+  evaluation_read,   ///< See one's own evaluations and results.
+  evaluation_manage, ///< Change evaluations after their start.
+  analytics_read,    ///< Metrics, statistics, comparisons.
+  tasks_read,
+  models_read,
+  users_manage,
+};
+
+std::string_view to_string(permission value) noexcept;
+
+/// What a person is. Roles are fixed; they map to permissions in one table.
+enum class role : uint8_t { admin, evaluator, viewer };
+
+std::string_view to_string(role value) noexcept;
+std::optional<role> role_from_string(std::string_view name) noexcept;
+
+class permission_set {
+public:
+  constexpr permission_set() = default;
+  constexpr permission_set(std::initializer_list<permission> values) {
+    for (const auto value : values)
+      bits_ |= bit(value);
+  }
+
+  constexpr bool has(permission value) const noexcept { return (bits_ & bit(value)) != 0; }
+  constexpr permission_set operator|(permission_set other) const noexcept {
+    permission_set out;
+    out.bits_ = bits_ | other.bits_;
+    return out;
+  }
+  bool operator==(const permission_set&) const = default;
+
+  /// In the order of the enumeration, as answers list them.
+  std::vector<std::string> names() const;
+
+private:
+  static constexpr uint32_t bit(permission value) noexcept { return 1U << static_cast<unsigned>(value); }
+
+  uint32_t bits_ = 0;
+};
+
+/// @returns what all of @p roles together may do.
+permission_set permissions_of(const std::vector<role>& roles) noexcept;
+
+/// Who is calling.
+struct principal {
+  user_id id;
+  std::vector<role> roles;
+  permission_set permissions;
+  std::string session; ///< The login this comes from; empty for anonymous callers.
+  bool anonymous = false;
+
+  bool is_admin() const noexcept;
+};
+
+} // namespace assay::server

@@ -1,0 +1,161 @@
+#include "server/bridge/actor_farm.hpp"
+
+#include "server/bridge/ask.hpp"
+#include "server/websocket/frame_queue.hpp"
+
+#include <caf/actor_cast.hpp>
+#include <caf/exit_reason.hpp>
+#include <caf/send.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+#include <optional>
+
+namespace assay::server {
+
+namespace {
+
+template <class T>
+using awaitable = boost::asio::awaitable<T>;
+
+fault stopped() { return {errc::shutting_down, "the farm is stopping", {}, "try again later"}; }
+
+/// EVENT SINK of one WebSocket: passes frames into its queue and watches the hub that sends them.
+event_sink_actor::behavior_type event_sink(event_sink_actor::pointer self, const event_hub_actor& hub,
+                                           const std::shared_ptr<frame_queue>& queue) {
+  self->monitor(hub);
+  self->set_down_handler([queue](const caf::down_msg&) { queue->lose_source(); });
+  return {
+      [queue](const frame_batch& batch) { queue->push_live(batch.frames); },
+  };
+}
+
+class sink_listener : public event_listener {
+public:
+  sink_listener(caf::actor_system& system, event_hub_actor hub, const std::shared_ptr<frame_queue>& queue)
+      : system_(system), hub_(std::move(hub)), sink_(system.spawn(event_sink, hub_, queue)) {}
+
+  ~sink_listener() override { caf::anon_send_exit(sink_, caf::exit_reason::user_shutdown); }
+
+  sink_listener(const sink_listener&) = delete;
+  sink_listener& operator=(const sink_listener&) = delete;
+
+  awaitable<result<subscribed>> subscribe(run_id run) override {
+    assay::subscribe message{run, sink_};
+    co_return co_await ask<subscribed>(system_, hub_, std::move(message));
+  }
+
+  void unsubscribe(run_id run) override { caf::anon_send(hub_, assay::unsubscribe{run, sink_}); }
+
+private:
+  caf::actor_system& system_;
+  event_hub_actor hub_;
+  event_sink_actor sink_;
+};
+
+class actor_farm : public farm_access {
+public:
+  actor_farm(caf::actor_system& system, root_supervisor_actor root)
+      : system_(system), root_(std::move(root)) {}
+
+  answer<run_submitted> submit(submit_run message) override {
+    return through<run_submitted>(&farm_handles::runs, std::move(message));
+  }
+  answer<run_record> command(command_run message) override {
+    return through<run_record>(&farm_handles::runs, message);
+  }
+  answer<run_record> find(find_run message) override {
+    return through<run_record>(&farm_handles::runs, message);
+  }
+  answer<run_counts> count() override { return through<run_counts>(&farm_handles::runs, count_runs{}); }
+  answer<statistics> read_statistics() override {
+    return through<statistics>(&farm_handles::monitor, assay::read_statistics{});
+  }
+
+  answer<void> write(std::vector<document_change> changes) override {
+    append_and_wait message;
+    message.batch.documents = std::move(changes);
+    auto done = co_await through<committed>(&farm_handles::journal, std::move(message));
+    if (!done)
+      co_return done.error();
+    if (done->error)
+      co_return *done->error;
+    co_return result<void>{};
+  }
+
+  answer<std::vector<gauge>> read_gauges() override {
+    std::vector<gauge> out;
+    const auto add = [&](result<gauges>& from) {
+      if (from)
+        out.insert(out.end(), std::make_move_iterator(from->values.begin()),
+                   std::make_move_iterator(from->values.end()));
+    };
+    const assay::read_gauges message{};
+    auto of_journal = co_await through<gauges>(&farm_handles::journal, message);
+    add(of_journal);
+    auto of_hub = co_await through<gauges>(&farm_handles::event_hub, message);
+    add(of_hub);
+    auto of_providers = co_await through<gauges>(&farm_handles::providers, message);
+    add(of_providers);
+    auto of_router = co_await through<gauges>(&farm_handles::router, message);
+    add(of_router);
+    auto of_runs = co_await through<gauges>(&farm_handles::runs, message);
+    add(of_runs);
+    co_return std::move(out);
+  }
+
+  boost::asio::awaitable<std::unique_ptr<event_listener>>
+  listen(std::shared_ptr<frame_queue> queue) override {
+    auto found = co_await current();
+    if (!found || !found->event_hub)
+      co_return nullptr;
+    co_return std::make_unique<sink_listener>(system_, found->event_hub, queue);
+  }
+
+  void drop() noexcept override {
+    dropped_ = true;
+    handles_.reset();
+    root_ = nullptr;
+  }
+
+private:
+  /// The farm's actors as last heard of.
+  awaitable<result<farm_handles>> current() {
+    if (dropped_)
+      co_return stopped();
+    if (handles_)
+      co_return *handles_;
+    auto found = co_await ask<farm_handles>(system_, root_, find_farm{});
+    if (!found)
+      co_return found.error();
+    if (dropped_)
+      co_return stopped();
+    handles_ = *found;
+    co_return *handles_;
+  }
+
+  /// Asks one of the farm's actors. When it was lost, the next question goes to its successor; the question
+  /// itself is not repeated, since it may have been acted upon.
+  template <class Reply, class Handle, class Message>
+  awaitable<result<Reply>> through(Handle farm_handles::*which, Message message) {
+    auto found = co_await current();
+    if (!found)
+      co_return found.error();
+    auto heard = co_await ask<Reply>(system_, (*found).*which, std::move(message));
+    if (!heard && heard.error().code == errc::actor_lost)
+      handles_.reset();
+    co_return std::move(heard);
+  }
+
+  caf::actor_system& system_;
+  root_supervisor_actor root_;
+  std::optional<farm_handles> handles_;
+  bool dropped_ = false;
+};
+
+} // namespace
+
+std::unique_ptr<farm_access> make_actor_farm(caf::actor_system& system, root_supervisor_actor root) {
+  return std::make_unique<actor_farm>(system, std::move(root));
+}
+
+} // namespace assay::server

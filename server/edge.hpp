@@ -1,0 +1,135 @@
+#pragma once
+
+#include "core/values/errors.hpp"
+#include "core/values/model.hpp"
+#include "core/values/secret.hpp"
+#include "core/values/task.hpp"
+#include "server/auth/attempt_limiter.hpp"
+#include "server/auth/passwords.hpp"
+#include "server/auth/permissions.hpp"
+#include "server/clocks.hpp"
+#include "server/families.hpp"
+
+#include <spdlog/fwd.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace assay::storage {
+class store;
+}
+
+namespace assay::server {
+
+class farm_access;
+
+/// What callers may do to the edge before it stops listening to them.
+struct edge_limits {
+  size_t header_bytes = 8 * 1024;
+  size_t header_fields = 100;
+  milliseconds header_time{5'000};    ///< From the first byte to the last one, whatever comes between.
+  milliseconds handshake_time{5'000}; ///< Of TLS.
+  size_t body_bytes = size_t{8} << 20;
+  milliseconds body_time{30'000}; ///< For the body, and what it has to be faster than after that:
+  size_t body_bytes_per_second = 1024;
+  milliseconds idle_time{30'000};   ///< Between two requests of a connection.
+  milliseconds write_stall{10'000}; ///< Without one more byte of an answer taken.
+  size_t connections = 4096;
+  size_t connections_per_address = 64;
+  size_t web_socket_command_bytes = 64 * 1024;
+  size_t web_socket_backlog_bytes = size_t{1} << 20;
+  unsigned web_socket_commands_per_minute = 100;
+  size_t web_socket_subscriptions = 256;
+  milliseconds web_socket_login_time{5'000}; ///< Until the first message has to say who it is.
+  milliseconds web_socket_idle_time{60'000}; ///< Pings go out at half of it.
+};
+
+struct tls_files {
+  std::filesystem::path certificate_chain; ///< PEM.
+  std::filesystem::path private_key;       ///< PEM.
+};
+
+/// The tasks and models that can be used now.
+struct catalogue {
+  std::vector<task_summary> tasks;
+  std::vector<model_profile> models;
+  std::map<task_id, std::string>
+      task_details; ///< JSON object text merged into GET /tasks/{id}; may lack a task.
+};
+
+struct edge_options {
+  std::string address = "127.0.0.1";
+  uint16_t port = 8000; ///< 0 lets the system choose.
+  std::optional<tls_files> tls;
+  edge_limits limits;
+
+  /// Origins of web pages that may use the API, exactly as browsers send them; `*` for all. Pages of this
+  /// server may anyway.
+  std::vector<std::string> allow_origins;
+  /// Host names of this server beside its address and localhost.
+  std::vector<std::string> server_names;
+
+  std::string version;
+  std::string environment = "production";
+
+  std::filesystem::path key_file; ///< Signs access tokens; made at the first start.
+  secret admin_password;          ///< For the first start; drawn when empty.
+  /// Shows a password that was drawn, once. It must not reach a log.
+  std::function<void(const secret& password)> show_admin_password;
+  seconds access_lifetime{3600};
+  seconds refresh_lifetime{30 * 24 * 3600};
+  password_cost hashing;
+  attempt_limits logins_per_address{20, seconds{6}, 10'000};
+  attempt_limits logins_per_user{5, seconds{30}, 10'000};
+  /// What callers without a token are, by family. They also need a loopback address and a Host and Origin
+  /// that name this server.
+  std::map<family, role> anonymous;
+  bool metrics_from_loopback = false; ///< GET /metrics without a token from loopback.
+
+  unsigned reader_threads = 2;
+  size_t reader_line = 256;
+
+  std::function<std::shared_ptr<const catalogue>()> current_catalogue;
+  /// `healthy` or `unavailable` for parts of the farm that the edge cannot see: python_host, sandbox.
+  std::function<std::map<std::string, std::string>()> component_states;
+
+  clocks time;
+  std::shared_ptr<spdlog::logger> log; ///< The default logger when empty.
+};
+
+/// The HTTP and WebSocket server: one io_context with one thread.
+class edge {
+public:
+  /// Listens and serves. Creates the first administrator when there are no users.
+  /// @returns errc::invalid_argument for options that cannot work (among them the password admin123 beyond
+  /// loopback), errc::connect_failed when the address is taken, or what the store says.
+  static result<std::unique_ptr<edge>> start(edge_options options, std::unique_ptr<farm_access> farm,
+                                             std::shared_ptr<storage::store> store);
+
+  /// Stops without grace.
+  ~edge();
+  edge(const edge&) = delete;
+  edge& operator=(const edge&) = delete;
+
+  uint16_t port() const noexcept;
+
+  /// Takes no new connections and closes the idle ones; requests that were begun are answered.
+  void stop_accepting();
+
+  /// Lets requests end within @p grace, closes what is left, lets go of every actor, and joins the thread.
+  void stop(milliseconds grace);
+
+private:
+  struct implementation;
+  explicit edge(std::unique_ptr<implementation> made);
+
+  std::unique_ptr<implementation> implementation_;
+};
+
+} // namespace assay::server

@@ -1,0 +1,53 @@
+#pragma once
+
+#include "core/values/errors.hpp"
+#include "protocol/messages/events.hpp"
+#include "protocol/messages/journal.hpp"
+#include "protocol/messages/monitoring.hpp"
+#include "protocol/messages/runs.hpp"
+
+#include <boost/asio/awaitable.hpp>
+
+#include <memory>
+#include <vector>
+
+namespace assay::server {
+
+class frame_queue;
+
+/// Hears what happens to runs, for one WebSocket. Used on the edge's thread; frames arrive in the queue from
+/// elsewhere. Ends with its destructor.
+class event_listener {
+public:
+  virtual ~event_listener() = default;
+  /// From now on live frames of @p run with a higher sequence number than the answer's go into the queue.
+  virtual boost::asio::awaitable<result<subscribed>> subscribe(run_id run) = 0;
+  virtual void unsubscribe(run_id run) = 0;
+};
+
+/// What the edge asks of the farm. Every call ends within five seconds.
+class farm_access {
+public:
+  template <class T>
+  using answer = boost::asio::awaitable<result<T>>;
+
+  virtual ~farm_access() = default;
+
+  virtual answer<run_submitted> submit(submit_run message) = 0;
+  virtual answer<run_record> command(command_run message) = 0;
+  virtual answer<run_record> find(find_run message) = 0;
+  virtual answer<run_counts> count() = 0;
+  /// Makes documents durable, all or none. @returns errc::conflict when a condition does not hold.
+  virtual answer<void> write(std::vector<document_change> changes) = 0;
+  virtual answer<statistics> read_statistics() = 0;
+  /// The numbers of every actor that answers; those of others are missing.
+  virtual answer<std::vector<gauge>> read_gauges() = 0;
+  /// @returns nothing when the farm is not there at the moment.
+  virtual boost::asio::awaitable<std::unique_ptr<event_listener>>
+  listen(std::shared_ptr<frame_queue> queue) = 0;
+
+  /// Lets go of every actor. Later calls answer errc::shutting_down.
+  virtual void drop() noexcept = 0;
+};
+
+} // namespace assay::server

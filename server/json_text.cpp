@@ -1,0 +1,61 @@
+#include "server/json_text.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <string>
+
+namespace assay::server {
+
+namespace {
+
+std::string position_of(std::string_view text, size_t offset) {
+  const auto before = text.substr(0, std::min(offset, text.size()));
+  const auto line = 1 + std::count(before.begin(), before.end(), '\n');
+  const auto newline = before.rfind('\n');
+  const auto column = newline == std::string_view::npos ? before.size() : before.size() - newline - 1;
+  return "line " + std::to_string(line) + ", column " + std::to_string(std::max<size_t>(column, 1));
+}
+
+/// Only the depth matters here, so brackets are counted outside of strings.
+bool is_too_deep(std::string_view text) noexcept {
+  unsigned depth = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\')
+        ++i;
+      else if (c == '"')
+        in_string = false;
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '{' || c == '[') {
+      if (++depth > deepest_json)
+        return true;
+    } else if ((c == '}' || c == ']') && depth > 0) {
+      --depth;
+    }
+  }
+  return false;
+}
+
+} // namespace
+
+result<nlohmann::json> parse_json(std::string_view text) {
+  if (is_too_deep(text))
+    return fault{errc::malformed_input,
+                 "the JSON is nested deeper than " + std::to_string(deepest_json) + " levels",
+                 "body",
+                 {}};
+  try {
+    return {boost::system::in_place_value, nlohmann::json::parse(text)};
+  } catch (const nlohmann::json::parse_error& error) {
+    return fault{errc::malformed_input, "the body is not valid JSON", "body " + position_of(text, error.byte),
+                 "send UTF-8 JSON as described by /openapi.json"};
+  } catch (const nlohmann::json::out_of_range&) {
+    return fault{errc::malformed_input, "the body holds a number that is too large", "body", {}};
+  }
+}
+
+} // namespace assay::server

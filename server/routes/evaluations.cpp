@@ -1,0 +1,344 @@
+#include "core/values/run_request.hpp"
+#include "server/request_context.hpp"
+#include "server/routes/families.hpp"
+#include "server/routes/shared.hpp"
+#include "server/services.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace assay::server {
+
+namespace {
+
+using json = nlohmann::json;
+template <class T>
+using awaitable = boost::asio::awaitable<T>;
+
+/// A list looks at no more runs than this; older ones are found by their id.
+constexpr size_t most_listed_runs = 100'000;
+
+// -- creating
+// -------------------------------------------------------------------------------------------------
+
+json submitted_json(const run_submitted& answer) {
+  const auto& spec = answer.record.spec;
+  json out{
+      {"evaluation_id", to_string(spec.id)},
+      {"status", "created"},
+      {"state", to_string(answer.record.state)},
+      {"message", "Evaluation created successfully"},
+      {"created_at", to_rfc3339(spec.created_at)},
+      {"calls", answer.calls},
+      {"estimated_cost", answer.estimated_cost ? json(to_dollars(*answer.estimated_cost)) : json(nullptr)},
+      {"notes", answer.notes}};
+  if (answer.existed) {
+    out["status"] = engine_status(answer.record.state);
+    out["message"] = "This idempotency key created the evaluation before";
+  }
+  if (answer.dry_run) {
+    out["evaluation_id"] = nullptr;
+    out["status"] = "planned";
+    out["state"] = nullptr;
+    out["message"] = "Dry run: nothing was stored and nothing will run";
+    out["dry_run"] = true;
+    out["plan"] = run_status_json(answer.record);
+  }
+  return out;
+}
+
+awaitable<result<response>> create(request_context& context) {
+  auto wanted = run_request_from_json(*context.body);
+  if (!wanted)
+    co_return wanted.error();
+  submit_run message;
+  message.request = std::move(*wanted);
+  message.owner = context.who().id;
+  message.idempotency_key = context.http.header("Idempotency-Key");
+  if (!message.idempotency_key.empty() && !is_caller_id(message.idempotency_key))
+    co_return fault{errc::invalid_argument,
+                    "must be 1 to 128 characters out of letters, digits, '.', '_' and '-'",
+                    "Idempotency-Key",
+                    {}};
+  // Nobody may wait for, and so learn about, somebody else's run.
+  for (const auto run : message.request.depends_on) {
+    auto record = readable_run(context, run);
+    if (!record && record.error().code == errc::not_found)
+      co_return fault{errc::invalid_argument, "there is no evaluation " + to_string(run), "depends_on", {}};
+    if (!record)
+      co_return record.error();
+  }
+  auto answer = co_await context.edge.farm.submit(std::move(message));
+  if (!answer)
+    co_return answer.error();
+  const bool is_new = !answer->existed && !answer->dry_run;
+  auto out = context.answer(submitted_json(*answer), is_new ? 201 : 200);
+  if (!answer->dry_run)
+    out.headers.push_back({"Location", "/evaluations/" + to_string(answer->record.spec.id)});
+  co_return std::move(out);
+}
+
+// -- reading
+// --------------------------------------------------------------------------------------------------
+
+struct listing {
+  std::vector<run_record> runs;
+  size_t total = 0;
+};
+
+bool has_status(run_state state, const std::string& wanted) {
+  return wanted.empty() || engine_status(state) == wanted || to_string(state) == wanted;
+}
+
+result<listing> read_list(storage::snapshot& view, const std::optional<user_id>& owner,
+                          const std::string& status, size_t first, size_t limit) {
+  storage::run_query query;
+  query.owner = owner;
+  query.limit = storage::max_page_rows;
+  listing out;
+  size_t seen = 0;
+  do {
+    auto page = view.list_summaries(query);
+    if (!page)
+      return page.error();
+    for (const auto& one : page->runs) {
+      if (!has_status(one.state, status))
+        continue;
+      if (out.total >= first && out.runs.size() < limit) {
+        auto record = view.find_run(one.run);
+        if (!record)
+          return record.error();
+        if (*record)
+          out.runs.push_back(std::move(**record));
+      }
+      ++out.total;
+    }
+    seen += page->runs.size();
+    query.before = page->next;
+  } while (query.before && seen < most_listed_runs);
+  return out;
+}
+
+awaitable<result<response>> list(request_context& context) {
+  const auto& who = context.who();
+  const auto wanted_owner = context.text("owner");
+  std::optional<user_id> owner;
+  if (!who.is_admin())
+    owner = who.id;
+  else if (!wanted_owner.empty())
+    owner = user_id{wanted_owner};
+  const auto limit = static_cast<size_t>(context.integer("limit"));
+  const auto first = static_cast<size_t>(context.integer("page") - 1) * limit;
+  listing found;
+  // Somebody else's runs are none, as far as this caller can know.
+  if (who.is_admin() || wanted_owner.empty() || wanted_owner == who.id.value) {
+    auto read = [owner, status = context.text("status"), first, limit](storage::snapshot& view) {
+      return read_list(view, owner, status, first, limit);
+    };
+    auto answer = co_await context.edge.read_later(std::move(read));
+    if (!answer)
+      co_return answer.error();
+    found = std::move(*answer);
+  }
+  auto items = json::array();
+  for (const auto& run : found.runs)
+    items.push_back(run_status_json(run));
+  co_return context.answer({{"items", std::move(items)},
+                            {"total", found.total},
+                            {"page", context.integer("page")},
+                            {"page_size", limit}});
+}
+
+awaitable<result<response>> find(request_context& context) {
+  auto id = run_id_in_path(context);
+  if (!id)
+    co_return id.error();
+  auto stored = readable_run(context, *id);
+  if (!stored)
+    co_return stored.error();
+  if (is_final(stored->state))
+    co_return context.answer(run_status_json(*stored));
+  // The farm knows how far a live run is; without the farm the stored record is the best there is.
+  const find_run message{*id};
+  auto live = co_await context.edge.farm.find(message);
+  co_return context.answer(run_status_json(live ? *live : *stored));
+}
+
+// -- verbs
+// ----------------------------------------------------------------------------------------------------
+
+awaitable<result<response>> command(request_context& context, run_verb verb) {
+  auto id = run_id_in_path(context);
+  if (!id)
+    co_return id.error();
+  auto stored = readable_run(context, *id);
+  if (!stored)
+    co_return stored.error();
+  const command_run message{*id, verb};
+  auto changed = co_await context.edge.farm.command(message);
+  if (!changed)
+    co_return changed.error();
+  auto out = run_status_json(*changed);
+  out["message"] = "Evaluation: " + std::string(to_string(verb));
+  co_return context.answer(out);
+}
+
+route_handler verb_handler(run_verb verb) {
+  return [verb](request_context& context) { return command(context, verb); };
+}
+
+// -- declarations
+// ---------------------------------------------------------------------------------------------
+
+void add_schemas(schema_set& schemas) {
+  // Names and types; meanings, ranges across fields and contradictions are checked by run_request_from_json.
+  schemas.add("EvaluationRequest", R"({
+    "type": "object",
+    "description": "What to run. Settings may stand at the top, in configuration or (for sampling) in gen_kwargs; the same setting given twice with two values is an error.",
+    "properties": {
+      "model_id": {"type": ["string", "null"], "description": "A model of GET /models.", "examples": ["claude-3-haiku"]},
+      "model": {"type": ["string", "null"], "description": "A model, or a kind of model together with model_args."},
+      "model_args": {"type": ["string", "null"], "examples": ["model=gpt-4o-mini,base_url=https://example.org/v1"]},
+      "task_ids": {"description": "Tasks or groups of tasks. Also called tasks.", "examples": [["arithmetic_word_problems"]]},
+      "tasks": {"description": "The other name of task_ids."},
+      "configuration": {"description": "Settings; unknown ones are kept and named in notes.", "examples": [{"temperature": 0.7, "max_tokens": 1024, "limit": 5}]},
+      "gen_kwargs": {"description": "Sampling: temperature, top_p, max_gen_toks, do_sample, until, seed, ..."},
+      "context_mode": {"description": "no_context, minimal_context, full_context or domain_context."},
+      "metadata": {"description": "Yours; kept and returned."},
+      "limit": {"description": "Samples of each task and variant, at least 1."},
+      "num_fewshot": {"description": "Examples put before each question."},
+      "epochs": {"description": "How often each sample is asked, 1 to 1000."},
+      "prompt_types": {"description": "Variants of the prompt; each task's first when not given."},
+      "temperature": {"description": "0 to 2"}, "top_p": {"description": "0 to 1"},
+      "frequency_penalty": {"description": "-2 to 2"}, "presence_penalty": {"description": "-2 to 2"},
+      "max_tokens": {"description": "Of each answer."}, "max_gen_toks": {"description": "The other name of max_tokens."},
+      "stop_sequences": {"description": "Texts that end an answer."}, "stop": {"description": "The other name of stop_sequences."},
+      "seed": {"description": "Passed to the provider."}, "do_sample": {"description": "false means temperature 0."},
+      "random_seed": {"description": "Of shuffles and few-shot draws; drawn once and recorded when not given."},
+      "priority": {"description": "-100 to 100, higher first."}, "weight": {"description": "Share against your other runs, 1 to 1000."},
+      "time_limit": {"description": "Seconds after which the run fails and can be retried."},
+      "depends_on": {"description": "Evaluations that have to complete before."},
+      "predict_only": {"description": "Keep answers, score nothing."}, "log_samples": {"description": "Keep the prompts."},
+      "output_base_path": {"description": "Below the results folder."},
+      "dry_run": {"description": "Answer the plan and its cost; store and run nothing."},
+      "batch_size": {"description": "Accepted; changes nothing here."}, "device": {"description": "Accepted; changes nothing here."},
+      "use_cache": {"description": "Accepted; changes nothing here."}, "cache_requests": {"description": "Accepted; changes nothing here."},
+      "rewrite_requests_cache": {"description": "Accepted; changes nothing here."}, "delete_requests_cache": {"description": "Accepted; changes nothing here."},
+      "write_out": {"description": "Accepted; changes nothing here."}, "show_config": {"description": "Accepted; changes nothing here."},
+      "verbosity": {"description": "Accepted; changes nothing here."},
+      "numpy_random_seed": {"description": "Recorded."}, "torch_random_seed": {"description": "Recorded."}, "fewshot_random_seed": {"description": "Recorded."},
+      "request_id": {"description": "Echoed in X-Request-Id."}
+    }
+  })");
+  schemas.add("EvaluationCreated", R"({
+    "type": "object",
+    "properties": {
+      "evaluation_id": {"type": ["string", "null"], "examples": ["eval_1234567890_abcd1234"]},
+      "status": {"type": "string", "examples": ["created"]},
+      "message": {"type": "string"},
+      "created_at": {"type": "string", "format": "date-time"},
+      "calls": {"type": "integer", "description": "Calls to the model that the run will make."},
+      "estimated_cost": {"type": ["number", "null"], "description": "Dollars; null when prices are unknown."},
+      "notes": {"type": "array", "items": {"type": "string"}}
+    },
+    "required": ["evaluation_id", "status", "message", "created_at"]
+  })");
+  schemas.add("Evaluation", R"({
+    "type": "object",
+    "properties": {
+      "evaluation_id": {"type": "string"},
+      "status": {"type": "string", "enum": ["created", "running", "paused", "completed", "failed", "cancelled"]},
+      "state": {"type": "string", "enum": ["queued", "preparing", "running", "paused", "completed", "failed", "cancelled"]},
+      "progress": {"type": "number", "description": "0 to 1."},
+      "progress_percent": {"type": "number"},
+      "current_task": {"type": ["string", "null"]},
+      "completed_tasks": {"type": "integer"}, "total_tasks": {"type": "integer"},
+      "start_time": {"type": ["string", "null"], "format": "date-time"},
+      "estimated_completion": {"type": ["string", "null"], "format": "date-time"},
+      "error_message": {"type": ["string", "null"]},
+      "model_id": {"type": "string"},
+      "samples": {"type": "object"},
+      "cost": {"type": ["number", "null"], "description": "Dollars; null while unknown."},
+      "last_seq": {"type": "integer", "description": "Number of the newest event."}
+    },
+    "required": ["evaluation_id", "status", "state", "progress", "current_task", "completed_tasks", "total_tasks",
+                 "start_time", "estimated_completion", "error_message"]
+  })");
+  schemas.add("EvaluationList", R"({
+    "type": "object",
+    "properties": {
+      "items": {"type": "array", "items": {"$ref": "#/components/schemas/Evaluation"}},
+      "total": {"type": "integer"}, "page": {"type": "integer"}, "page_size": {"type": "integer"}
+    },
+    "required": ["items", "total", "page", "page_size"]
+  })");
+}
+
+route declared(http_method method, const char* path, permission needs, const char* summary,
+               route_handler handler) {
+  route out;
+  out.method = method;
+  out.path = path;
+  out.needs = needs;
+  out.tag = "evaluations";
+  out.summary = summary;
+  out.response_schema = "Evaluation";
+  out.handler = std::move(handler);
+  return out;
+}
+
+} // namespace
+
+void add_evaluation_routes(route_table& table) {
+  add_schemas(table.schemas());
+
+  auto one = declared(http_method::post, "/evaluations", permission::evaluation_create, "Start an evaluation",
+                      &create);
+  one.details =
+      "With Idempotency-Key the same request sent again answers the same evaluation (200). With dry_run the "
+      "plan and its cost are answered (200) and nothing is started.";
+  one.request_schema = "EvaluationRequest";
+  one.response_schema = "EvaluationCreated";
+  one.success = 201;
+  one.header_parameters = {"Idempotency-Key"};
+  table.add(std::move(one));
+
+  one = declared(http_method::get, "/evaluations", permission::evaluation_read, "Evaluations, newest first",
+                 &list);
+  one.details = "Administrators see everybody's, others their own.";
+  one.response_schema = "EvaluationList";
+  one.query = paging_parameters();
+  query_parameter status;
+  status.name = "status";
+  status.type = parameter_type::choice;
+  status.summary = "Only those in this status or state";
+  status.choices = {"created", "queued",    "preparing", "running",
+                    "paused",  "completed", "failed",    "cancelled"};
+  one.query.push_back(std::move(status));
+  query_parameter owner;
+  owner.name = "owner";
+  owner.summary = "Only those of this user";
+  one.query.push_back(std::move(owner));
+  table.add(std::move(one));
+
+  table.add(declared(http_method::get, "/evaluations/{id}", permission::evaluation_read,
+                     "How far an evaluation is", &find));
+
+  one = declared(http_method::erase, "/evaluations/{id}", permission::evaluation_manage,
+                 "Cancel an evaluation", verb_handler(run_verb::cancel));
+  one.details = "Answers that were paid for are kept. Cancelled is final.";
+  table.add(std::move(one));
+
+  one = declared(http_method::post, "/evaluations/{id}/pause", permission::evaluation_manage, "Pause",
+                 verb_handler(run_verb::pause));
+  one.details = "No new calls; those on their way finish and are kept.";
+  table.add(std::move(one));
+  table.add(declared(http_method::post, "/evaluations/{id}/resume", permission::evaluation_manage, "Go on",
+                     verb_handler(run_verb::resume)));
+  one = declared(http_method::post, "/evaluations/{id}/retry", permission::evaluation_manage,
+                 "Ask the failed samples again", verb_handler(run_verb::retry));
+  table.add(std::move(one));
+  table.add(declared(http_method::post, "/evaluations/{id}/cancel", permission::evaluation_manage,
+                     "Cancel an evaluation, as DELETE does", verb_handler(run_verb::cancel)));
+}
+
+} // namespace assay::server

@@ -1,0 +1,68 @@
+#include "server/routes/shared.hpp"
+
+#include "server/routes/families.hpp"
+#include "server/services.hpp"
+
+namespace assay::server {
+
+std::vector<query_parameter> paging_parameters(int64_t usual_limit) {
+  query_parameter page{"page", parameter_type::integer, "Which page, from 1", "1", 1, 1'000'000, {}, 256,
+                       false};
+  query_parameter limit{
+      "limit", parameter_type::integer, "Entries on a page", std::to_string(usual_limit), 1, 1000, {}, 256,
+      false};
+  return {page, limit};
+}
+
+result<run_id> run_id_in_path(const request_context& context) {
+  const auto& text = context.path_value("id");
+  if (const auto id = run_id_from_string(text))
+    return *id;
+  return fault{errc::not_found, "there is no evaluation '" + text + "'", "id",
+               "ids look like eval_1234567890_abcd1234"};
+}
+
+result<run_record> readable_run(const request_context& context, run_id run) {
+  auto record = context.edge.read_now([&](storage::snapshot& view) { return view.find_run(run); });
+  if (!record)
+    return record.error();
+  if (!*record || (!context.who().is_admin() && (*record)->spec.owner != context.who().id))
+    return fault{errc::not_found, "there is no evaluation '" + to_string(run) + "'", "id", {}};
+  return std::move(**record);
+}
+
+void add_shared_schemas(schema_set& schemas) {
+  schemas.add("Error", R"({
+    "type": "object",
+    "description": "What went wrong, where, and what to do about it.",
+    "properties": {
+      "error": {
+        "type": "object",
+        "properties": {
+          "code": {"type": "string", "examples": ["VALIDATION_ERROR"]},
+          "message": {"type": "string"},
+          "field": {"type": ["string", "null"], "examples": ["task_ids[2]"]},
+          "details": {"type": "object"}
+        },
+        "required": ["code", "message", "field", "details"]
+      },
+      "detail": {"type": "string"},
+      "message": {"type": "string"},
+      "request_id": {"type": "string"}
+    },
+    "required": ["error", "detail", "message", "request_id"]
+  })");
+}
+
+void add_all_routes(route_table& table) {
+  add_shared_schemas(table.schemas());
+  add_system_routes(table);
+  add_auth_routes(table);
+  add_user_routes(table);
+  add_catalogue_routes(table);
+  add_evaluation_routes(table);
+  add_result_routes(table);
+  add_web_socket_route(table);
+}
+
+} // namespace assay::server

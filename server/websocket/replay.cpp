@@ -1,0 +1,47 @@
+#include "server/websocket/replay.hpp"
+
+#include "server/families.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace assay::server {
+
+namespace {
+
+constexpr size_t page_rows = 256;
+
+shared_text sample_frame(run_id run, uint64_t seq, const sample_record& sample, const scorer_names& scorers,
+                         wall_time now) {
+  static const std::vector<std::string> none;
+  const auto& names = sample.address.task < scorers.size() ? scorers[sample.address.task] : none;
+  return to_frame({run, seq, event_type::sample_completed, now,
+                   shared_text{to_text(sample_to_json(sample, nullptr, names))}});
+}
+
+} // namespace
+
+scorer_names scorer_names_of(const run_record& run) {
+  scorer_names out;
+  for (const auto& task : run.spec.tasks)
+    out.push_back(task.scorer_names);
+  return out;
+}
+
+result<replay_page> read_replay(storage::snapshot& view, run_id run, uint64_t after, bool samples,
+                                const scorer_names& scorers, wall_time now) {
+  auto page = view.page_events(run, after, page_rows);
+  if (!page)
+    return page.error();
+  replay_page out;
+  out.last_seq = page->last_seq;
+  out.more = page->more;
+  for (const auto& one : page->events) {
+    if (const auto* lifecycle = std::get_if<event>(&one.what))
+      out.frames.push_back(to_frame(*lifecycle));
+    else if (samples)
+      out.frames.push_back(sample_frame(run, one.seq, std::get<sample_record>(one.what), scorers, now));
+  }
+  return out;
+}
+
+} // namespace assay::server

@@ -1,0 +1,31 @@
+#pragma once
+
+#include "core/values/ids.hpp"
+#include "core/values/run.hpp"
+#include "core/values/shared_text.hpp"
+#include "storage/snapshot.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace assay::server {
+
+/// A page of a run's past, ready to be written.
+struct replay_page {
+  std::vector<shared_text> frames;
+  uint64_t last_seq = 0;
+  bool more = false;
+};
+
+/// The names of the scorers of each task of a run, as samples are shown with.
+using scorer_names = std::vector<std::vector<std::string>>;
+
+scorer_names scorer_names_of(const run_record& run);
+
+/// Reads what happened after @p after. @param samples Also the ends of samples; else they are passed over.
+/// @param now The timestamp of sample frames: samples have none of their own.
+result<replay_page> read_replay(storage::snapshot& view, run_id run, uint64_t after, bool samples,
+                                const scorer_names& scorers, wall_time now);
+
+} // namespace assay::server

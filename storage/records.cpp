@@ -1,0 +1,460 @@
+#include "storage/records.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <limits>
+
+namespace assay::storage {
+
+namespace {
+
+constexpr uint8_t record_version = 1;
+
+// Bits of a response's flags.
+constexpr uint8_t usage_estimated_bit = 1;
+constexpr uint8_t simulated_bit = 2;
+constexpr uint8_t possibly_billed_bit = 4;
+constexpr uint8_t cost_bit = 8;
+constexpr uint8_t error_bit = 16;
+
+// The first byte of an event row.
+constexpr uint8_t lifecycle_row = 1;
+constexpr uint8_t samples_row = 2;
+
+fault damaged(const char* what) {
+  return {errc::store_unreadable,
+          std::string("a stored ") + what + " is damaged",
+          {},
+          "restore the data folder from a backup"};
+}
+
+void write_usage(byte_writer& out, const token_usage& usage) {
+  out.varint(usage.prompt_tokens);
+  out.varint(usage.completion_tokens);
+  out.varint(usage.cached_tokens);
+  out.varint(usage.reasoning_tokens);
+}
+
+uint32_t read_u32(byte_reader& in) noexcept {
+  return static_cast<uint32_t>(in.varint_up_to(std::numeric_limits<uint32_t>::max()));
+}
+
+uint16_t read_u16(byte_reader& in) noexcept {
+  return static_cast<uint16_t>(in.varint_up_to(std::numeric_limits<uint16_t>::max()));
+}
+
+token_usage read_usage(byte_reader& in) noexcept {
+  token_usage usage;
+  usage.prompt_tokens = read_u32(in);
+  usage.completion_tokens = read_u32(in);
+  usage.cached_tokens = read_u32(in);
+  usage.reasoning_tokens = read_u32(in);
+  return usage;
+}
+
+void write_timing(byte_writer& out, const call_timing& timing) {
+  out.signed_varint(timing.queued.count());
+  out.signed_varint(timing.limiter.count());
+  out.signed_varint(timing.connect.count());
+  out.signed_varint(timing.first_byte.count());
+  out.signed_varint(timing.transfer.count());
+  out.signed_varint(timing.local_lag.count());
+}
+
+call_timing read_timing(byte_reader& in) noexcept {
+  call_timing timing;
+  timing.queued = microseconds{in.signed_varint()};
+  timing.limiter = microseconds{in.signed_varint()};
+  timing.connect = microseconds{in.signed_varint()};
+  timing.first_byte = microseconds{in.signed_varint()};
+  timing.transfer = microseconds{in.signed_varint()};
+  timing.local_lag = microseconds{in.signed_varint()};
+  return timing;
+}
+
+void write_time(byte_writer& out, wall_time time) { out.signed_varint(time.time_since_epoch().count()); }
+
+wall_time read_time(byte_reader& in) noexcept { return wall_time{milliseconds{in.signed_varint()}}; }
+
+/// Codes are a closed list; a number that no version of it knows is damage, not a new error.
+errc read_errc(byte_reader& in) noexcept {
+  const auto code = static_cast<errc>(in.u8());
+  if (in.ok() && code != errc::internal && errc_from_string(to_string(code)) != code)
+    in.fail();
+  return code;
+}
+
+void write_attempt(byte_writer& out, const attempt_record& attempt) {
+  out.u8(static_cast<uint8_t>(attempt.error));
+  out.varint(attempt.http_status);
+  out.signed_varint(attempt.waited.count());
+  out.u8(attempt.possibly_billed ? 1 : 0);
+  out.text(attempt.message);
+}
+
+attempt_record read_attempt(byte_reader& in) {
+  attempt_record attempt;
+  attempt.error = read_errc(in);
+  attempt.http_status = read_u16(in);
+  attempt.waited = milliseconds{in.signed_varint()};
+  attempt.possibly_billed = in.u8() != 0;
+  attempt.message = in.text();
+  return attempt;
+}
+
+void write_address(byte_writer& out, const sample_address& address) {
+  out.varint(address.task);
+  out.varint(address.variant);
+  out.varint(address.sample);
+  out.varint(address.epoch);
+  out.varint(address.step);
+  out.varint(address.generation);
+}
+
+sample_address read_address(byte_reader& in) noexcept {
+  sample_address address;
+  address.task = read_u16(in);
+  address.variant = read_u16(in);
+  address.sample = read_u32(in);
+  address.epoch = read_u16(in);
+  address.step = read_u16(in);
+  address.generation = read_u16(in);
+  return address;
+}
+
+bool is_known(sample_status status) noexcept {
+  return status == sample_status::answered || status == sample_status::scored
+         || status == sample_status::failed;
+}
+
+sample_status read_status(byte_reader& in) noexcept {
+  const auto status = static_cast<sample_status>(in.u8());
+  if (!is_known(status))
+    in.fail();
+  return status;
+}
+
+bool is_known(run_state state) noexcept {
+  return state >= run_state::queued && state <= run_state::cancelled;
+}
+
+bool is_known(event_type type) noexcept {
+  return type >= event_type::evaluation_created && type <= event_type::log;
+}
+
+bool is_known(finish_reason reason) noexcept { return reason <= finish_reason::tool_calls; }
+
+} // namespace
+
+run_summary summary_of(const run_record& run) {
+  return {run.spec.id, run.state, run.spec.owner, run.spec.model, run.spec.created_at, run.finished_at};
+}
+
+// -- writing
+// --------------------------------------------------------------------------------------------------
+
+std::string_view record_encoder::response(const response_record& record) {
+  byte_writer out(sealer_.begin(record_version));
+  uint8_t flags = 0;
+  flags |= record.usage_estimated ? usage_estimated_bit : 0;
+  flags |= record.simulated ? simulated_bit : 0;
+  flags |= record.possibly_billed ? possibly_billed_bit : 0;
+  flags |= record.cost ? cost_bit : 0;
+  flags |= record.error ? error_bit : 0;
+  out.u8(flags);
+  out.u8(static_cast<uint8_t>(record.finish));
+  write_usage(out, record.usage);
+  if (record.cost)
+    out.signed_varint(record.cost->nanodollars);
+  if (record.error)
+    out.u8(static_cast<uint8_t>(*record.error));
+  write_timing(out, record.timing);
+  out.varint(record.http_status);
+  write_time(out, record.finished_at);
+  out.text(record.served_model);
+  out.text(record.request_id);
+  out.text(record.error_message);
+  out.varint(record.failures.size());
+  for (const auto& attempt : record.failures)
+    write_attempt(out, attempt);
+  out.text(record.prompt);
+  out.text(record.answer);
+  out.text(record.target);
+  return sealer_.seal();
+}
+
+std::string_view record_encoder::sample(const sample_record& record) {
+  byte_writer out(sealer_.begin(record_version));
+  // First, so that a scan for the status reads three bytes.
+  out.u8(static_cast<uint8_t>(record.status));
+  uint8_t flags = 0;
+  flags |= record.possibly_billed ? possibly_billed_bit : 0;
+  flags |= record.cost ? cost_bit : 0;
+  flags |= record.error ? error_bit : 0;
+  out.u8(flags);
+  write_usage(out, record.usage);
+  if (record.cost)
+    out.signed_varint(record.cost->nanodollars);
+  if (record.error)
+    out.u8(static_cast<uint8_t>(*record.error));
+  out.signed_varint(record.duration.count());
+  out.varint(record.tries);
+  out.varint(record.scores.size());
+  for (const auto& score : record.scores) {
+    out.u8(score.scorer);
+    out.real(score.value);
+    out.text(score.extracted);
+  }
+  return sealer_.seal();
+}
+
+std::string_view record_encoder::run(const run_record& record) {
+  // Error texts may hold any bytes; a writer that throws on one of them would take the farm down.
+  sealer_.begin(record_version)
+      .append(nlohmann::json(record).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  return sealer_.seal();
+}
+
+std::string_view record_encoder::summary(const run_summary& record) {
+  byte_writer out(sealer_.begin(record_version));
+  out.u8(static_cast<uint8_t>(record.state));
+  out.u8(record.finished_at ? 1 : 0);
+  write_time(out, record.created_at);
+  if (record.finished_at)
+    write_time(out, *record.finished_at);
+  out.text(record.owner.value);
+  out.text(record.model.value);
+  return sealer_.seal();
+}
+
+std::string_view record_encoder::lifecycle(const event& record) {
+  byte_writer out(sealer_.begin(record_version));
+  out.u8(lifecycle_row);
+  out.u8(static_cast<uint8_t>(record.type));
+  write_time(out, record.at);
+  out.raw(record.data);
+  return sealer_.seal();
+}
+
+std::string_view record_encoder::sample_events(std::span<const sample_address> samples) {
+  byte_writer out(sealer_.begin(record_version));
+  out.u8(samples_row);
+  out.varint(samples.size());
+  for (const auto& address : samples)
+    write_address(out, address);
+  return sealer_.seal();
+}
+
+std::string_view record_encoder::text(std::string_view bytes) {
+  sealer_.begin(record_version).append(bytes);
+  return sealer_.seal();
+}
+
+std::string_view record_encoder::versioned_document(uint64_t version, std::string_view bytes) {
+  byte_writer out(sealer_.begin(record_version));
+  out.varint(version);
+  out.raw(bytes);
+  return sealer_.seal();
+}
+
+// -- reading
+// --------------------------------------------------------------------------------------------------
+
+result<std::string_view> record_decoder::open(std::string_view stored, const char* what) {
+  auto opened = opener_.open(stored);
+  if (!opened) {
+    auto error = opened.error();
+    error.where = what;
+    return error;
+  }
+  if (opened->version == 0)
+    return damaged(what);
+  if (opened->version > record_version)
+    return fault{errc::store_incompatible,
+                 std::string("a stored ") + what + " was written by a newer version",
+                 {},
+                 "use the newer version of assay"};
+  return opened->payload;
+}
+
+result<response_record> record_decoder::response(run_id run, const sample_address& address, uint16_t attempt,
+                                                 std::string_view stored) {
+  const auto payload = open(stored, "answer");
+  if (!payload)
+    return payload.error();
+  byte_reader in(*payload);
+  response_record record;
+  record.run = run;
+  record.address = address;
+  record.attempt = attempt;
+  const uint8_t flags = in.u8();
+  record.usage_estimated = (flags & usage_estimated_bit) != 0;
+  record.simulated = (flags & simulated_bit) != 0;
+  record.possibly_billed = (flags & possibly_billed_bit) != 0;
+  record.finish = static_cast<finish_reason>(in.u8());
+  if (!is_known(record.finish))
+    in.fail();
+  record.usage = read_usage(in);
+  if ((flags & cost_bit) != 0)
+    record.cost = money{in.signed_varint()};
+  if ((flags & error_bit) != 0)
+    record.error = read_errc(in);
+  record.timing = read_timing(in);
+  record.http_status = read_u16(in);
+  record.finished_at = read_time(in);
+  record.served_model = in.text();
+  record.request_id = in.text();
+  record.error_message = in.text();
+  const uint64_t failures = in.varint();
+  for (uint64_t i = 0; i < failures && in.ok(); ++i)
+    record.failures.push_back(read_attempt(in));
+  record.prompt = shared_text(in.text());
+  record.answer = shared_text(in.text());
+  record.target = shared_text(in.text());
+  if (!in.complete())
+    return damaged("answer");
+  return record;
+}
+
+result<sample_record> record_decoder::sample(run_id run, const sample_address& address,
+                                             std::string_view stored) {
+  const auto payload = open(stored, "sample");
+  if (!payload)
+    return payload.error();
+  byte_reader in(*payload);
+  sample_record record;
+  record.run = run;
+  record.address = address;
+  record.status = read_status(in);
+  const uint8_t flags = in.u8();
+  record.possibly_billed = (flags & possibly_billed_bit) != 0;
+  record.usage = read_usage(in);
+  if ((flags & cost_bit) != 0)
+    record.cost = money{in.signed_varint()};
+  if ((flags & error_bit) != 0)
+    record.error = read_errc(in);
+  record.duration = milliseconds{in.signed_varint()};
+  record.tries = read_u16(in);
+  const uint64_t scores = in.varint();
+  for (uint64_t i = 0; i < scores && in.ok(); ++i) {
+    score_value score;
+    score.scorer = in.u8();
+    score.value = in.real();
+    score.extracted = in.text();
+    record.scores.push_back(std::move(score));
+  }
+  if (!in.complete())
+    return damaged("sample");
+  return record;
+}
+
+result<sample_status> record_decoder::status(std::string_view stored) {
+  const auto payload = open(stored, "sample");
+  if (!payload)
+    return payload.error();
+  byte_reader in(*payload);
+  const auto status = read_status(in);
+  if (!in.ok())
+    return damaged("sample");
+  return status;
+}
+
+result<run_record> record_decoder::run(std::string_view stored) {
+  const auto payload = open(stored, "run");
+  if (!payload)
+    return payload.error();
+  try {
+    return nlohmann::json::parse(*payload).get<run_record>();
+  } catch (const nlohmann::json::exception& error) {
+    auto value = damaged("run");
+    value.where = error.what();
+    return value;
+  }
+}
+
+result<run_summary> record_decoder::summary(run_id run, std::string_view stored) {
+  const auto payload = open(stored, "run summary");
+  if (!payload)
+    return payload.error();
+  byte_reader in(*payload);
+  run_summary record;
+  record.run = run;
+  record.state = static_cast<run_state>(in.u8());
+  if (!is_known(record.state))
+    in.fail();
+  const bool finished = in.u8() != 0;
+  record.created_at = read_time(in);
+  if (finished)
+    record.finished_at = read_time(in);
+  record.owner = user_id(std::string(in.text()));
+  record.model = model_id(std::string(in.text()));
+  if (!in.complete())
+    return damaged("run summary");
+  return record;
+}
+
+result<event_row> record_decoder::events(run_id run, uint64_t seq, std::string_view stored) {
+  const auto payload = open(stored, "event");
+  if (!payload)
+    return payload.error();
+  byte_reader in(*payload);
+  event_row row;
+  const uint8_t kind = in.u8();
+  if (kind == lifecycle_row) {
+    auto& record = row.lifecycle.emplace();
+    record.run = run;
+    record.seq = seq;
+    record.type = static_cast<event_type>(in.u8());
+    if (!is_known(record.type))
+      in.fail();
+    record.at = read_time(in);
+    if (in.ok())
+      record.data = shared_text(in.rest());
+  } else if (kind == samples_row) {
+    const uint64_t count = in.varint_up_to(max_samples_per_event_row);
+    row.samples.reserve(count);
+    for (uint64_t i = 0; i < count && in.ok(); ++i)
+      row.samples.push_back(read_address(in));
+    if (count == 0)
+      in.fail();
+  } else {
+    in.fail();
+  }
+  if (!in.complete())
+    return damaged("event");
+  return row;
+}
+
+result<uint64_t> record_decoder::event_count(std::string_view stored) {
+  const auto payload = open(stored, "event");
+  if (!payload)
+    return payload.error();
+  byte_reader in(*payload);
+  const uint8_t kind = in.u8();
+  const uint64_t count = kind == samples_row ? in.varint_up_to(max_samples_per_event_row) : 1;
+  if (!in.ok() || count == 0 || (kind != lifecycle_row && kind != samples_row))
+    return damaged("event");
+  return count;
+}
+
+result<std::string> record_decoder::text(std::string_view stored) {
+  const auto payload = open(stored, "text");
+  if (!payload)
+    return payload.error();
+  return std::string(*payload);
+}
+
+result<document> record_decoder::versioned_document(std::string_view stored) {
+  const auto payload = open(stored, "document");
+  if (!payload)
+    return payload.error();
+  byte_reader in(*payload);
+  document record;
+  record.version = in.varint();
+  if (!in.ok())
+    return damaged("document");
+  record.bytes = in.rest();
+  return record;
+}
+
+} // namespace assay::storage

@@ -1,0 +1,306 @@
+#include "tests/actors/farm_world.hpp"
+
+#include <gmock/gmock.h>
+
+namespace assay {
+namespace {
+
+using test::fake_wire;
+using test::farm_world;
+using namespace std::chrono_literals;
+using ::testing::ElementsAre;
+
+TEST_F(farm_world, RunsAnEvaluationToItsEnd) {
+  start_farm();
+  const auto id = submit(20);
+  answer_everything();
+  const auto record = find(id);
+  EXPECT_EQ(record.state, run_state::completed);
+  EXPECT_EQ(record.progress.done, 20u);
+  EXPECT_EQ(record.progress.scored, 20u);
+  EXPECT_DOUBLE_EQ(record.progress.score_sum, 20.0);
+  EXPECT_EQ(scored(id), 20u);
+  EXPECT_EQ(store->results[id], R"({"done":20})");
+  EXPECT_THAT(event_types(id), ElementsAre(event_type::evaluation_created, event_type::evaluation_started,
+                                           event_type::evaluation_completed));
+  // 20 calls of 10 prompt tokens at 1 dollar and 2 answer tokens at 2 dollars the million.
+  EXPECT_EQ(record.progress.cost, std::optional{money{20 * (10 * 1000 + 2 * 2000)}});
+}
+
+TEST_F(farm_world, NeverHasMoreCallsOutThanTheWindow) {
+  cap = 5;
+  start_farm();
+  submit(200);
+  EXPECT_EQ(wire.requests.size(), 5u);
+  answer_everything();
+  EXPECT_EQ(wire.most_open, 5u);
+}
+
+TEST_F(farm_world, AWrongAnswerScoresZero) {
+  start_farm();
+  const auto id = submit(4);
+  answer_everything("wrong");
+  const auto record = find(id);
+  EXPECT_EQ(record.state, run_state::completed);
+  EXPECT_EQ(record.progress.scored, 4u);
+  EXPECT_DOUBLE_EQ(record.progress.score_sum, 0.0);
+}
+
+TEST_F(farm_world, TheAnswerReachesTheJournalBeforeItsScore) {
+  start_farm();
+  const auto id = submit(1);
+  store->hold = true;
+  wire.answer_next("right");
+  run();
+  // Two batches wait: first the response alone, then the score.
+  EXPECT_EQ(store->waiting(), 2u);
+  EXPECT_EQ(find(id).progress.done, 0u) << "a sample counts only when it is committed";
+  store->hold = false;
+  store->commit();
+  advance(600ms);
+  EXPECT_EQ(find(id).progress.done, 1u);
+}
+
+TEST_F(farm_world, PauseSendsNothingNewAndKeepsWhatIsInFlight) {
+  cap = 2;
+  start_farm();
+  const auto id = submit(10);
+  ASSERT_EQ(wire.requests.size(), 2u);
+  const auto paused = verb(id, run_verb::pause);
+  ASSERT_TRUE(paused.has_value());
+  EXPECT_EQ(paused->state, run_state::paused);
+  wire.answer_next("right");
+  wire.answer_next("right");
+  advance(1s);
+  EXPECT_EQ(scored(id), 2u);
+  EXPECT_TRUE(wire.requests.empty());
+  EXPECT_EQ(verb(id, run_verb::pause)->state, run_state::paused) << "verbs are idempotent";
+  ASSERT_TRUE(verb(id, run_verb::resume).has_value());
+  answer_everything();
+  EXPECT_EQ(find(id).state, run_state::completed);
+  EXPECT_EQ(wire.bodies.size(), 10u) << "nothing is asked twice";
+}
+
+TEST_F(farm_world, CancelKeepsAnswersThatComeWithinTheGrace) {
+  cap = 2;
+  start_farm();
+  const auto id = submit(10);
+  const auto cancelled = verb(id, run_verb::cancel);
+  ASSERT_TRUE(cancelled.has_value());
+  EXPECT_EQ(cancelled->state, run_state::cancelled);
+  wire.answer_next("right");
+  advance(31s, 100ms);
+  EXPECT_EQ(scored(id), 1u);
+  EXPECT_EQ(wire.cancelled.size(), 1u) << "the other call is given up after the grace";
+  EXPECT_EQ(find(id).state, run_state::cancelled);
+  EXPECT_EQ(wire.bodies.size(), 2u);
+  EXPECT_FALSE(verb(id, run_verb::resume).has_value()) << "cancelled is final";
+}
+
+TEST_F(farm_world, RetryAsksOnlyWhatFailed) {
+  wire.respond = [](const http_request& request) -> std::optional<http_outcome> {
+    const bool bad = request.body.view().find("question 3") != std::string_view::npos;
+    return bad ? fake_wire::failure(0, 400) : fake_wire::answer(0, "right");
+  };
+  start_farm();
+  const auto id = submit(6);
+  advance(2s);
+  ASSERT_EQ(find(id).state, run_state::completed);
+  EXPECT_EQ(find(id).progress.failed, 1u);
+  wire.bodies.clear();
+  wire.respond = [](const http_request&) { return std::optional{fake_wire::answer(0, "right")}; };
+  ASSERT_TRUE(verb(id, run_verb::retry).has_value());
+  advance(2s);
+  EXPECT_EQ(wire.bodies.size(), 1u);
+  EXPECT_EQ(find(id).generation, 1u);
+  EXPECT_EQ(find(id).progress.failed, 0u);
+}
+
+TEST_F(farm_world, AfterACrashTheRunGoesOnByItselfAndRepeatsOnlyCallsInFlight) {
+  cap = 3;
+  start_farm();
+  const auto id = submit(12);
+  for (int i = 0; i < 4; ++i) {
+    wire.answer_next("right");
+    run();
+  }
+  ASSERT_EQ(scored(id), 4u);
+  const auto sent_before = wire.bodies.size();
+  crash_farm();
+  start_farm();
+  answer_everything();
+  EXPECT_EQ(find(id).state, run_state::completed);
+  EXPECT_EQ(scored(id), 12u);
+  EXPECT_EQ(wire.bodies.size(), 12u + (sent_before - 4u));
+}
+
+TEST_F(farm_world, AnAnswerWithoutAScoreIsScoredAfterACrashWithoutAnotherCall) {
+  cap = 1;
+  start_farm();
+  const auto id = submit(1);
+  response_record kept;
+  kept.run = id;
+  kept.answer = shared_text{"right"};
+  store->responses[id][kept.address] = kept;
+  crash_farm();
+  wire.bodies.clear();
+  start_farm();
+  advance(2s);
+  EXPECT_EQ(find(id).state, run_state::completed);
+  EXPECT_EQ(scored(id), 1u);
+  EXPECT_TRUE(wire.bodies.empty());
+}
+
+TEST_F(farm_world, APausedRunStaysPausedOverARestart) {
+  start_farm();
+  const auto id = submit(10);
+  ASSERT_TRUE(verb(id, run_verb::pause).has_value());
+  crash_farm();
+  wire.bodies.clear();
+  start_farm();
+  advance(5s, 100ms);
+  EXPECT_EQ(find(id).state, run_state::paused);
+  EXPECT_TRUE(wire.bodies.empty());
+}
+
+TEST_F(farm_world, HigherPriorityGoesFirstAndDependenciesAreAwaited) {
+  auto with = config();
+  with.runs.max_running = 1;
+  start_farm(with);
+  const auto first = submit(1);
+  auto low = request(1);
+  low.priority = -5;
+  auto high = request(1);
+  high.priority = 5;
+  auto after = request(1);
+  after.priority = 50;
+  const auto low_id = submit(low);
+  const auto high_id = submit(high);
+  after.depends_on = {low_id};
+  const auto after_id = submit(after);
+  wire.answer_next("right");
+  advance(1s);
+  EXPECT_EQ(find(first).state, run_state::completed);
+  EXPECT_EQ(find(high_id).state, run_state::running);
+  EXPECT_EQ(find(low_id).state, run_state::queued);
+  wire.answer_next("right");
+  advance(1s);
+  EXPECT_EQ(find(low_id).state, run_state::running);
+  EXPECT_EQ(find(after_id).state, run_state::queued);
+  answer_everything();
+  answer_everything();
+  EXPECT_EQ(find(after_id).state, run_state::completed);
+}
+
+TEST_F(farm_world, TheSameIdempotencyKeyGetsTheSameRun) {
+  start_farm();
+  const auto send = [&](uint64_t samples) {
+    return ask<run_submitted>(handles().runs, submit_run{request(samples), user_id{"ann"}, "key-1"});
+  };
+  const auto first = send(3);
+  const auto again = send(3);
+  const auto other = send(4);
+  ASSERT_TRUE(first.has_value());
+  ASSERT_TRUE(again.has_value());
+  EXPECT_EQ(first->record.spec.id, again->record.spec.id);
+  EXPECT_TRUE(again->existed);
+  ASSERT_FALSE(other.has_value());
+  EXPECT_EQ(other.error().code, errc::conflict);
+}
+
+TEST_F(farm_world, ADryRunSendsAndStoresNothing) {
+  start_farm();
+  auto wish = request(7);
+  wish.dry_run = true;
+  const auto answer = ask<run_submitted>(handles().runs, submit_run{wish, user_id{"ann"}, ""});
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(answer->calls, 7u);
+  advance(1s);
+  EXPECT_TRUE(store->runs.empty());
+  EXPECT_TRUE(wire.bodies.empty());
+}
+
+TEST_F(farm_world, ABadKeyEndsTheRunInsteadOfFailingEverySample) {
+  wire.respond = [](const http_request&) { return std::optional{fake_wire::failure(0, 401)}; };
+  start_farm();
+  const auto id = submit(500);
+  advance(3s);
+  const auto record = find(id);
+  EXPECT_EQ(record.state, run_state::failed);
+  ASSERT_TRUE(record.error.has_value());
+  EXPECT_EQ(record.error->code, errc::credentials_rejected);
+  EXPECT_LE(wire.bodies.size(), 16u);
+  EXPECT_EQ(record.progress.failed, 0u);
+}
+
+TEST_F(farm_world, ARunThatNeverSucceedsGivesUp) {
+  wire.respond = [](const http_request&) { return std::optional{fake_wire::failure(0, 400)}; };
+  start_farm();
+  const auto id = submit(5'000);
+  advance(3s);
+  EXPECT_EQ(find(id).state, run_state::failed);
+  EXPECT_LT(wire.bodies.size(), 400u);
+}
+
+TEST_F(farm_world, TheTimeLimitEndsTheRunAndKeepsItsAnswers) {
+  cap = 1;
+  start_farm();
+  auto wish = request(10);
+  wish.time_limit = 20s;
+  const auto id = submit(wish);
+  wire.answer_next("right");
+  advance(25s, 100ms);
+  const auto record = find(id);
+  EXPECT_EQ(record.state, run_state::failed);
+  EXPECT_EQ(record.error->code, errc::time_limit_reached);
+  EXPECT_EQ(scored(id), 1u);
+}
+
+TEST_F(farm_world, AStopDrainsRunsAndFlushes) {
+  cap = 2;
+  start_farm();
+  const auto id = submit(10);
+  auto pending = self->request(root, caf::infinite, stop_farm{30s});
+  advance(1s);
+  EXPECT_TRUE(self->mailbox().empty()) << "two calls are still in flight";
+  wire.answer_next("right");
+  wire.answer_next("right");
+  advance(2s);
+  bool stopped = false;
+  ASSERT_FALSE(self->mailbox().empty());
+  pending.receive([&](const farm_stopped&) { stopped = true; }, [&](const caf::error&) {});
+  EXPECT_TRUE(stopped);
+  EXPECT_EQ(scored(id), 2u);
+  EXPECT_EQ(store->runs[id].state, run_state::running) << "it goes on at the next start";
+}
+
+TEST_F(farm_world, AStopDoesNotWaitLongerThanItsGrace) {
+  start_farm();
+  submit(10);
+  auto pending = self->request(root, caf::infinite, stop_farm{5s});
+  advance(8s, 50ms);
+  bool stopped = false;
+  ASSERT_FALSE(self->mailbox().empty());
+  pending.receive([&](const farm_stopped&) { stopped = true; }, [&](const caf::error&) {});
+  EXPECT_TRUE(stopped);
+}
+
+TEST_F(farm_world, AFullStoreStopsTheRunAndLosesNothingThatWasReported) {
+  start_farm();
+  const auto id = submit(50);
+  wire.answer_next("right");
+  run();
+  store->broken = fault{errc::store_full, "the disk is full", {}, "free some space"};
+  wire.answer_next("right");
+  advance(2s);
+  const auto sent = wire.bodies.size();
+  advance(10s, 100ms);
+  EXPECT_EQ(wire.bodies.size(), sent) << "nothing new is paid for that cannot be kept";
+  EXPECT_EQ(scored(id), 1u);
+  const auto refused = ask<run_submitted>(handles().runs, submit_run{request(1), user_id{"ann"}, ""});
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, errc::store_full);
+}
+
+} // namespace
+} // namespace assay

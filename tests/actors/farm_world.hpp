@@ -1,0 +1,162 @@
+#pragma once
+
+#include "actors/supervision/root_supervisor.hpp"
+#include "tests/support/actor_fixture.hpp"
+#include "tests/support/fake_farm.hpp"
+
+#include <algorithm>
+
+namespace assay::test {
+
+inline const model_id the_model{"test-model"};
+inline const provider_id the_provider{"test-provider"};
+
+/// A whole farm on simulated time: real actors, a fake wire, a store in memory.
+class farm_world : public actor_test {
+protected:
+  fake_wire wire;
+  std::shared_ptr<fake_store> store = std::make_shared<fake_store>();
+  std::shared_ptr<inline_executor> workers = std::make_shared<inline_executor>();
+  wall_time wall{std::chrono::sys_days{std::chrono::year{2026} / 1 / 2}};
+  root_supervisor_actor root;
+  std::optional<fault> escalation;
+  rate_limits limits;
+  uint32_t cap = 8;
+
+  root_supervisor_config config() {
+    root_supervisor_config out;
+    const auto clock = [this] { return wall; };
+    const auto find_model = [this](const model_id& id) -> result<model_profile> {
+      if (id != the_model)
+        return fault{errc::not_found, "no such model", {}, {}};
+      model_profile known;
+      known.id = id;
+      known.provider = the_provider;
+      known.wire_model = "m";
+      known.limits = limits;
+      known.prices = token_prices{1.0, 2.0, std::nullopt};
+      return known;
+    };
+    out.journal.writer = store;
+    provider_profile profile;
+    profile.id = the_provider;
+    profile.base_url = "http://test";
+    out.providers.providers = {profile};
+    out.providers.child.find_model = find_model;
+    out.providers.child.open_transport = wire.factory();
+    out.providers.child.in_flight.cap = cap;
+    out.providers.child.in_flight.fixed = true;
+    out.providers.child.wall = clock;
+    out.router.find_model = find_model;
+    out.router.wall = clock;
+    out.runs.workers = workers;
+    out.runs.wall = clock;
+    out.runs.admit = [](const run_request& request) { return admit(request); };
+    out.runs.read.open_runs = [this]() -> result<std::vector<run_record>> {
+      std::vector<run_record> open;
+      for (const auto& [id, record] : store->runs)
+        if (!is_final(record.state))
+          open.push_back(record);
+      return open;
+    };
+    out.runs.read.find_run = [this](run_id id) -> result<std::optional<run_record>> {
+      const auto found = store->runs.find(id);
+      return found == store->runs.end() ? std::optional<run_record>{} : found->second;
+    };
+    out.runs.read.find_idempotent = [this](const std::string& key) -> result<std::optional<run_id>> {
+      const auto found = store->documents.find("idempotency/" + key);
+      return found == store->documents.end() ? std::optional<run_id>{} : run_id_from_string(found->second);
+    };
+    out.runs.child.make_worker = [this] { return std::make_shared<fake_worker>(*store); };
+    out.on_escalation = [this](const fault& reason) { escalation = reason; };
+    return out;
+  }
+
+  static result<run_submitted> admit(const run_request& request) {
+    if (request.limit == 0U)
+      return fault{errc::invalid_argument, "limit must be positive", "limit", {}};
+    run_submitted out;
+    out.dry_run = request.dry_run;
+    auto& spec = out.record.spec;
+    spec.model = request.model;
+    spec.provider = the_provider;
+    spec.prompt_types = {"baseline"};
+    spec.priority = request.priority;
+    spec.depends_on = request.depends_on;
+    spec.time_limit = request.time_limit;
+    spec.fingerprint = std::to_string(request.limit.value_or(10));
+    pinned_task task;
+    task.id = task_id{"questions"};
+    task.sample_count = request.limit.value_or(10);
+    task.scorer_names = {"exact_match"};
+    spec.tasks.push_back(task);
+    out.record.progress.total = spec.total_samples();
+    out.calls = spec.total_samples();
+    return out;
+  }
+
+  void start_farm() { start_farm(config()); }
+  void start_farm(root_supervisor_config with) {
+    root = spawn(root_supervisor, std::move(with));
+    run();
+  }
+
+  /// A process that dies: no message of the old farm is handled any more, what was not committed is lost.
+  void crash_farm() {
+    store->lose();
+    kill(root);
+    advance(milliseconds{50});
+    wire.requests.clear();
+  }
+
+  farm_handles handles() {
+    auto found = ask<farm_handles>(root, find_farm{});
+    EXPECT_TRUE(found.has_value());
+    return found ? *found : farm_handles{};
+  }
+
+  run_request request(uint64_t samples) {
+    run_request out;
+    out.model = the_model;
+    out.limit = samples;
+    return out;
+  }
+
+  run_id submit(uint64_t samples) { return submit(request(samples)); }
+  run_id submit(run_request wish) {
+    auto answer = ask<run_submitted>(handles().runs, submit_run{std::move(wish), user_id{"ann"}, ""});
+    EXPECT_TRUE(answer.has_value()) << (answer ? "" : to_string(answer.error()));
+    return answer ? answer->record.spec.id : run_id{};
+  }
+
+  run_record find(run_id id) {
+    auto found = ask<run_record>(handles().runs, find_run{id});
+    EXPECT_TRUE(found.has_value());
+    return found ? *found : run_record{};
+  }
+
+  result<run_record> verb(run_id id, run_verb what) {
+    return ask<run_record>(handles().runs, command_run{id, what});
+  }
+
+  void answer_everything(const std::string& text = "right") {
+    run();
+    while (wire.answer_next(text))
+      run();
+    advance(milliseconds{600});
+  }
+
+  size_t scored(run_id id) {
+    return static_cast<size_t>(std::ranges::count_if(
+        store->samples[id], [](const auto& entry) { return entry.second.status == sample_status::scored; }));
+  }
+
+  std::vector<event_type> event_types(run_id id) {
+    std::vector<event_type> out;
+    for (const auto& value : store->events[id])
+      out.push_back(value.type);
+    return out;
+  }
+};
+
+} // namespace assay::test

@@ -1,0 +1,141 @@
+#include "actors/fleet/rate_limiter.hpp"
+#include "tests/support/actor_fixture.hpp"
+
+namespace assay {
+namespace {
+
+using namespace std::chrono_literals;
+
+struct slot_owner_state {
+  std::vector<call_id> granted;
+  std::string memory;
+};
+
+slot_sink_actor::behavior_type slot_owner(slot_sink_actor::stateful_pointer<slot_owner_state> self) {
+  return {
+      [self](const slots_granted& slots) {
+        self->state.granted.insert(self->state.granted.end(), slots.calls.begin(), slots.calls.end());
+      },
+      [self](const limiter_memory& memory) { self->state.memory = memory.state; },
+  };
+}
+
+class rate_limiter_test : public test::actor_test {
+protected:
+  slot_sink_actor owner = spawn(slot_owner);
+  wall_time wall{std::chrono::sys_days{std::chrono::year{2026} / 1 / 2}};
+
+  rate_limiter_actor make(rate_limits limits, std::string memory = {}, bool start_empty = false) {
+    rate_limiter_config config;
+    config.model = model_id{"m"};
+    config.limits = limits;
+    config.memory = std::move(memory);
+    config.start_empty = start_empty;
+    config.wall = [this] { return wall; };
+    return spawn(rate_limiter, config, owner);
+  }
+
+  void want(const rate_limiter_actor& limiter, uint64_t count, uint32_t tokens = 1) {
+    acquire_slots wish;
+    for (uint64_t i = 0; i < count; ++i)
+      wish.requests.push_back({call_id{++next_}, tokens});
+    tell(limiter, std::move(wish));
+  }
+
+  size_t granted() { return state_of<slot_owner_state>(owner).granted.size(); }
+
+private:
+  uint64_t next_ = 0;
+};
+
+TEST_F(rate_limiter_test, GrantsEverythingAtOnceWithoutLimits) {
+  const auto limiter = make({});
+  want(limiter, 1'000);
+  EXPECT_EQ(granted(), 1'000u);
+}
+
+TEST_F(rate_limiter_test, KeepsRequestsPerMinuteOverTenMinutes) {
+  const auto limiter = make({600, 0, 0, 0});
+  want(limiter, 10'000);
+  advance(10min, 50ms);
+  // The safety factor is 0.95 until the provider has confirmed the limit: 5,700, and a burst of one second.
+  EXPECT_LE(granted(), 5'710u);
+  EXPECT_GE(granted(), 5'650u);
+}
+
+TEST_F(rate_limiter_test, KeepsTokensPerMinute) {
+  const auto limiter = make({0, 60'000, 0, 0});
+  want(limiter, 1'000, 1'000);
+  advance(5min);
+  EXPECT_LE(granted(), 290u);
+  EXPECT_GE(granted(), 280u);
+}
+
+TEST_F(rate_limiter_test, GrantsInTheOrderOfAsking) {
+  const auto limiter = make({0, 0, 20, 0});
+  want(limiter, 50);
+  advance(5s);
+  const auto& ids = state_of<slot_owner_state>(owner).granted;
+  ASSERT_EQ(ids.size(), 50u);
+  EXPECT_TRUE(std::is_sorted(ids.begin(), ids.end()));
+}
+
+TEST_F(rate_limiter_test, AClosedKeyGrantsNothingUntilTheTimeIsOver) {
+  const auto limiter = make({});
+  tell(limiter, key_closed{89s, true});
+  want(limiter, 5);
+  advance(88s, 100ms);
+  EXPECT_EQ(granted(), 0u);
+  advance(2s, 100ms);
+  EXPECT_EQ(granted(), 5u);
+}
+
+TEST_F(rate_limiter_test, AWithdrawnRequestIsNotGranted) {
+  const auto limiter = make({0, 0, 1, 0});
+  want(limiter, 3);
+  const auto before = granted();
+  tell(limiter, slots_withdrawn{{call_id{2}, call_id{3}}});
+  advance(10s);
+  EXPECT_EQ(granted(), std::max<size_t>(before, 1));
+}
+
+TEST_F(rate_limiter_test, HeadersThatSayNothingIsLeftStopTheKeyAtOnce) {
+  const auto limiter = make({600, 0, 0, 0});
+  limits_observed seen;
+  seen.limit_requests = 600;
+  seen.remaining_requests = 0;
+  tell(limiter, seen);
+  want(limiter, 100);
+  const auto at_once = granted();
+  advance(1s);
+  EXPECT_EQ(at_once, 0u);
+  EXPECT_LE(granted(), 11u);
+}
+
+TEST_F(rate_limiter_test, TheMemoryCarriesAClosureOverARestart) {
+  const auto limiter = make({600, 0, 0, 0});
+  tell(limiter, key_closed{60s, true});
+  advance(2s);
+  want(limiter, 1);
+  advance(1s);
+  const auto memory = state_of<slot_owner_state>(owner).memory;
+  ASSERT_FALSE(memory.empty());
+  kill(limiter);
+  const auto successor = make({600, 0, 0, 0}, memory);
+  want(successor, 1);
+  advance(30s, 100ms);
+  EXPECT_EQ(granted(), 0u);
+  advance(40s, 100ms);
+  EXPECT_GE(granted(), 1u);
+}
+
+TEST_F(rate_limiter_test, GarbageAsMemoryMeansAnEmptyBucket) {
+  const auto limiter = make({60, 0, 0, 0}, "not json");
+  want(limiter, 5);
+  EXPECT_EQ(granted(), 0u);
+  advance(10s);
+  EXPECT_EQ(granted(), 5u);
+}
+
+} // namespace
+} // namespace assay

@@ -1,0 +1,352 @@
+#include "process.hpp"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+namespace assay::cli::test {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+class binary : public testing::Test {
+protected:
+  binary() {
+    std::string name = (fs::temp_directory_path() / "assay-cli-XXXXXX").string();
+    folder = ::mkdtemp(name.data());
+  }
+  ~binary() override { fs::remove_all(folder); }
+
+  finished assay(const std::vector<std::string>& arguments) const {
+    return run_assay(arguments, folder, environment);
+  }
+
+  /// A task with @p rows sums, whose answers simulated models know.
+  void write_task(int rows) const {
+    fs::create_directories(folder + "/sums");
+    std::ofstream(folder + "/sums/sums.yaml")
+        << "id: sums\nname: Sums\ndescription: Small sums.\nlanguages: [en]\n"
+           "dataset: sums.jsonl\n"
+           "prompts:\n  plain: \"What is {a} plus 1? Only the number.\"\n"
+           "  polite: \"Please say what {a} plus 1 is, only the number.\"\n"
+           "target: \"{b}\"\nscorer: {type: numeric}\n"
+           "generation: {temperature: 0, max_tokens: 32}\n";
+    std::ofstream data(folder + "/sums/sums.jsonl");
+    for (int i = 0; i < rows; ++i)
+      data << json{{"a", i}, {"b", i + 1}}.dump() << "\n";
+  }
+
+  /// Starts the mock provider and lets later commands know it.
+  void start_mock(const std::vector<std::string>& more = {}) {
+    std::vector<std::string> words{ASSAY_BINARY,  "mock-provider", "--port",      "0",
+                                   "--port-file", "mock.port",     "--tasks-dir", "sums"};
+    words.insert(words.end(), more.begin(), more.end());
+    mock = std::make_unique<process>(words, folder);
+    auto port = wait_for_file(folder + "/mock.port", *mock);
+    ASSERT_FALSE(port.empty()) << mock->wait().err;
+    port.pop_back();
+    environment["ASSAY_MOCK_URL"] = "http://127.0.0.1:" + port + "/v1";
+  }
+
+  std::string folder;
+  std::map<std::string, std::string> environment;
+  std::unique_ptr<process> mock;
+};
+
+const std::vector<std::vector<std::string>>& all_commands() {
+  static const std::vector<std::vector<std::string>> commands{{"run"},
+                                                              {"serve"},
+                                                              {"mock-provider"},
+                                                              {"tasks"},
+                                                              {"tasks", "list"},
+                                                              {"tasks", "show"},
+                                                              {"tasks", "validate"},
+                                                              {"models"},
+                                                              {"models", "list"},
+                                                              {"models", "show"},
+                                                              {"results"},
+                                                              {"results", "list"},
+                                                              {"results", "show"},
+                                                              {"show"},
+                                                              {"watch"},
+                                                              {"store"},
+                                                              {"store", "stat"},
+                                                              {"store", "backup"},
+                                                              {"store", "compact"},
+                                                              {"store", "prune"},
+                                                              {"users"},
+                                                              {"users", "list"},
+                                                              {"users", "add"},
+                                                              {"users", "passwd"},
+                                                              {"users", "disable"},
+                                                              {"users", "delete"},
+                                                              {"doctor"},
+                                                              {"completion"},
+                                                              {"version"}};
+  return commands;
+}
+
+TEST_F(binary, HasHelpWithExamplesForEveryCommand) {
+  for (auto words : all_commands()) {
+    std::string name;
+    for (const auto& word : words)
+      name += word + " ";
+    words.emplace_back("--help");
+    const auto done = assay(words);
+    EXPECT_EQ(done.code, 0) << name;
+    EXPECT_NE(done.out.find("Examples:"), std::string::npos) << name << done.out;
+    EXPECT_EQ(done.err, "") << name;
+  }
+}
+
+TEST_F(binary, DocumentsEveryExitCode) {
+  const auto done = assay({"--help"});
+  EXPECT_EQ(done.code, 0);
+  EXPECT_NE(done.out.find("Exit codes:"), std::string::npos);
+  for (const auto& words : all_commands())
+    if (words.size() == 1)
+      EXPECT_NE(done.out.find("\n  " + words[0] + " "), std::string::npos) << words[0];
+}
+
+TEST_F(binary, EndsWithTwoForWrongUsage) {
+  const std::vector<std::vector<std::string>> wrong{{},
+                                                    {"runn"},
+                                                    {"--nonsense"},
+                                                    {"run", "--nonsense"},
+                                                    {"run"},
+                                                    {"run", "-m", "sim-strong"},
+                                                    {"run", "-m", "sim-strong", "-t", "x", "--limit", "half"},
+                                                    {"run", "-m", "sim-strong", "-t", "x", "--output", "xml"},
+                                                    {"show"},
+                                                    {"completion", "powershell"},
+                                                    {"store", "prune"},
+                                                    {"store", "prune", "--older-than", "soon"},
+                                                    {"mock-provider", "--latency", "slow"},
+                                                    {"mock-provider", "--model", "x"},
+                                                    {"models", "--set", "nonsense"}};
+  for (const auto& words : wrong) {
+    std::string line;
+    for (const auto& word : words)
+      line += word + " ";
+    EXPECT_EQ(assay(words).code, 2) << line;
+  }
+}
+
+TEST_F(binary, NamesTheNearestCommandAndOption) {
+  EXPECT_NE(assay({"resluts"}).err.find("did you mean 'results'?"), std::string::npos);
+  EXPECT_NE(assay({"run", "--modle", "x"}).err.find("did you mean '--model'?"), std::string::npos);
+}
+
+TEST_F(binary, EndsWithThreeForAWrongConfiguration) {
+  std::ofstream(folder + "/bad.yaml") << "server:\n  prot: 9000\n";
+  const auto done = assay({"models", "--config", "bad.yaml"});
+  EXPECT_EQ(done.code, 3);
+  EXPECT_NE(done.err.find("bad.yaml:2"), std::string::npos) << done.err;
+  EXPECT_NE(done.err.find("port"), std::string::npos) << done.err;
+  EXPECT_EQ(assay({"models", "--config", "missing.yaml"}).code, 3);
+}
+
+TEST_F(binary, EndsWithFourForWhatDoesNotExist) {
+  EXPECT_EQ(assay({"tasks", "show", "no_such_task"}).code, 4);
+  EXPECT_EQ(assay({"models", "show", "no-such-model"}).code, 4);
+  EXPECT_EQ(assay({"results", "last"}).code, 4);
+  EXPECT_EQ(assay({"store"}).code, 4);
+  EXPECT_FALSE(fs::exists(folder + "/data")) << "a command that only reads has made a data folder";
+  write_task(2);
+  EXPECT_EQ(assay({"run", "-m", "no-such-model", "-t", "sums/sums.yaml"}).code, 4);
+  EXPECT_EQ(assay({"run", "-m", "sim-strong", "-t", "no_such_task"}).code, 4);
+}
+
+TEST_F(binary, EndsWithFiveWithoutAKeyOrAMockProvider) {
+  write_task(2);
+  EXPECT_EQ(assay({"run", "-m", "gpt-4o-mini", "-t", "sums/sums.yaml"}).code, 5);
+  environment["ASSAY_MOCK_URL"] = "http://127.0.0.1:1/v1";
+  const auto done = assay({"run", "-m", "sim-strong", "-t", "sums/sums.yaml"});
+  EXPECT_EQ(done.code, 5);
+  EXPECT_NE(done.err.find("assay mock-provider"), std::string::npos) << done.err;
+}
+
+TEST_F(binary, ValidatesTaskFilesRowByRow) {
+  write_task(3);
+  EXPECT_EQ(assay({"tasks", "validate", "sums"}).code, 0);
+  std::ofstream(folder + "/sums/sums.jsonl", std::ios::app) << R"({"b": 4})"
+                                                            << "\n";
+  const auto done = assay({"tasks", "validate", "sums/sums.yaml"});
+  EXPECT_EQ(done.code, 3);
+  EXPECT_NE(done.out.find("row 3"), std::string::npos) << done.out;
+}
+
+TEST_F(binary, ShowsThePlanWithoutSendingAnything) {
+  write_task(5);
+  const auto done = assay({"run", "-m", "sim-strong,sim-weak", "-t", "sums/sums.yaml", "--prompt-types",
+                           "plain,polite", "--limit", "4", "--dry-run", "--json"});
+  ASSERT_EQ(done.code, 0) << done.err;
+  const auto plan = json::parse(done.out);
+  EXPECT_EQ(plan["calls"], 16);
+  EXPECT_EQ(plan["evaluations"].size(), 2U);
+  EXPECT_FALSE(fs::exists(folder + "/data"));
+}
+
+TEST_F(binary, NeverPrintsAKey) {
+  write_task(2);
+  environment["OPENAI_API_KEY"] = "sk-very-secret-value";
+  const auto done =
+      assay({"run", "-m", "gpt-4o-mini", "-t", "sums/sums.yaml", "--dry-run", "--show_config", "-vv"});
+  ASSERT_EQ(done.code, 0) << done.err;
+  EXPECT_NE(done.out.find("gpt-4o-mini"), std::string::npos);
+  EXPECT_EQ((done.out + done.err).find("very-secret"), std::string::npos);
+  const auto shown = assay({"models", "show", "gpt-4o-mini"});
+  EXPECT_EQ((shown.out + shown.err).find("very-secret"), std::string::npos);
+}
+
+TEST_F(binary, EvaluatesModelsSideBySideAndShowsTheirResults) {
+  write_task(6);
+  start_mock();
+  const auto done = assay({"run", "-m", "sim-p100", "-m", "sim-p0", "-t", "sums/sums.yaml", "-p",
+                           "plain,polite", "-o", "out", "--log_samples", "--output", "json"});
+  ASSERT_EQ(done.code, 0) << done.err;
+  const auto result = json::parse(done.out);
+  ASSERT_EQ(result["evaluations"].size(), 2U);
+  EXPECT_DOUBLE_EQ(result["evaluations"][0]["summary_metrics"]["overall_score"].get<double>(), 1.0);
+  EXPECT_DOUBLE_EQ(result["evaluations"][1]["summary_metrics"]["overall_score"].get<double>(), 0.0);
+  EXPECT_EQ(result["evaluations"][0]["simulated"], true);
+
+  size_t lines = 0;
+  for (const auto& file : fs::recursive_directory_iterator(folder + "/out"))
+    if (file.path().extension() == ".jsonl") {
+      std::ifstream samples(file.path());
+      for (std::string line; std::getline(samples, line); ++lines)
+        EXPECT_TRUE(json::parse(line).contains("answer"));
+    }
+  EXPECT_EQ(lines, 24U);
+
+  const auto list = json::parse(assay({"results", "--json"}).out);
+  EXPECT_EQ(list["evaluations"].size(), 2U);
+  const auto table = assay({"results", "show", list["evaluations"][0]["evaluation_id"].get<std::string>(),
+                            list["evaluations"][1]["evaluation_id"].get<std::string>()});
+  EXPECT_EQ(table.code, 0);
+  EXPECT_NE(table.out.find("(simulated)"), std::string::npos);
+  EXPECT_NE(assay({"show", "last", "--limit", "2"}).out.find("sums:plain:0"), std::string::npos);
+  const auto sample = assay({"show", "last", "sums:polite:3"});
+  EXPECT_EQ(sample.code, 0) << sample.err;
+  EXPECT_NE(sample.out.find("Please say what 3 plus 1 is"), std::string::npos) << sample.out;
+  EXPECT_EQ(assay({"show", "last", "sums:polite:99"}).code, 4);
+  EXPECT_EQ(assay({"show", "last", "sums:rude:1"}).code, 4);
+  EXPECT_EQ(assay({"store", "stat"}).code, 0);
+  EXPECT_EQ(assay({"store", "backup", "copy"}).code, 0);
+  EXPECT_EQ(assay({"results", "last", "--data-dir", "copy"}).code, 0);
+  const auto removed = json::parse(assay({"store", "prune", "--older-than", "0s", "--json"}).out);
+  EXPECT_EQ(removed["runs"].size(), 2U);
+  EXPECT_EQ(assay({"store", "compact"}).code, 0);
+  mock->signal(SIGTERM);
+  EXPECT_EQ(mock->wait().code, 0);
+}
+
+TEST_F(binary, EndsWithOneWhenSamplesFailUnderStrict) {
+  write_task(4);
+  start_mock({"--fault", "status:status=400,times=1"});
+  const auto done = assay({"run", "-m", "sim-p100", "-t", "sums/sums.yaml", "--strict"});
+  EXPECT_EQ(done.code, 1) << done.out << done.err;
+}
+
+TEST_F(binary, GoesOnAfterCtrlCWithTheSameCommand) {
+  write_task(400);
+  start_mock({"--latency", "fixed:50ms", "--record", "calls.jsonl"});
+  const std::vector<std::string> words{"run",
+                                       "-m",
+                                       "sim-p100",
+                                       "-t",
+                                       "sums/sums.yaml",
+                                       "--set",
+                                       "farm.in_flight_cap=4",
+                                       "--set",
+                                       "farm.in_flight_start=4"};
+  {
+    std::vector<std::string> first{ASSAY_BINARY};
+    first.insert(first.end(), words.begin(), words.end());
+    process running(first, folder, environment);
+    // The record's first line tells that calls have begun.
+    ASSERT_FALSE(wait_for_file(folder + "/calls.jsonl", *mock).empty());
+    running.signal(SIGINT);
+    const auto ended = running.wait();
+    EXPECT_EQ(ended.code, 130) << ended.out << ended.err;
+    EXPECT_NE(ended.err.find("The same command again goes on"), std::string::npos) << ended.err;
+  }
+  auto again = words;
+  again.emplace_back("--json");
+  const auto done = assay(again);
+  ASSERT_EQ(done.code, 0) << done.err;
+  EXPECT_NE(done.err.find("going on with"), std::string::npos) << done.err;
+  const auto result = json::parse(done.out);
+  EXPECT_EQ(result["evaluations"][0]["summary_metrics"]["total_samples"], 400);
+  EXPECT_EQ(json::parse(assay({"results", "--json"}).out)["evaluations"].size(), 1U)
+      << "it was one run all along";
+}
+
+TEST_F(binary, StartsAnewWhenAskedTo) {
+  write_task(400);
+  start_mock({"--latency", "fixed:50ms", "--record", "calls.jsonl"});
+  std::vector<std::string> words{
+      ASSAY_BINARY, "run", "-m", "sim-p100", "-t", "sums/sums.yaml", "--set", "farm.in_flight_cap=4"};
+  {
+    process running(words, folder, environment);
+    ASSERT_FALSE(wait_for_file(folder + "/calls.jsonl", *mock).empty());
+    running.signal(SIGINT);
+    EXPECT_EQ(running.wait().code, 130);
+  }
+  const auto done =
+      assay({"run", "-m", "sim-p100", "-t", "sums/sums.yaml", "--fresh", "--limit", "400", "--quiet"});
+  EXPECT_EQ(done.code, 0) << done.err;
+  const auto list = json::parse(assay({"results", "--json"}).out)["evaluations"];
+  ASSERT_EQ(list.size(), 2U);
+  EXPECT_EQ(list[0]["state"], "completed");
+  EXPECT_EQ(list[1]["state"], "cancelled");
+}
+
+TEST_F(binary, ManagesUsersInADataFolderThatNoServerUses) {
+  environment["ASSAY_NEW_PASSWORD"] = "a-long-password";
+  EXPECT_EQ(assay({"users", "add", "alice", "--role", "admin"}).code, 0);
+  EXPECT_EQ(assay({"users", "add", "bob", "--role", "evaluator,viewer"}).code, 0);
+  EXPECT_EQ(assay({"users", "add", "bob"}).code, 2) << "he is there already";
+  EXPECT_EQ(assay({"users", "disable", "alice"}).code, 2) << "she is the last administrator";
+  EXPECT_EQ(assay({"users", "disable", "bob"}).code, 0);
+  const auto users = json::parse(assay({"users", "--json"}).out)["users"];
+  ASSERT_EQ(users.size(), 2U);
+  EXPECT_EQ(users[1]["disabled"], true);
+  EXPECT_EQ(users.dump().find("hash"), std::string::npos);
+  EXPECT_EQ(assay({"users", "delete", "bob"}).code, 0);
+  EXPECT_EQ(assay({"users", "passwd", "bob"}).code, 4);
+  environment["ASSAY_NEW_PASSWORD"] = "short";
+  EXPECT_EQ(assay({"users", "passwd", "alice"}).code, 2);
+}
+
+TEST_F(binary, PrintsCompletionsThatTheShellTakes) {
+  const auto done = assay({"completion", "bash"});
+  ASSERT_EQ(done.code, 0);
+  std::ofstream(folder + "/completion.bash") << done.out
+                                             << "COMP_WORDS=(assay store pr)\nCOMP_CWORD=2\n_assay\n"
+                                                "echo \"${COMPREPLY[@]}\"\n";
+  const auto shell = process({"/bin/bash", "completion.bash"}, folder).wait();
+  EXPECT_EQ(shell.code, 0) << shell.err;
+  EXPECT_EQ(shell.out, "prune\n");
+  EXPECT_EQ(assay({"completion", "zsh"}).code, 0);
+  EXPECT_EQ(assay({"completion", "fish"}).code, 0);
+}
+
+TEST_F(binary, DoctorSaysHowToMend) {
+  const auto done = assay({"doctor", "--json"});
+  EXPECT_EQ(done.code, 0) << done.out;
+  EXPECT_EQ(json::parse(done.out)["healthy"], true);
+  std::ofstream(folder + "/bad.yaml") << "nonsense: 1\n";
+  const auto sick = assay({"doctor", "--config", "bad.yaml"});
+  EXPECT_EQ(sick.code, 1);
+  EXPECT_NE(sick.out.find("fail"), std::string::npos) << sick.out;
+}
+
+} // namespace
+} // namespace assay::cli::test

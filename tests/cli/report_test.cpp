@@ -1,0 +1,93 @@
+#include "cli/run_report.hpp"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+
+namespace assay::cli {
+namespace {
+
+using nlohmann::json;
+
+json cell(const char* prompt, double score) {
+  return {{"prompt_type", prompt},
+          {"score", score},
+          {"stderr", 0.05},
+          {"confidence_interval", {{"low", score - 0.1}, {"high", score + 0.1}, {"level", 0.95}}},
+          {"n", 10},
+          {"samples", 11},
+          {"errors", 1}};
+}
+
+run_outcome outcome(const char* model, double score) {
+  run_outcome out;
+  out.record.spec.id = run_id{1'700'000'000, 42};
+  out.record.spec.model = model_id{model};
+  out.record.state = run_state::completed;
+  out.record.progress.total = 22;
+  out.record.progress.done = 22;
+  json document;
+  document["simulated"] = true;
+  document["summary_metrics"] = {{"overall_score", score},
+                                 {"total_cost", 0.0123},
+                                 {"usage", {{"prompt_tokens", 1000}, {"completion_tokens", 200}}}};
+  document["task_results"] =
+      json::array({{{"task_id", "中文算术"},
+                    {"prompt_types", json::array({cell("baseline", score), cell("cot", score)})}}});
+  out.document = document.dump();
+  return out;
+}
+
+TEST(render_outcomes, ShowsModelsSideBySideWithIntervalsAndErrors) {
+  const auto text = render_outcomes({}, {outcome("sim-strong", 0.9), outcome("sim-weak", 0.5)});
+  EXPECT_NE(text.find("sim-strong (simulated)"), std::string::npos);
+  EXPECT_NE(text.find("0.900 ± 0.050 [0.800, 1.000]  n 10, 1 error"), std::string::npos) << text;
+  EXPECT_NE(text.find("$0.0123"), std::string::npos);
+  EXPECT_NE(text.find("1,000 in, 200 out"), std::string::npos);
+  // One row holds both models.
+  const auto row = text.substr(text.find("中文算术"));
+  const auto line = row.substr(0, row.find('\n'));
+  EXPECT_NE(line.find("0.900"), std::string::npos);
+  EXPECT_NE(line.find("0.500"), std::string::npos);
+}
+
+TEST(render_outcomes, PutsTablesBelowEachOtherInANarrowTerminal) {
+  terminal narrow;
+  narrow.is_terminal = true;
+  narrow.columns = 80;
+  const auto text = render_outcomes(narrow, {outcome("sim-strong", 0.9), outcome("sim-weak", 0.5)});
+  const auto first = text.find("sim-strong");
+  const auto second = text.find("sim-weak");
+  ASSERT_NE(first, std::string::npos);
+  ASSERT_NE(second, std::string::npos);
+  EXPECT_NE(text.substr(first, second - first).find("\n"), std::string::npos);
+}
+
+TEST(render_outcomes, ShowsWhyARunWithoutResultFailed) {
+  run_outcome failed;
+  failed.record.spec.model = model_id{"m"};
+  failed.record.state = run_state::failed;
+  failed.record.error = fault{errc::credentials_rejected, "the key is wrong", {}, {}};
+  const auto text = render_outcomes({}, {failed});
+  EXPECT_NE(text.find("failed: the key is wrong"), std::string::npos) << text;
+}
+
+TEST(render_outcomes, SurvivesDocumentsOfAnotherShape) {
+  for (const char* document : {"", "[]", "{}", "null", R"({"task_results": 3})", R"({"summary_metrics": []})",
+                               R"({"task_results": []})", "{"}) {
+    auto odd = outcome("m", 0.5);
+    odd.document = document;
+    EXPECT_FALSE(render_outcomes({}, {odd}).empty()) << document;
+  }
+}
+
+TEST(outcome_json, FallsBackToTheStatusOfTheRun) {
+  run_outcome without;
+  without.record.spec.id = run_id{1'700'000'000, 42};
+  without.record.state = run_state::cancelled;
+  EXPECT_EQ(outcome_json(without)["state"], "cancelled");
+}
+
+} // namespace
+} // namespace assay::cli

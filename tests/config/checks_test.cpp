@@ -1,0 +1,65 @@
+#include "tests/config/support.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace assay::config {
+namespace {
+
+class checks : public test::config_test {};
+
+TEST_F(checks, TlsNeedsBothFiles) {
+  EXPECT_TRUE(has(refused("server:\n  tls: {cert: a.pem}\n").where, "local.yaml:2 server.tls"));
+  file("local.yaml", "server: {tls: {cert: a.pem, key: b.pem}}\n");
+  EXPECT_TRUE(loaded().server.tls.enabled());
+}
+
+TEST_F(checks, TheDocumentedPasswordStaysOnLoopback) {
+  request.environment["ASSAY_ADMIN_PASSWORD"] = "admin123";
+  EXPECT_EQ(loaded().auth.admin_password.reveal(), "admin123");
+  request.flags = {{"server.host", "0.0.0.0"}};
+  EXPECT_TRUE(has(refused().message, "loopback"));
+  request.environment["ASSAY_ADMIN_PASSWORD"] = "another";
+  loaded();
+}
+
+TEST_F(checks, RetryRulesNameRealErrors) {
+  file("local.yaml",
+       "retry:\n  rules:\n    - {error: provider_timeout, strategy: linear, base: 1s, cap: 5s}\n"
+       "    - {error: transient}\n    - {error: default, strategy: immediate}\n");
+  const auto values = loaded();
+  ASSERT_EQ(values.retry.rules.size(), 3U);
+  EXPECT_EQ(values.retry.rules[0].strategy, retry_strategy::linear);
+  EXPECT_EQ(values.retry.rules[2].strategy, retry_strategy::immediate);
+  auto wrong = refused("retry:\n  rules:\n    - {error: provider_timout}\n");
+  EXPECT_EQ(wrong.where, "config/local.yaml:3 retry.rules[0].error");
+  wrong = refused("retry: {rules: [{error: default, base: 9s, cap: 1s}]}\n");
+  EXPECT_TRUE(has(wrong.where, "cap"));
+}
+
+TEST_F(checks, AnEvaluationNeedsModelsAndTasks) {
+  EXPECT_TRUE(
+      has(refused("evaluations:\n  e: {models: [sim-strong]}\n").where, "local.yaml:2 evaluations.e"));
+}
+
+TEST_F(checks, AnUnknownModelInAnEvaluationIsAWarning) {
+  file("local.yaml", "evaluations: {e: {models: [sim-storng], tasks: [t]}}\n");
+  EXPECT_TRUE(warns(loaded(), "did you mean `sim-strong`"));
+}
+
+TEST_F(checks, AnAbTestIsCheckedInShape) {
+  const std::string head = "ab_tests:\n  t:\n    base_model: sim-strong\n";
+  EXPECT_TRUE(has(refused(head + "    variants: {a: {temperature: 1}}\n").message, "at least two"));
+  EXPECT_TRUE(has(refused(head + "    variants: {a: {}, b: 3}\n").where, "ab_tests.t.variants.b"));
+  const std::string two = head + "    variants: {a: {}, b: {}}\n    traffic_split: ";
+  EXPECT_TRUE(has(refused(two + "{a: 0.5, c: 0.5}\n").message, "`c`"));
+  EXPECT_TRUE(has(refused(two + "{a: 1}\n").message, "leaves out the variant `b`"));
+  EXPECT_TRUE(has(refused(two + "{a: 0.5, b: 0.6}\n").message, "add up to 1"));
+  EXPECT_TRUE(has(refused(two + "{a: half, b: half}\n").message, "no number"));
+  file("local.yaml", two + "{a: 0.33, b: 0.67}\n");
+  const auto tests = nlohmann::json::parse(loaded().ab_tests_json);
+  EXPECT_EQ(tests["t"]["traffic_split"]["b"], 0.67);
+  EXPECT_EQ(tests["t"]["success_metric"], "quality_score");
+}
+
+} // namespace
+} // namespace assay::config

@@ -1,0 +1,69 @@
+"""`assay run` as a newcomer uses it: shipped tasks, simulated models, one's own dataset, errors."""
+
+import json
+
+from harness import check, main
+
+
+def shipped_tasks_and_two_models(bench):
+    bench.start_mock()
+    done = bench.run("run", "-m", "sim-strong", "-m", "sim-weak", "-t",
+                     "arithmetic_word_problems,science_multiple_choice", "--limit", 12, "--output", "json")
+    check(done.returncode == 0, f"exit {done.returncode}: {done.stderr[-2000:]}")
+    result = json.loads(done.stdout)
+    text = json.dumps(result)
+    check("arithmetic_word_problems" in text and "sim-weak" in text, "both tasks and models are in the result")
+
+
+def a_table_for_people(bench):
+    bench.start_mock()
+    done = bench.run("run", "-m", "sim-strong", "-t", "chinese_arithmetic", "--limit", 5)
+    check(done.returncode == 0, f"exit {done.returncode}: {done.stderr[-2000:]}")
+    check("chinese_arithmetic" in done.stdout and "simulated" in done.stdout, done.stdout)
+
+
+def a_dataset_of_ones_own(bench):
+    task = bench.write_task("mine", 30)
+    bench.start_mock("--tasks-dir", bench.folder / "tasks")
+    done = bench.run("run", "-m", "mock/sim-p100", "-t", task, "--output", "json")
+    check(done.returncode == 0, f"exit {done.returncode}: {done.stderr[-2000:]}")
+    check('"overall_score":1' in done.stdout.replace(" ", "").replace("1.0", "1"), done.stdout[:2000])
+
+
+def a_dry_run_sends_nothing(bench):
+    bench.start_mock()
+    done = bench.run("run", "-m", "sim-strong", "-t", "arithmetic_word_problems", "--dry-run")
+    check(done.returncode == 0, f"exit {done.returncode}: {done.stderr}")
+    check(not bench.calls(), "no call was made")
+
+
+def unknown_names_are_said_with_a_hint(bench):
+    bench.start_mock()
+    for arguments in (["-m", "sim-strnog", "-t", "arithmetic_word_problems"],
+                      ["-m", "sim-strong", "-t", "arithmetic_word_problem"],
+                      ["-m", "sim-strong", "-t", "arithmetic_word_problems", "--limit", "0"],
+                      ["-m", "sim-strong"]):
+        done = bench.run("run", *arguments)
+        check(done.returncode not in (0, 1), f"{arguments}: exit {done.returncode}")
+        check(done.stderr.strip() != "", f"{arguments} says nothing")
+    check(not bench.calls(), "no call was made")
+
+
+def a_provider_that_is_down(bench):
+    bench.env["ASSAY_MOCK_URL"] = "http://127.0.0.1:9/v1"
+    bench.env["ASSAY_RETRY__MAX_ATTEMPTS"] = "2"
+    done = bench.run("run", "-m", "sim-strong", "-t", "arithmetic_word_problems", "--limit", 2)
+    check(done.returncode != 0, "it fails")
+    check("127.0.0.1:9" in done.stderr + done.stdout, done.stderr[-1000:])
+    check("assay mock-provider" in done.stderr, "it says how to mend it")
+
+
+if __name__ == "__main__":
+    main([
+        shipped_tasks_and_two_models,
+        a_table_for_people,
+        a_dataset_of_ones_own,
+        a_dry_run_sends_nothing,
+        unknown_names_are_said_with_a_hint,
+        a_provider_that_is_down,
+    ])

@@ -1,0 +1,309 @@
+#include "server/auth/authenticator.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+using namespace assay;
+using namespace assay::server;
+
+namespace {
+
+/// Documents in memory, with the conditions of the real store.
+class memory_documents : public document_store {
+public:
+  result<std::optional<std::string>> find(const std::string& table, const std::string& key) override {
+    const auto it = rows.find({table, key});
+    return it == rows.end() ? std::optional<std::string>{} : std::optional{it->second};
+  }
+
+  boost::asio::awaitable<result<document_list>> list(std::string table, std::optional<std::string> after,
+                                                     size_t limit) override {
+    document_list out;
+    for (const auto& [key, value] : rows) {
+      if (key.first != table || (after && key.second <= *after))
+        continue;
+      if (out.documents.size() == limit) {
+        out.next = out.documents.back().first;
+        break;
+      }
+      out.documents.emplace_back(key.second, value);
+    }
+    co_return std::move(out);
+  }
+
+  boost::asio::awaitable<result<void>> write(std::vector<document_change> changes) override {
+    if (before_write)
+      std::exchange(before_write, nullptr)();
+    for (const auto& change : changes) {
+      const auto it = rows.find({change.table, change.key});
+      if ((change.only_if_absent && it != rows.end())
+          || (change.only_if_equals && (it == rows.end() || it->second != *change.only_if_equals)))
+        co_return fault{errc::conflict, "changed meanwhile", change.key, {}};
+    }
+    for (auto& change : changes) {
+      if (change.value)
+        rows[{change.table, change.key}] = *change.value;
+      else
+        rows.erase({change.table, change.key});
+    }
+    co_return result<void>{};
+  }
+
+  std::map<std::pair<std::string, std::string>, std::string> rows;
+  std::function<void()> before_write; ///< What somebody else does at the worst moment; once.
+};
+
+class authenticator_test : public testing::Test {
+protected:
+  authenticator_test() {
+    authenticator_options options;
+    options.cost = {1, 8192};
+    clocks time;
+    time.steady = [this] { return steady; };
+    time.wall = [this] { return wall; };
+    auth = std::make_unique<authenticator>(options, secret{std::string(32, 'k')}, documents, time);
+    auth->on_session_end = [this](const user_id& user, const std::string& session) {
+      ended.emplace_back(user.value, session);
+    };
+  }
+
+  template <class T>
+  T wait(boost::asio::awaitable<T> work) {
+    std::optional<T> out;
+    boost::asio::co_spawn(io, std::move(work), [&](const std::exception_ptr& thrown, T value) {
+      EXPECT_FALSE(thrown);
+      out = std::move(value);
+    });
+    io.restart();
+    while (!out)
+      io.run_one();
+    return std::move(*out);
+  }
+
+  void add_user(const char* name, role value, const char* password = "long enough") {
+    const auto made = wait(auth->create_user(user_id{name}, secret{password}, {value}));
+    ASSERT_TRUE(made) << made.error().message;
+  }
+
+  auto login(const char* name, const char* password = "long enough", const char* peer = "127.0.0.1") {
+    return wait(auth->login(name, secret{password}, peer));
+  }
+
+  std::chrono::steady_clock::time_point steady{std::chrono::hours{1}};
+  wall_time wall{seconds{1'704'110'400}};
+  boost::asio::io_context io;
+  std::shared_ptr<memory_documents> documents = std::make_shared<memory_documents>();
+  std::unique_ptr<authenticator> auth;
+  std::vector<std::pair<std::string, std::string>> ended;
+};
+
+} // namespace
+
+TEST_F(authenticator_test, CreatesTheFirstAdminOnce) {
+  const auto drawn = wait(auth->ensure_admin(secret{}));
+  ASSERT_TRUE(drawn);
+  ASSERT_TRUE(*drawn);
+  EXPECT_GE((*drawn)->reveal().size(), 20u);
+  EXPECT_TRUE(login("admin", (*drawn)->reveal().c_str()));
+  const auto again = wait(auth->ensure_admin(secret{"another one"}));
+  ASSERT_TRUE(again);
+  EXPECT_FALSE(*again);
+  EXPECT_FALSE(login("admin", "another one"));
+}
+
+TEST_F(authenticator_test, TakesTheGivenAdminPassword) {
+  EXPECT_FALSE(*wait(auth->ensure_admin(secret{"admin123"})));
+  const auto issued = login("admin", "admin123");
+  ASSERT_TRUE(issued);
+  EXPECT_EQ(issued->expires_in, seconds{3600});
+  EXPECT_TRUE(*wait(auth->admin_has_password(secret{"admin123"})));
+  EXPECT_FALSE(*wait(auth->admin_has_password(secret{"admin124"})));
+  const auto who = auth->verify(issued->access_token);
+  ASSERT_TRUE(who);
+  EXPECT_TRUE(who->is_admin());
+  EXPECT_TRUE(who->permissions.has(permission::users_manage));
+}
+
+TEST_F(authenticator_test, KeepsNoPasswordAndNoToken) {
+  add_user("ada", role::viewer, "plain password");
+  const auto issued = login("ada", "plain password");
+  ASSERT_TRUE(issued);
+  for (const auto& [key, value] : documents->rows)
+    for (const auto& text :
+         {std::string{"plain password"}, issued->refresh_token.substr(33), issued->access_token}) {
+      EXPECT_EQ(value.find(text), std::string::npos);
+      EXPECT_EQ(key.second.find(text), std::string::npos);
+    }
+}
+
+TEST_F(authenticator_test, SaysTheSameOfWrongNamesAndWrongPasswords) {
+  add_user("ada", role::viewer);
+  const auto wrong_name = login("nobody");
+  const auto wrong_password = login("ada", "wrong one");
+  ASSERT_FALSE(wrong_name);
+  ASSERT_FALSE(wrong_password);
+  EXPECT_EQ(wrong_name.error().what, wrong_password.error().what);
+  EXPECT_EQ(wrong_name.error().what.code, errc::unauthenticated);
+  ASSERT_FALSE(login("../users"));
+}
+
+TEST_F(authenticator_test, LimitsAttemptsByUserAndAddress) {
+  add_user("ada", role::viewer);
+  for (int i = 0; i < 5; ++i)
+    EXPECT_EQ(login("ada", "wrong one").error().what.code, errc::unauthenticated);
+  const auto refused = login("ada");
+  ASSERT_FALSE(refused) << "even with the right password";
+  EXPECT_EQ(refused.error().what.code, errc::rate_limited);
+  EXPECT_EQ(refused.error().retry_after, seconds{30});
+  steady += seconds{31};
+  EXPECT_TRUE(login("ada"));
+  for (int i = 0; i < 40; ++i)
+    login(("user" + std::to_string(i)).c_str(), "wrong one", "10.0.0.1");
+  EXPECT_EQ(login("ada", "long enough", "10.0.0.1").error().what.code, errc::rate_limited);
+  EXPECT_TRUE(login("ada", "long enough", "10.0.0.2"));
+}
+
+TEST_F(authenticator_test, RotatesRefreshTokens) {
+  add_user("ada", role::evaluator);
+  const auto first = login("ada");
+  ASSERT_TRUE(first);
+  const auto second = wait(auth->refresh(first->refresh_token));
+  ASSERT_TRUE(second) << second.error().message;
+  EXPECT_NE(second->refresh_token, first->refresh_token);
+  EXPECT_TRUE(auth->verify(second->access_token));
+  EXPECT_TRUE(wait(auth->refresh(second->refresh_token)));
+}
+
+TEST_F(authenticator_test, EndsTheWholeSessionWhenARefreshTokenIsUsedTwice) {
+  add_user("ada", role::evaluator);
+  const auto first = login("ada");
+  const auto elsewhere = login("ada");
+  const auto second = wait(auth->refresh(first->refresh_token));
+  ASSERT_TRUE(second);
+  EXPECT_FALSE(wait(auth->refresh(first->refresh_token))) << "a thief or the owner: nobody knows";
+  EXPECT_FALSE(wait(auth->refresh(second->refresh_token)));
+  EXPECT_FALSE(auth->verify(second->access_token));
+  EXPECT_TRUE(auth->verify(elsewhere->access_token)) << "other logins stay";
+  ASSERT_EQ(ended.size(), 1u);
+  EXPECT_EQ(ended[0].first, "ada");
+}
+
+TEST_F(authenticator_test, EndsTheSessionWhenATokenIsExchangedTwiceAtTheSameTime) {
+  add_user("ada", role::evaluator);
+  const auto first = login("ada");
+  const auto session = first->refresh_token.substr(0, 32);
+  documents->before_write = [&] { documents->rows[{tokens_table, session}] += " "; };
+  EXPECT_FALSE(wait(auth->refresh(first->refresh_token)));
+  EXPECT_FALSE(documents->rows.contains({tokens_table, session}));
+}
+
+TEST_F(authenticator_test, RefusesRefreshTokensOfAnyOtherForm) {
+  add_user("ada", role::evaluator);
+  const auto issued = login("ada");
+  for (const auto& text : {std::string{}, std::string{"."}, std::string(32, 'a') + ".", issued->access_token,
+                           std::string(31, 'a') + "." + std::string(64, 'b'),
+                           std::string("../../../../../../../../../../x.") + "b"})
+    EXPECT_FALSE(wait(auth->refresh(text))) << text;
+  wall += seconds{30 * 24 * 3600};
+  EXPECT_FALSE(wait(auth->refresh(issued->refresh_token))) << "expired";
+}
+
+TEST_F(authenticator_test, EndsSessionsOnLogout) {
+  add_user("ada", role::evaluator);
+  const auto here = login("ada");
+  const auto there = login("ada");
+  ASSERT_TRUE(wait(auth->logout(*auth->verify(here->access_token), false)));
+  EXPECT_FALSE(auth->verify(here->access_token));
+  EXPECT_FALSE(wait(auth->refresh(here->refresh_token)));
+  EXPECT_TRUE(auth->verify(there->access_token));
+  ASSERT_TRUE(wait(auth->logout(*auth->verify(there->access_token), true)));
+  EXPECT_FALSE(auth->verify(there->access_token));
+  ASSERT_EQ(ended.size(), 2u);
+  EXPECT_EQ(ended[1].second, "") << "all sessions";
+}
+
+TEST_F(authenticator_test, EndsSessionsOfDisabledAndDeletedUsers) {
+  add_user("root", role::admin);
+  add_user("ada", role::evaluator);
+  add_user("bob", role::viewer);
+  const auto ada = login("ada");
+  const auto bob = login("bob");
+  ASSERT_TRUE(wait(auth->change_user(user_id{"ada"}, std::nullopt, true)));
+  EXPECT_FALSE(auth->verify(ada->access_token));
+  EXPECT_FALSE(login("ada"));
+  ASSERT_TRUE(wait(auth->change_user(user_id{"ada"}, std::nullopt, false)));
+  EXPECT_FALSE(auth->verify(ada->access_token)) << "the old token stays dead";
+  EXPECT_TRUE(login("ada"));
+  ASSERT_TRUE(wait(auth->delete_user(user_id{"bob"})));
+  EXPECT_FALSE(auth->verify(bob->access_token));
+  wall += seconds{1};
+  add_user("bob", role::admin);
+  EXPECT_FALSE(auth->verify(bob->access_token)) << "a namesake does not inherit sessions";
+}
+
+TEST_F(authenticator_test, TakesRolesAsTheyAreNowAndNotAsTheyWereAtTheLogin) {
+  add_user("root", role::admin);
+  add_user("ada", role::admin);
+  const auto before = login("ada");
+  ASSERT_TRUE(wait(auth->change_user(user_id{"ada"}, std::vector<role>{role::viewer}, std::nullopt)));
+  EXPECT_FALSE(auth->verify(before->access_token));
+  EXPECT_FALSE(auth->verify(login("ada")->access_token)->permissions.has(permission::users_manage));
+}
+
+TEST_F(authenticator_test, KeepsTheLastAdmin) {
+  add_user("root", role::admin);
+  add_user("ada", role::evaluator);
+  EXPECT_EQ(wait(auth->delete_user(user_id{"root"})).error().code, errc::conflict);
+  EXPECT_EQ(wait(auth->change_user(user_id{"root"}, std::nullopt, true)).error().code, errc::conflict);
+  EXPECT_EQ(
+      wait(auth->change_user(user_id{"root"}, std::vector<role>{role::viewer}, std::nullopt)).error().code,
+      errc::conflict);
+  ASSERT_TRUE(wait(auth->change_user(user_id{"ada"}, std::vector<role>{role::admin}, std::nullopt)));
+  EXPECT_TRUE(wait(auth->delete_user(user_id{"root"})));
+  EXPECT_EQ(wait(auth->delete_user(user_id{"ada"})).error().code, errc::conflict);
+}
+
+TEST_F(authenticator_test, ChangesPasswords) {
+  add_user("ada", role::evaluator);
+  const auto before = login("ada");
+  EXPECT_EQ(
+      wait(auth->change_password(user_id{"ada"}, secret{"wrong one"}, secret{"next password"})).error().code,
+      errc::forbidden);
+  EXPECT_EQ(wait(auth->change_password(user_id{"ada"}, secret{"long enough"}, secret{"short"})).error().code,
+            errc::invalid_argument);
+  ASSERT_TRUE(wait(auth->change_password(user_id{"ada"}, secret{"long enough"}, secret{"next password"})));
+  EXPECT_FALSE(login("ada"));
+  EXPECT_TRUE(login("ada", "next password"));
+  EXPECT_FALSE(auth->verify(before->access_token));
+}
+
+TEST_F(authenticator_test, RefusesBadNamesAndPasswords) {
+  for (const auto* name : {"", "with space", "a/b", "anonymous", "ünal"})
+    EXPECT_EQ(wait(auth->create_user(user_id{name}, secret{"long enough"}, {role::viewer})).error().where,
+              "username")
+        << name;
+  EXPECT_EQ(wait(auth->create_user(user_id{"ada12345"}, secret{"ada12345"}, {role::viewer})).error().where,
+            "password");
+  EXPECT_EQ(wait(auth->create_user(user_id{"ada"}, secret{"short"}, {role::viewer})).error().where,
+            "password");
+  add_user("ada", role::viewer);
+  EXPECT_EQ(wait(auth->create_user(user_id{"ada"}, secret{"long enough"}, {role::viewer})).error().code,
+            errc::conflict);
+}
+
+TEST_F(authenticator_test, SweepsExpiredSessionsOnly) {
+  add_user("ada", role::viewer);
+  for (int i = 0; i < 3; ++i)
+    ASSERT_TRUE(login("ada"));
+  wall += seconds{30 * 24 * 3600 - 10};
+  const auto fresh = login("ada");
+  wall += seconds{20};
+  const auto removed = wait(auth->remove_expired_sessions());
+  ASSERT_TRUE(removed);
+  EXPECT_EQ(*removed, 3u);
+  EXPECT_TRUE(auth->verify(fresh->access_token));
+}

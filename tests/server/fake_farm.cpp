@@ -1,0 +1,400 @@
+#include "tests/server/fake_farm.hpp"
+
+#include "protocol/actors.hpp"
+#include "protocol/errors.hpp"
+#include "protocol/system.hpp"
+#include "server/auth/passwords.hpp"
+#include "server/bridge/actor_farm.hpp"
+#include "storage/snapshot.hpp"
+#include "storage/writer.hpp"
+
+#include <caf/actor_system.hpp>
+#include <caf/exit_reason.hpp>
+#include <caf/send.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+#include <filesystem>
+#include <future>
+#include <map>
+#include <mutex>
+#include <stdexcept>
+
+namespace assay::server::test {
+
+namespace {
+
+struct config : protocol_config {
+  config() {
+    set("scheduler.max-threads", 2);
+    set("logger.console", caf::atom("none"));
+  }
+};
+
+} // namespace
+
+struct fake_farm::implementation {
+  config settings;
+  caf::actor_system system{settings};
+  std::string folder;
+  std::shared_ptr<storage::store> store;
+  std::unique_ptr<storage::writer> writer;
+
+  std::mutex mutex; ///< Guards everything below.
+  uint64_t tickets = 0;
+  uint32_t runs_made = 0;
+  std::map<uint64_t, std::promise<storage::ticket_report>> waiting;
+  std::vector<std::pair<run_id, event_sink_actor>> sinks;
+  std::vector<submit_run> submitted;
+  std::vector<command_run> commands;
+  std::map<std::string, run_id> by_key;
+  farm_handles handles;
+  root_supervisor_actor root;
+
+  storage::ticket_report commit(storage::write_batch batch);
+  run_record find(run_id run);
+  run_record put(run_record record);
+  void publish(const frame& one);
+  void spawn_hub();
+  void spawn_runs();
+  void spawn_journal();
+  void spawn_root();
+};
+
+storage::ticket_report fake_farm::implementation::commit(storage::write_batch batch) {
+  std::future<storage::ticket_report> answer;
+  {
+    const std::lock_guard lock{mutex};
+    batch.ticket = ++tickets;
+    answer = waiting[batch.ticket].get_future();
+  }
+  if (auto taken = writer->submit(std::move(batch)); !taken)
+    throw std::runtime_error(to_string(taken.error()));
+  return answer.get();
+}
+
+run_record fake_farm::implementation::find(run_id run) {
+  auto view = storage::snapshot::open(store);
+  return view.value().find_run(run).value().value();
+}
+
+run_record fake_farm::implementation::put(run_record record) {
+  storage::write_batch batch;
+  batch.runs.push_back(record);
+  commit(std::move(batch));
+  return record;
+}
+
+void fake_farm::implementation::publish(const frame& one) {
+  const std::lock_guard lock{mutex};
+  for (const auto& [run, sink] : sinks)
+    if (run == one.run)
+      caf::anon_send(sink, frame_batch{{one}});
+}
+
+// -- the actors
+// -----------------------------------------------------------------------------------------------
+
+void fake_farm::implementation::spawn_journal() {
+  const auto behave = [this](journal_actor::pointer) -> journal_actor::behavior_type {
+    return {
+        [](const append&) {},
+        [this](const append_and_wait& asked) -> caf::result<committed> {
+          storage::write_batch batch;
+          for (const auto& change : asked.batch.documents) {
+            storage::document_condition condition;
+            if (change.only_if_absent)
+              condition = storage::document_condition::if_absent();
+            if (change.only_if_equals)
+              condition = storage::document_condition::if_bytes(*change.only_if_equals);
+            batch.documents.push_back(
+                {*storage::table_from_string(change.table), change.key, change.value, condition});
+          }
+          const auto report = commit(std::move(batch));
+          return committed{asked.batch.watermark, 0, report.error};
+        },
+        [](const flush_journal&) -> caf::result<committed> { return committed{}; },
+        [](const read_gauges&) -> caf::result<gauges> {
+          return gauges{{{"journal_commits", "", 7}}};
+        },
+        [](const writer_reported&) {},
+        [](const tick&) {},
+    };
+  };
+  handles.journal = system.spawn(behave);
+}
+
+void fake_farm::implementation::spawn_hub() {
+  const auto behave = [this](event_hub_actor::pointer) -> event_hub_actor::behavior_type {
+    return {
+        [](const publish_events&) {},
+        [](const publish_progress&) {},
+        [this](const subscribe& asked) -> caf::result<subscribed> {
+          auto view = storage::snapshot::open(store);
+          const auto last = view.value().last_seq(asked.run).value();
+          const std::lock_guard lock{mutex};
+          sinks.emplace_back(asked.run, asked.sink);
+          return subscribed{asked.run, last};
+        },
+        [this](const unsubscribe& asked) {
+          const std::lock_guard lock{mutex};
+          std::erase_if(sinks,
+                        [&](const auto& one) { return one.first == asked.run && one.second == asked.sink; });
+        },
+        [](const read_gauges&) -> caf::result<gauges> {
+          return gauges{{{"event_hub_subscribers", "a", 1}}};
+        },
+        [](const tick&) {},
+    };
+  };
+  handles.event_hub = system.spawn(behave);
+}
+
+void fake_farm::implementation::spawn_runs() {
+  const auto behave = [this](run_supervisor_actor::pointer) -> run_supervisor_actor::behavior_type {
+    return {
+        [this](const submit_run& asked) -> caf::result<run_submitted> {
+          for (size_t i = 0; i < asked.request.tasks.size(); ++i)
+            if (asked.request.tasks[i].value == "missing")
+              return to_caf_error({errc::invalid_argument, "there is no task 'missing'",
+                                   "task_ids[" + std::to_string(i) + "]", "GET /tasks lists them"});
+          run_submitted out;
+          out.calls = 10;
+          out.estimated_cost = money{1'500'000'000};
+          out.notes = asked.request.notes;
+          const auto key = asked.owner.value + "/" + asked.idempotency_key;
+          {
+            const std::lock_guard lock{mutex};
+            submitted.push_back(asked);
+            out.existed = !asked.idempotency_key.empty() && by_key.contains(key);
+          }
+          if (out.existed) {
+            out.record = find(by_key.at(key));
+            return out;
+          }
+          out.record.spec.id = run_id{1'700'000'000, 0xA0000000U + ++runs_made};
+          out.record.spec.owner = asked.owner;
+          out.record.spec.model = asked.request.model;
+          out.record.spec.created_at = wall_time{seconds{1'704'110'400}};
+          out.dry_run = asked.request.dry_run;
+          if (out.dry_run)
+            return out;
+          by_key[key] = out.record.spec.id;
+          put(out.record);
+          return out;
+        },
+        [this](const command_run& asked) -> caf::result<run_record> {
+          {
+            const std::lock_guard lock{mutex};
+            commands.push_back(asked);
+          }
+          auto record = find(asked.run);
+          if (is_final(record.state) && asked.verb != run_verb::retry)
+            return to_caf_error({errc::invalid_transition, "the evaluation has ended", "state", {}});
+          constexpr run_state states[] = {run_state::paused, run_state::running, run_state::cancelled,
+                                          run_state::queued};
+          record.state = states[static_cast<size_t>(asked.verb) - 1];
+          return put(record);
+        },
+        [this](const find_run& asked) -> caf::result<run_record> {
+          auto record = find(asked.run);
+          record.progress.done += 1000; // The farm knows more than the store.
+          record.progress.total += 2000;
+          return record;
+        },
+        [](const count_runs&) -> caf::result<run_counts> {
+          return run_counts{1, 2, 3};
+        },
+        [](const read_gauges&) -> caf::result<gauges> { return gauges{}; },
+        [](const run_reported&) {},
+        [](const run_pinned&) {},
+        [](const tick&) {},
+    };
+  };
+  handles.runs = system.spawn(behave);
+}
+
+void fake_farm::implementation::spawn_root() {
+  const auto behave_monitor = [](monitor_actor::pointer) -> monitor_actor::behavior_type {
+    return {
+        [](const observe_calls&) {},
+        [](const read_statistics&) -> caf::result<statistics> {
+          model_statistics one;
+          one.model = model_id{"gpt \"quoted\"\n"};
+          one.provider = provider_id{"openai"};
+          one.calls = 12;
+          one.errors["rate_limited"] = 2;
+          one.latency_p50_ms = 250;
+          return statistics{{one}};
+        },
+    };
+  };
+  handles.monitor = system.spawn(behave_monitor);
+  const auto behave = [this](root_supervisor_actor::pointer) -> root_supervisor_actor::behavior_type {
+    return {
+        [this](const find_farm&) -> caf::result<farm_handles> {
+          const std::lock_guard lock{mutex};
+          return handles;
+        },
+        [](const stop_farm&) -> caf::result<farm_stopped> { return farm_stopped{}; },
+        [](const tick&) {},
+    };
+  };
+  root = system.spawn(behave);
+}
+
+fake_farm::fake_farm() : implementation_(std::make_unique<implementation>()) {
+  auto& state = *implementation_;
+  prepare_crypto();
+  state.folder = (std::filesystem::temp_directory_path() / ("assay-edge-" + random_hex(8))).string();
+  storage::store_options options;
+  options.folder = state.folder;
+  options.map_size = size_t{1} << 30;
+  options.durable = false;
+  state.store = storage::store::open(options).value();
+  state.writer = storage::writer::start(state.store, {}, [&state](storage::commit_report&& report) {
+                   const std::lock_guard lock{state.mutex};
+                   for (auto& ticket : report.tickets)
+                     if (const auto it = state.waiting.find(ticket.ticket); it != state.waiting.end()) {
+                       it->second.set_value(std::move(ticket));
+                       state.waiting.erase(it);
+                     }
+                 }).value();
+  state.spawn_journal();
+  state.spawn_hub();
+  state.spawn_runs();
+  state.spawn_root();
+}
+
+fake_farm::~fake_farm() {
+  auto& state = *implementation_;
+  const auto end = [](const auto& handle) {
+    if (handle)
+      caf::anon_send_exit(handle, caf::exit_reason::kill);
+  };
+  {
+    const std::lock_guard lock{state.mutex};
+    end(state.root);
+    end(state.handles.journal);
+    end(state.handles.event_hub);
+    end(state.handles.runs);
+    end(state.handles.monitor);
+    state.root = nullptr;
+    state.handles = {};
+    state.sinks.clear();
+    state.submitted.clear();
+  }
+  state.system.await_all_actors_done();
+  state.writer->stop();
+  state.writer.reset();
+  state.store.reset();
+  std::filesystem::remove_all(state.folder);
+}
+
+const std::string& fake_farm::folder() const { return implementation_->folder; }
+std::shared_ptr<storage::store> fake_farm::store() const { return implementation_->store; }
+std::unique_ptr<farm_access> fake_farm::access() {
+  return make_actor_farm(implementation_->system, implementation_->root);
+}
+
+// -- what is stored
+// -------------------------------------------------------------------------------------------
+
+run_record fake_farm::put_run(const std::string& owner, run_state state) {
+  run_record record;
+  record.spec.id = run_id{1'704'110'400, ++implementation_->runs_made};
+  record.spec.owner = user_id{owner};
+  record.spec.model = model_id{"claude-3-haiku"};
+  record.spec.created_at = wall_time{seconds{1'704'110'400}};
+  pinned_task task;
+  task.id = task_id{"arithmetic"};
+  task.scorer_names = {"exact_match"};
+  record.spec.tasks.push_back(std::move(task));
+  record.state = state;
+  return implementation_->put(record);
+}
+
+void fake_farm::change_run(run_id run, const std::function<void(run_record&)>& change) {
+  auto record = implementation_->find(run);
+  change(record);
+  implementation_->put(record);
+}
+
+void fake_farm::put_result(run_id run, const std::string& document) {
+  storage::write_batch batch;
+  batch.results.emplace_back(run, document);
+  implementation_->commit(std::move(batch));
+}
+
+uint64_t fake_farm::happen(run_id run, event_type type, bool publish, const std::string& data) {
+  storage::write_batch batch;
+  const auto text = data.empty() ? R"({"evaluation_id":")" + to_string(run) + "\"}" : data;
+  batch.events.push_back({run, 0, type, wall_time{seconds{1'704'110'400}}, shared_text{text}});
+  const auto report = implementation_->commit(std::move(batch));
+  const auto& numbered = report.events.at(0);
+  if (publish)
+    implementation_->publish({run, numbered.seq, type, to_frame(numbered)});
+  return numbered.seq;
+}
+
+uint64_t fake_farm::finish_samples(run_id run, uint32_t first, uint32_t count, sample_status status) {
+  storage::write_batch batch;
+  for (uint32_t i = first; i < first + count; ++i) {
+    sample_record sample;
+    sample.run = run;
+    sample.address.sample = i;
+    sample.status = status;
+    sample.scores = {{0, 1.0, "42"}};
+    if (status == sample_status::failed)
+      sample.error = errc::provider_timeout;
+    batch.samples.push_back(std::move(sample));
+    response_record answer;
+    answer.run = run;
+    answer.address.sample = i;
+    answer.prompt = shared_text{"what is 6*7?"};
+    answer.answer = shared_text{"42"};
+    batch.responses.push_back(std::move(answer));
+  }
+  const auto report = implementation_->commit(std::move(batch));
+  return report.runs.at(0).last_seq;
+}
+
+// -- what subscribers hear
+// ------------------------------------------------------------------------------------
+
+void fake_farm::publish_progress(run_id run, uint64_t seq, const std::string& text) {
+  implementation_->publish({run, seq, event_type::evaluation_progress, shared_text{text}});
+}
+
+void fake_farm::publish_raw(run_id run, uint64_t seq, const std::string& text) {
+  implementation_->publish({run, seq, event_type::log, shared_text{text}});
+}
+
+size_t fake_farm::subscriptions() const {
+  const std::lock_guard lock{implementation_->mutex};
+  return implementation_->sinks.size();
+}
+
+void fake_farm::lose_hub() {
+  const std::lock_guard lock{implementation_->mutex};
+  caf::anon_send_exit(implementation_->handles.event_hub, caf::exit_reason::kill);
+  implementation_->sinks.clear();
+  implementation_->spawn_hub();
+}
+
+void fake_farm::lose_run_supervisor() {
+  const std::lock_guard lock{implementation_->mutex};
+  caf::anon_send_exit(implementation_->handles.runs, caf::exit_reason::kill);
+  implementation_->spawn_runs();
+}
+
+std::vector<submit_run> fake_farm::submitted() const {
+  const std::lock_guard lock{implementation_->mutex};
+  return implementation_->submitted;
+}
+
+std::vector<command_run> fake_farm::commands() const {
+  const std::lock_guard lock{implementation_->mutex};
+  return implementation_->commands;
+}
+
+} // namespace assay::server::test

@@ -1,0 +1,60 @@
+#pragma once
+
+#include "core/values/event.hpp"
+#include "core/values/run.hpp"
+#include "protocol/messages/runs.hpp"
+#include "server/farm_access.hpp"
+#include "storage/store.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace assay::server::test {
+
+/// A farm whose actors do the least that the edge needs: the store, the journal and the conversations are
+/// real, nobody runs anything.
+class fake_farm {
+public:
+  fake_farm();
+  ~fake_farm();
+  fake_farm(const fake_farm&) = delete;
+  fake_farm& operator=(const fake_farm&) = delete;
+
+  const std::string& folder() const;
+  std::shared_ptr<storage::store> store() const;
+  std::unique_ptr<farm_access> access();
+
+  // -- what is stored
+  // -----------------------------------------------------------------------------------------
+  run_record put_run(const std::string& owner, run_state state = run_state::running);
+  void change_run(run_id run, const std::function<void(run_record&)>& change);
+  void put_result(run_id run, const std::string& document);
+  /// Stores an event of the run's life and publishes it. @returns its number.
+  uint64_t happen(run_id run, event_type type, bool publish = true, const std::string& data = {});
+  /// Stores finished samples of task 0. @returns the number of the last one.
+  uint64_t finish_samples(run_id run, uint32_t first, uint32_t count,
+                          sample_status status = sample_status::scored);
+
+  // -- what subscribers hear
+  // ----------------------------------------------------------------------------------
+  void publish_progress(run_id run, uint64_t seq, const std::string& text);
+  /// A live frame as it is, stored or not.
+  void publish_raw(run_id run, uint64_t seq, const std::string& text);
+  size_t subscriptions() const;
+  /// Ends the hub; the next one to ask the root is given a new one.
+  void lose_hub();
+  void lose_run_supervisor();
+
+  // -- what the edge asked
+  // ------------------------------------------------------------------------------------
+  std::vector<submit_run> submitted() const;
+  std::vector<command_run> commands() const;
+
+private:
+  struct implementation;
+  std::unique_ptr<implementation> implementation_;
+};
+
+} // namespace assay::server::test

@@ -1,0 +1,85 @@
+#include "server/openapi.hpp"
+
+#include "server/routes/families.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+using namespace assay::server;
+using nlohmann::json;
+
+namespace {
+
+const route_table& table() {
+  static const auto* made = [] {
+    auto* fresh = new route_table;
+    add_all_routes(*fresh);
+    return fresh;
+  }();
+  return *made;
+}
+
+void collect_references(const json& node, std::set<std::string>& out) {
+  if (node.is_object())
+    for (const auto& [key, value] : node.items()) {
+      if (key == "$ref")
+        out.insert(value.get<std::string>());
+      collect_references(value, out);
+    }
+  else if (node.is_array())
+    for (const auto& value : node)
+      collect_references(value, out);
+}
+
+} // namespace
+
+TEST(openapi, HasEveryRouteWithAnAnswer) {
+  const auto document = openapi_document(table(), "1.2.3");
+  EXPECT_EQ(document["openapi"], "3.1.0");
+  EXPECT_EQ(document["info"]["version"], "1.2.3");
+  size_t operations = 0;
+  std::set<std::string> names;
+  for (const auto& [path, methods] : document["paths"].items())
+    for (const auto& [method, operation] : methods.items()) {
+      ++operations;
+      EXPECT_TRUE(names.insert(operation.at("operationId")).second) << path << method;
+      EXPECT_FALSE(operation.at("responses").empty()) << path;
+      EXPECT_FALSE(operation.at("summary").get<std::string>().empty()) << path;
+      // Every name in the path is declared.
+      size_t in_path = 0;
+      for (const auto& parameter : operation["parameters"])
+        if (parameter["in"] == "path") {
+          ++in_path;
+          EXPECT_NE(path.find("{" + parameter["name"].get<std::string>() + "}"), std::string::npos);
+        }
+      EXPECT_EQ(in_path, static_cast<size_t>(std::count(path.begin(), path.end(), '{')));
+    }
+  EXPECT_EQ(operations, table().routes().size());
+}
+
+TEST(openapi, HasEverySchemaThatIsReferredToAndRefersToEveryone) {
+  const auto document = openapi_document(table(), "1");
+  std::set<std::string> referred;
+  collect_references(document, referred);
+  for (const auto& reference : referred) {
+    ASSERT_TRUE(reference.starts_with("#/components/schemas/")) << reference;
+    EXPECT_TRUE(document["components"]["schemas"].contains(reference.substr(21))) << reference;
+  }
+  for (const auto& [name, schema] : document["components"]["schemas"].items())
+    EXPECT_TRUE(referred.contains("#/components/schemas/" + name)) << name << " is used by nobody";
+}
+
+TEST(documentation_page, ShowsEveryRouteAndNeedsNothingFromElsewhere) {
+  const auto page = make_documentation_page(table(), "1");
+  for (const auto& one : table().routes()) {
+    EXPECT_NE(page.html.find("<code>" + one->path + "</code>"), std::string::npos) << one->path;
+  }
+  for (const auto* outside : {"src=", "@import", "<link", "url(", "fetch("})
+    EXPECT_EQ(page.html.find(outside), std::string::npos) << outside;
+  EXPECT_NE(page.policy.find("default-src 'none'"), std::string::npos);
+  EXPECT_EQ(page.policy.find("unsafe-inline"), std::string::npos);
+}

@@ -1,0 +1,86 @@
+#include "core/stats/aggregate.hpp"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+namespace assay::stats {
+namespace {
+
+score_value value(uint8_t scorer, double score) { return {scorer, score, {}}; }
+
+TEST(task_score, IsTheWeightedMeanOfThePrimaryScorers) {
+  task_accumulator task({{3, true}, {1, true}, {10, false}}, failed_samples::exclude);
+  task.add(std::vector{value(0, 1), value(1, 0), value(2, 0)});
+  task.add(std::vector{value(0, 1), value(1, 1), value(2, 0)});
+  const task_score score = task.finish();
+  // Means 1 and 0.5, weights 3 and 1.
+  ASSERT_TRUE(score.score);
+  EXPECT_DOUBLE_EQ(*score.score, (3 * 1.0 + 1 * 0.5) / 4);
+  EXPECT_DOUBLE_EQ(score.scorers[1].mean, 0.5);
+  EXPECT_DOUBLE_EQ(score.scorers[2].mean, 0);
+  EXPECT_EQ(score.samples, 2U);
+}
+
+TEST(task_score, LeavesFailedSamplesOutAndCountsThem) {
+  task_accumulator task({{1, true}}, failed_samples::exclude);
+  task.add(std::vector{value(0, 1)});
+  task.add_failed();
+  const task_score score = task.finish();
+  EXPECT_DOUBLE_EQ(*score.score, 1);
+  EXPECT_EQ(score.errors, 1U);
+  EXPECT_EQ(score.samples, 2U);
+  EXPECT_EQ(score.primary.count, 1U);
+}
+
+TEST(task_score, CountsFailedSamplesAsZeroWhenTheTaskSaysSo) {
+  task_accumulator task({{1, true}, {1, false}}, failed_samples::zero);
+  task.add(std::vector{value(0, 1), value(1, 1)});
+  task.add_failed();
+  const task_score score = task.finish();
+  EXPECT_DOUBLE_EQ(*score.score, 0.5);
+  EXPECT_DOUBLE_EQ(score.scorers[1].mean, 0.5);
+  EXPECT_EQ(score.errors, 1U);
+}
+
+TEST(task_score, DoesNotExistWhenEverySampleFailed) {
+  task_accumulator task({{1, true}}, failed_samples::exclude);
+  task.add_failed();
+  EXPECT_FALSE(task.finish().score);
+  EXPECT_FALSE(task_accumulator({{1, true}}, failed_samples::zero).finish().score);
+}
+
+TEST(task_score, TakesASampleWithoutItsPrimaryScoreAsFailed) {
+  task_accumulator task({{1, true}, {1, true}}, failed_samples::exclude);
+  task.add(std::vector{value(0, 1)});
+  task.add(std::vector{value(0, 1), value(1, std::numeric_limits<double>::quiet_NaN())});
+  EXPECT_EQ(task.finish().errors, 2U);
+  EXPECT_FALSE(task.finish().score);
+}
+
+TEST(task_score, MergesParts) {
+  task_accumulator left({{1, true}}, failed_samples::zero);
+  task_accumulator right({{1, true}}, failed_samples::zero);
+  left.add(std::vector{value(0, 1)});
+  right.add(std::vector{value(0, 0.5)});
+  right.add_failed();
+  left.merge(right);
+  EXPECT_DOUBLE_EQ(*left.finish().score, 0.5);
+  EXPECT_EQ(left.finish().samples, 3U);
+  EXPECT_EQ(left.finish().errors, 1U);
+}
+
+TEST(primary_score, IgnoresScorersOfWeightZero) {
+  const std::vector<scorer_weight> scorers{{0, true}, {2, true}};
+  EXPECT_DOUBLE_EQ(*primary_score(std::vector{value(1, 0.25)}, scorers), 0.25);
+  EXPECT_FALSE(primary_score(std::vector{value(0, 1)}, scorers));
+}
+
+TEST(overall_score, IsThePlainMeanOfTheTasksThatHaveAScore) {
+  const std::vector<std::optional<double>> tasks{0.9, std::nullopt, 0.3};
+  EXPECT_DOUBLE_EQ(*overall_score(tasks), 0.6);
+  EXPECT_FALSE(overall_score({}));
+}
+
+} // namespace
+} // namespace assay::stats

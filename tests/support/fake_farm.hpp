@@ -1,0 +1,306 @@
+#pragma once
+
+#include "actors/fleet/transport.hpp"
+#include "actors/runs/run_workers.hpp"
+#include "actors/supervision/journal.hpp"
+#include "actors/supervision/worker_pool.hpp"
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace assay::test {
+
+/// Runs jobs at once, in the calling handler.
+class inline_executor final : public executor {
+public:
+  bool submit(std::function<void()> job) override {
+    if (full)
+      return false;
+    job();
+    return true;
+  }
+
+  bool full = false;
+};
+
+/// The wire of a test: keeps requests until the test answers them, or answers by a rule.
+class fake_wire {
+public:
+  struct open_request {
+    uint64_t id = 0;
+    std::string body;
+  };
+
+  /// What comes back for a request, at once; empty: the test answers by itself.
+  using rule = std::function<std::optional<http_outcome>(const http_request&)>;
+
+  transport_factory factory() {
+    return [this](const provider_profile&, transport_sink sink) -> result<std::unique_ptr<transport>> {
+      ++opened;
+      return std::make_unique<port>(*this, std::move(sink));
+    };
+  }
+
+  /// An OpenAI-shaped answer with ten prompt and two answer tokens.
+  static http_outcome answer(uint64_t id, const std::string& text) {
+    http_outcome out;
+    out.id = id;
+    out.status = 200;
+    out.request_written = true;
+    out.body = shared_text{
+        R"({"id":"x","object":"chat.completion","model":"m","choices":[{"index":0,"message":{"role":)"
+        R"("assistant","content":")"
+        + text
+        + R"("},"finish_reason":"stop"}],"usage":{"prompt_tokens":10,"completion_tokens":2,)"
+          R"("total_tokens":12}})"};
+    return out;
+  }
+
+  static http_outcome failure(uint64_t id, int status, http_headers headers = {},
+                              const std::string& code = "") {
+    http_outcome out;
+    out.id = id;
+    out.status = status;
+    out.request_written = true;
+    out.headers = std::move(headers);
+    out.body = shared_text{R"({"error":{"message":"no","type":"t","param":null,"code":")" + code + R"("}})"};
+    return out;
+  }
+
+  static http_outcome broken(uint64_t id, errc error, bool written) {
+    http_outcome out;
+    out.id = id;
+    out.error = error;
+    out.error_message = "broken";
+    out.request_written = written;
+    return out;
+  }
+
+  /// Answers the oldest open request. @returns whether there was one.
+  bool answer_next(const std::string& text) {
+    if (requests.empty())
+      return false;
+    const auto id = requests.front().id;
+    return deliver(answer(id, text));
+  }
+
+  bool deliver(http_outcome outcome) {
+    std::erase_if(requests, [&](const open_request& open) { return open.id == outcome.id; });
+    if (!deliver_to_)
+      return false;
+    std::vector<http_outcome> batch;
+    batch.push_back(std::move(outcome));
+    deliver_to_(std::move(batch));
+    return true;
+  }
+
+  rule respond;
+  std::vector<open_request> requests;
+  std::vector<std::string> bodies; ///< Of everything ever sent.
+  std::vector<uint64_t> cancelled;
+  size_t opened = 0;
+  size_t most_open = 0;
+
+private:
+  class port final : public transport {
+  public:
+    port(fake_wire& wire, transport_sink sink) : wire_(wire), sink_(std::move(sink)) {
+      wire_.deliver_to_ = sink_;
+    }
+    ~port() override { close(); }
+    port(const port&) = delete;
+    port& operator=(const port&) = delete;
+
+    void submit(std::vector<http_request> batch) override {
+      std::vector<http_outcome> outcomes;
+      for (auto& request : batch) {
+        wire_.bodies.push_back(request.body.str());
+        auto reply = wire_.respond ? wire_.respond(request) : std::nullopt;
+        if (reply) {
+          reply->id = request.id;
+          outcomes.push_back(std::move(*reply));
+        } else {
+          wire_.requests.push_back({request.id, request.body.str()});
+        }
+      }
+      wire_.most_open = std::max(wire_.most_open, wire_.requests.size());
+      if (!outcomes.empty())
+        sink_(std::move(outcomes));
+    }
+
+    void cancel(std::vector<uint64_t> ids) override {
+      std::vector<http_outcome> outcomes;
+      for (const auto id : ids) {
+        wire_.cancelled.push_back(id);
+        std::erase_if(wire_.requests, [&](const open_request& open) { return open.id == id; });
+        outcomes.push_back(broken(id, errc::cancelled, true));
+      }
+      sink_(std::move(outcomes));
+    }
+
+    void close() override {
+      if (!std::exchange(closed_, true)) {
+        wire_.requests.clear();
+        wire_.deliver_to_ = nullptr;
+      }
+    }
+
+    size_t open_sockets() const override { return wire_.requests.size(); }
+
+  private:
+    fake_wire& wire_;
+    transport_sink sink_;
+    bool closed_ = false;
+  };
+
+  transport_sink deliver_to_;
+};
+
+/// The store of a test, in memory. Commits at once unless held.
+class fake_store final : public batch_writer {
+public:
+  result<void> submit(uint64_t ticket, append_batch&& batch) override {
+    if (busy)
+      return fault{errc::busy, "full", {}, {}};
+    if (broken)
+      return *broken;
+    waiting_.emplace_back(ticket, std::move(batch));
+    if (!hold)
+      commit();
+    return {};
+  }
+
+  void report_to(const journal_actor& journal) override { journal_ = journal.address(); }
+
+  /// Makes everything that waits durable and says so.
+  void commit() {
+    writer_reported report;
+    for (auto& [ticket, batch] : waiting_)
+      report.tickets.push_back(apply(ticket, batch));
+    waiting_.clear();
+    if (const auto journal = caf::actor_cast<journal_actor>(journal_))
+      caf::anon_send(journal, std::move(report));
+  }
+
+  /// What waits is lost, as in a crash.
+  void lose() { waiting_.clear(); }
+
+  size_t waiting() const { return waiting_.size(); }
+
+  bool hold = false;
+  bool busy = false;
+  std::optional<fault> broken;
+  std::map<run_id, run_record> runs;
+  std::map<run_id, std::map<sample_address, sample_record>> samples;
+  std::map<run_id, std::map<sample_address, response_record>> responses;
+  std::map<run_id, std::string> results;
+  std::map<run_id, std::vector<event>> events;
+  std::map<std::string, std::string> documents;
+
+private:
+  ticket_done apply(uint64_t ticket, append_batch& batch) {
+    ticket_done done;
+    done.ticket = ticket;
+    for (auto& row : batch.responses)
+      responses[row.run][row.address] = row;
+    for (auto& row : batch.samples) {
+      samples[row.run][row.address] = row;
+      done.last_seq = ++seq_[row.run];
+    }
+    for (auto& value : batch.events) {
+      value.seq = ++seq_[value.run];
+      done.last_seq = value.seq;
+      events[value.run].push_back(value);
+      done.events.push_back(value);
+    }
+    for (auto& record : batch.runs)
+      runs[record.spec.id] = record;
+    for (auto& [run, text] : batch.results)
+      results[run] = text;
+    for (auto& change : batch.documents)
+      if (change.value)
+        documents[change.table + "/" + change.key] = *change.value;
+    return done;
+  }
+
+  std::vector<std::pair<uint64_t, append_batch>> waiting_;
+  std::map<run_id, uint64_t> seq_;
+  caf::actor_addr journal_;
+};
+
+/// Samples "question 0" ... whose right answer is "right"; what is done comes from the fake store.
+class fake_worker final : public run_worker {
+public:
+  explicit fake_worker(fake_store& store) : store_(store) {
+    auto made = std::make_shared<run_plan>();
+    task_plan task;
+    scoring::scorer_definition definition;
+    definition.type = scoring::scorer_type::exact_match;
+    task.scorers.push_back(std::move(*scoring::make_scorer(definition)));
+    made->push_back(std::move(task));
+    plan_ = std::move(made);
+  }
+
+  run_recovered recover(const run_record& record) override {
+    record_ = record;
+    run_recovered out;
+    out.record = record;
+    out.record.progress = {};
+    out.record.progress.total = record.spec.total_samples();
+    out.done_by_task.assign(1, 0);
+    for (const auto& [address, sample] : store_.samples[record.spec.id]) {
+      if (sample.status == sample_status::failed && address.generation != record.generation)
+        continue;
+      done_.insert(address.sample);
+      ++out.record.progress.done;
+      ++out.done_by_task[0];
+      if (sample.status == sample_status::failed)
+        ++out.record.progress.failed;
+      else
+        ++out.record.progress.scored;
+    }
+    return out;
+  }
+
+  std::shared_ptr<const run_plan> plan() const override { return plan_; }
+
+  samples_loaded next_page(size_t limit) override {
+    samples_loaded out;
+    const auto count = record_.spec.tasks.front().sample_count;
+    for (; next_ < count && out.samples.size() < limit; ++next_) {
+      if (done_.contains(static_cast<uint32_t>(next_)))
+        continue;
+      loaded_sample sample;
+      sample.address.sample = static_cast<uint32_t>(next_);
+      sample.address.generation = record_.generation;
+      sample.messages.push_back({chat_role::user, shared_text{"question " + std::to_string(next_)}});
+      sample.target = shared_text{"right"};
+      const auto& kept = store_.responses[record_.spec.id];
+      if (const auto found = kept.find(sample.address); found != kept.end() && !found->second.error) {
+        sample.has_stored_answer = true;
+        sample.stored_answer = found->second.answer;
+      }
+      out.samples.push_back(std::move(sample));
+    }
+    out.end = next_ >= count;
+    return out;
+  }
+
+  result_computed summarise(const run_record& record) override {
+    return {R"({"done":)" + std::to_string(store_.samples[record.spec.id].size()) + "}", std::nullopt};
+  }
+
+private:
+  fake_store& store_;
+  run_record record_;
+  std::shared_ptr<const run_plan> plan_;
+  std::set<uint32_t> done_;
+  uint64_t next_ = 0;
+};
+
+} // namespace assay::test
