@@ -214,7 +214,8 @@ std::vector<finding> examine(const command_context& context) {
   out.push_back(
       good("configuration", settings->environment + "; " + (sources.empty() ? "defaults only" : sources)));
   for (const auto& warning : settings->warnings)
-    out.push_back({"configuration", health::warn, warning, ""});
+    if (!is_about_missing_keys(warning))
+      out.push_back({"configuration", health::warn, warning, ""});
   check_data_folder(*settings, out);
   check_disk(*settings, out);
   check_open_files(out);

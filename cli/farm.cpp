@@ -169,8 +169,6 @@ root_supervisor_config configure(const farm_options& options, const std::shared_
   child.in_flight.cap = settings.farm.in_flight_cap;
   child.in_flight.initial = settings.farm.in_flight_start;
 
-  out.router.find_model = find_model;
-
   auto& runs = out.runs;
   runs.seed = out.seed + 2;
   runs.workers = workers;

@@ -20,6 +20,10 @@ result<std::pair<std::string, std::string>> key_and_value(const std::string& tex
 
 } // namespace
 
+bool is_about_missing_keys(std::string_view warning) noexcept {
+  return warning.starts_with("no key is set for ");
+}
+
 result<config::settings> load_settings(const command_context& context) {
   config::load_request request;
   for (const auto& text : context.flags.set) {
@@ -63,7 +67,8 @@ std::shared_ptr<const tasks::task_catalogue> load_tasks(const command_context& c
 
 void show_warnings(const command_context& context, const config::settings& settings) {
   for (const auto& warning : settings.warnings)
-    remark(context, "warning: " + warning);
+    if (!is_about_missing_keys(warning))
+      remark(context, "warning: " + warning);
 }
 
 result<std::shared_ptr<storage::store>> open_store_read_only(const config::settings& settings) {

@@ -23,7 +23,11 @@ std::shared_ptr<const tasks::task_catalogue> load_tasks(const command_context& c
                                                         const std::vector<std::string>& more_folders = {},
                                                         std::vector<fault>* faults = nullptr);
 
-/// Prints the configuration's warnings, each once.
+/// @returns whether a warning of the configuration only names providers without a key: a command that needs
+/// one of them says so itself.
+bool is_about_missing_keys(std::string_view warning) noexcept;
+
+/// Prints the configuration's warnings, each once, except those about missing keys.
 void show_warnings(const command_context& context, const config::settings& settings);
 
 /// Opens the data folder for reading, beside a running farm or without one.

@@ -256,9 +256,9 @@ exit_code run(command_context& context, const run_flags& flags) {
 }
 
 template <class T>
-void optional_number(CLI::App& sub, const std::string& names, std::optional<T>& into,
-                     const std::string& text) {
-  sub.add_option_function<T>(
+CLI::Option* optional_number(CLI::App& sub, const std::string& names, std::optional<T>& into,
+                             const std::string& text) {
+  return sub.add_option_function<T>(
       names, [&into](const T& value) { into = value; }, text);
 }
 
@@ -279,8 +279,9 @@ void add_what_to_run(CLI::App& sub, run_flags& flags) {
       ->group(group);
   sub.add_option("-L,--limit", flags.limit, "Samples per task and prompt type")->group(group);
   optional_number<uint32_t>(sub, "-f,--num-fewshot,--num_fewshot", flags.num_fewshot,
-                            "Examples before each question");
-  optional_number<uint32_t>(sub, "--epochs", flags.epochs, "How often each sample is asked");
+                            "Examples before each question")
+      ->group(group);
+  optional_number<uint32_t>(sub, "--epochs", flags.epochs, "How often each sample is asked")->group(group);
   sub.add_option("--context-mode,--context_mode", flags.context_mode,
                  "no_context, minimal_context, full_context or domain_context")
       ->group(group);
@@ -293,8 +294,9 @@ void add_how_to_ask(CLI::App& sub, run_flags& flags) {
       ->group(group);
   sub.add_option("--seed", flags.seed, "Of every random draw; drawn once and recorded when not given")
       ->group(group);
-  optional_number<int32_t>(sub, "--priority", flags.priority, "-100 to 100; higher first");
-  optional_number<uint32_t>(sub, "--weight", flags.weight, "Share against other runs, 1 to 1000");
+  optional_number<int32_t>(sub, "--priority", flags.priority, "-100 to 100; higher first")->group(group);
+  optional_number<uint32_t>(sub, "--weight", flags.weight, "Share against other runs, 1 to 1000")
+      ->group(group);
   sub.add_option("--time-limit,--time_limit", flags.time_limit, "The run fails after this: 90s, 10m, 2h")
       ->group(group);
   sub.add_flag("-x,--predict-only,--predict_only", flags.predict_only, "Keep answers, do not score them")

@@ -116,6 +116,14 @@ uint64_t count_done(const std::shared_ptr<storage::store>& from, run_id run) {
   return walked ? done : 0;
 }
 
+bool is_final_in_store(const std::shared_ptr<storage::store>& from, run_id run) {
+  auto view = storage::snapshot::open(from);
+  if (!view)
+    return false;
+  const auto found = view->find_run(run);
+  return found && *found && is_final((*found)->state);
+}
+
 bool is_store_fault(const std::optional<fault>& reason) {
   return reason && (reason->code == errc::store_full || reason->code == errc::store_failed);
 }
@@ -193,6 +201,9 @@ bool run_session::refresh() {
       heard = false;
       continue;
     }
+    // The farm may announce an end a moment before it is on the disk, where the result is read from.
+    if (is_final(found->state) && !is_final_in_store(farm_->store(), run.record.spec.id))
+      continue;
     run.record = std::move(*found);
     if (run.record.state != run_state::paused)
       continue;

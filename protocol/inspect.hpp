@@ -117,6 +117,12 @@ typename Inspector::result_type inspect(Inspector& f, chat_message& x) {
 }
 
 template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, token_prices& x) {
+  auto cached = field(x.cached_input_per_mtok);
+  return f(caf::meta::type_name("token_prices"), x.input_per_mtok, x.output_per_mtok, cached);
+}
+
+template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, token_usage& x) {
   return f(caf::meta::type_name("token_usage"), x.prompt_tokens, x.completion_tokens, x.cached_tokens,
            x.reasoning_tokens);

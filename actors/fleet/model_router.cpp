@@ -48,10 +48,10 @@ void add_lane(self_pointer self, const model_router_config& config, const open_l
     self->monitor(wish.sink);
   }
   lane.where = wish.where;
-  if (auto model = config.find_model(wish.where.model))
-    lane.provider = model->provider;
-  else // The first call will be refused with the reason; it needs credit to come.
-    lane.credit = 1;
+  lane.provider = wish.where.provider;
+  // Providers announce themselves right after the start; one that does not is not configured.
+  if (!self->state.providers.contains(lane.provider))
+    start_ticking(self, config);
   announce(self, lane);
   if (lane.credit > 0)
     self->send(lane.sink, lane_credit{wish.where.run, lane.credit});
@@ -195,6 +195,9 @@ void expire(self_pointer self, const model_router_config& config) {
   const auto now = self->clock().now();
   std::unordered_map<run_id, call_outcome_batch> answers;
   bool waiting = false;
+  for (auto& [run, lane] : self->state.lanes)
+    if (lane.credit == 0 && !self->state.providers.contains(lane.provider)) // The first call gets the reason.
+      self->send(lane.sink, lane_credit{run, lane.credit = 1});
   for (auto& [id, provider] : self->state.providers) {
     if (provider.target)
       continue;

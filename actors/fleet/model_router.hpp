@@ -1,7 +1,6 @@
 #pragma once
 
 #include "actors/clocks.hpp"
-#include "actors/fleet/model_directory.hpp"
 #include "protocol/actors.hpp"
 
 #include <caf/typed_event_based_actor.hpp>
@@ -13,7 +12,6 @@
 namespace assay {
 
 struct model_router_config {
-  model_lookup find_model;
   provider_supervisor_actor providers;
   /// How long calls wait for a provider that is down before they fail.
   std::chrono::milliseconds provider_patience{30'000};
@@ -54,7 +52,7 @@ struct model_router_state {
 
 /// Finds the provider of each lane, passes calls and answers on, and keeps every call that is out, so that it
 /// is sent again when its provider falls and fails when none comes back.
-/// For now the choice is single: the provider under which the model is configured.
+/// For now the choice is single: the provider that the run has pinned.
 model_router_actor::behavior_type model_router(model_router_actor::stateful_pointer<model_router_state> self,
                                                model_router_config config);
 

@@ -43,18 +43,30 @@ call_outcome not_sent(call&& request, fault reason, wall_time now) {
   return out;
 }
 
-model_state* find_or_add_model(self_pointer self, const config_ptr& config, const model_id& id) {
+/// The configuration's limits count; what the run has pinned goes before its names and prices, and stands for
+/// a model that is not configured.
+model_profile profile_of(const provider_config& config, const lane& where) {
+  auto known = config.find_model(where.model);
+  model_profile out = known ? std::move(*known) : model_profile{};
+  out.id = where.model;
+  out.provider = config.profile.id;
+  if (!where.wire_model.empty())
+    out.wire_model = where.wire_model;
+  if (where.prices)
+    out.prices = where.prices;
+  out.limits = tighter(out.limits, config.profile.limits);
+  return out;
+}
+
+model_state* find_or_add_model(self_pointer self, const config_ptr& config, const lane& where) {
   auto& models = self->state.models;
-  if (const auto found = models.find(id); found != models.end())
+  if (const auto found = models.find(where.model); found != models.end())
     return found->second.get();
-  auto known = config->find_model(id);
-  if (!known)
-    return nullptr;
-  known->limits = tighter(known->limits, config->profile.limits);
-  auto [breaker, limiter] = recall(*config, id);
-  auto added = std::make_unique<model_state>(std::move(*known), *config, self->clock().now(), breaker);
+  auto [breaker, limiter] = recall(*config, where.model);
+  auto added =
+      std::make_unique<model_state>(profile_of(*config, where), *config, self->clock().now(), breaker);
   added->limiter_memory = std::move(limiter);
-  auto& model = *models.emplace(id, std::move(added)).first->second;
+  auto& model = *models.emplace(where.model, std::move(added)).first->second;
   start_limiter(self, config, model, false);
   return &model;
 }
@@ -67,12 +79,9 @@ void add_lane(self_pointer self, const config_ptr& config, const open_lane& wish
     self->monitor(wish.sink);
   }
   lane.where = wish.where;
-  lane.model = find_or_add_model(self, config, wish.where.model);
+  lane.model = find_or_add_model(self, config, wish.where);
   lane.credit = 0;
-  if (lane.model)
-    update_credit(self, *lane.model);
-  else // The first call will be refused with the reason; it needs credit to come.
-    self->send(lane.sink, lane_credit{wish.where.run, 1});
+  update_credit(self, *lane.model);
 }
 
 gauges read(self_pointer self, const provider_config& config) {

@@ -68,7 +68,6 @@ void recover(self_pointer self, const context_ptr& ctx) {
 
 void begin_asking(self_pointer self, const context_ptr& ctx) {
   auto& state = self->state;
-  const auto& spec = state.record.spec;
   state.now = phase::asking;
   state.asking_since = state.last_tick = self->clock().now();
   state.done_at_last_tick = state.record.progress.done;
@@ -80,9 +79,7 @@ void begin_asking(self_pointer self, const context_ptr& ctx) {
       state.record.started_at = ctx->config.wall();
     store_record(self, ctx, first ? std::optional{event_type::evaluation_started} : std::nullopt);
   }
-  self->send(ctx->config.router, open_lane{{spec.id, spec.model, spec.owner, ctx->config.tenant_weight,
-                                            spec.weight, spec.priority},
-                                           caf::actor_cast<call_sink_actor>(self)});
+  self->send(ctx->config.router, open_lane{lane_of(state, *ctx), caf::actor_cast<call_sink_actor>(self)});
   report(self, ctx);
   start_ticking(self, *ctx);
   pump(self, ctx);

@@ -17,6 +17,8 @@ using context_ptr = std::shared_ptr<const context>;
 
 // -- evaluation_samples.cpp: asking, keeping, counting
 
+/// The run's place in waiting lines.
+lane lane_of(const evaluation_state& state, const context& ctx);
 /// Sends as many calls as credit allows and reads on; ends the asking when nothing is left.
 void pump(self_pointer self, const context_ptr& ctx);
 void on_loaded(self_pointer self, const context_ptr& ctx, samples_loaded& page);

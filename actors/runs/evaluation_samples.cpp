@@ -5,6 +5,21 @@
 
 namespace assay::evaluation_detail {
 
+lane lane_of(const evaluation_state& state, const context& ctx) {
+  const auto& spec = state.record.spec;
+  lane out;
+  out.run = spec.id;
+  out.model = spec.model;
+  out.provider = spec.provider;
+  out.wire_model = spec.wire_model;
+  out.prices = spec.prices;
+  out.tenant = spec.owner;
+  out.tenant_weight = ctx.config.tenant_weight;
+  out.run_weight = spec.weight;
+  out.priority = spec.priority;
+  return out;
+}
+
 namespace {
 
 constexpr uint32_t characters_per_token = 4;
@@ -202,11 +217,6 @@ void read_on(self_pointer self, const context_ptr& ctx) {
   run_job(self, ctx, [worker = state.worker, limit = ctx->config.page_size, target = evaluation_actor{self}] {
     caf::anon_send(target, worker->next_page(limit));
   });
-}
-
-lane lane_of(const evaluation_state& state, const context& ctx) {
-  const auto& spec = state.record.spec;
-  return {spec.id, spec.model, spec.owner, ctx.config.tenant_weight, spec.weight, spec.priority};
 }
 
 /// A sample that needs no call: its template failed, or its answer is stored already.

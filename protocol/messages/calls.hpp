@@ -10,6 +10,9 @@ namespace assay {
 struct lane {
   run_id run;
   model_id model;
+  provider_id provider;   ///< As pinned by the run.
+  std::string wire_model; ///< As pinned by the run; empty leaves it to the configuration.
+  std::optional<token_prices> prices;
   user_id tenant;
   uint32_t tenant_weight = 1;
   uint32_t run_weight = 1;
@@ -20,7 +23,9 @@ struct lane {
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, lane& x) {
-  return f(caf::meta::type_name("lane"), x.run, x.model, x.tenant, x.tenant_weight, x.run_weight, x.priority);
+  auto prices = field(x.prices);
+  return f(caf::meta::type_name("lane"), x.run, x.model, x.provider, x.wire_model, prices, x.tenant,
+           x.tenant_weight, x.run_weight, x.priority);
 }
 
 /// One question to a model. Its deadline starts when it gets a slot, so it carries a duration.

@@ -47,7 +47,6 @@ protected:
     out.providers.child.in_flight.cap = cap;
     out.providers.child.in_flight.fixed = true;
     out.providers.child.wall = clock;
-    out.router.find_model = find_model;
     out.router.wall = clock;
     out.runs.workers = workers;
     out.runs.wall = clock;
@@ -79,7 +78,7 @@ protected:
     out.dry_run = request.dry_run;
     auto& spec = out.record.spec;
     spec.model = request.model;
-    spec.provider = the_provider;
+    spec.provider = request.model == the_model ? the_provider : provider_id{"nowhere"};
     spec.prompt_types = {"baseline"};
     spec.priority = request.priority;
     spec.depends_on = request.depends_on;
