@@ -288,7 +288,9 @@ void farm::stop(milliseconds grace) {
   parts.network->stop();
   parts.network->join();
   parts.writer->stop();
-  parts.system.reset();
+  // The actor system goes with its owner, on the owner's thread: CAF keeps a reference to the system's logger
+  // in every thread that has spawned or asked, and ~actor_system waits for ever for the one of a thread that
+  // lives on.
 }
 
 } // namespace assay::cli

@@ -155,12 +155,13 @@ void reload(const command_context& context, settings_ptr& present) {
 }
 
 /// The edge first, so that nobody submits to a farm that stops; then the farm, in order.
-void stop_in_order(server::edge& edge, farm& running, signals& caught) {
+void stop_in_order(std::unique_ptr<server::edge>& edge, farm& running, signals& caught) {
   spdlog::info("server stops: no new connections, runs come to rest; a second signal stops at once");
   std::atomic<bool> stopped = false;
   std::thread stopper([&] {
-    edge.stop_accepting();
-    edge.stop(edge_grace);
+    edge->stop_accepting();
+    edge->stop(edge_grace);
+    edge.reset();
     running.stop(farm_grace);
     stopped = true;
     caught.wake();
@@ -217,7 +218,7 @@ exit_code serve(command_context& context, const serve_flags& flags) {
   if (!flags.port_file.empty())
     if (auto written = write_file_atomically(flags.port_file, std::to_string((*edge)->port()) + "\n");
         !written) {
-      stop_in_order(**edge, running, **caught);
+      stop_in_order(*edge, running, **caught);
       return report(context, written.error());
     }
 
@@ -228,11 +229,11 @@ exit_code serve(command_context& context, const serve_flags& flags) {
     else if (signal)
       break;
     if (const auto failure = running.failure()) {
-      stop_in_order(**edge, running, **caught);
+      stop_in_order(*edge, running, **caught);
       return report(context, *failure);
     }
   }
-  stop_in_order(**edge, running, **caught);
+  stop_in_order(*edge, running, **caught);
   spdlog::info("server has stopped");
   spdlog::default_logger()->flush();
   return exit_code::ok;

@@ -119,6 +119,7 @@ result<void> edge::implementation::prepare() {
   auth_options.access_lifetime = options.access_lifetime;
   auth_options.refresh_lifetime = options.refresh_lifetime;
   auth_options.cost = options.hashing;
+  auth_options.hashing_threads = options.hashing_threads;
   auth_options.per_address = options.logins_per_address;
   auth_options.per_user = options.logins_per_user;
   auth = std::make_unique<authenticator>(auth_options, std::move(*key),

@@ -72,6 +72,8 @@ struct edge_options {
   /// Origins of web pages that may use the API, exactly as browsers send them; `*` for all. Pages of this
   /// server may anyway.
   std::vector<std::string> allow_origins;
+  /// Origins of web pages that may open a WebSocket, besides those above.
+  std::vector<std::string> web_socket_origins;
   /// Host names of this server beside its address and localhost.
   std::vector<std::string> server_names;
 
@@ -85,6 +87,7 @@ struct edge_options {
   seconds access_lifetime{3600};
   seconds refresh_lifetime{30 * 24 * 3600};
   password_cost hashing;
+  unsigned hashing_threads = 2; ///< Passwords checked at the same time.
   attempt_limits logins_per_address{20, seconds{6}, 10'000};
   attempt_limits logins_per_user{5, seconds{30}, 10'000};
   /// What callers without a token are, by family. They also need a loopback address and a Host and Origin

@@ -256,7 +256,8 @@ std::string error_body(family kind, const problem& failure, const exchange_facts
          {"error_details", {{"field", or_null(failure.what.where)}, {"details", details_of(failure)}}},
          {"request_id", facts.request_id},
          {"timestamp", to_rfc3339(facts.now)},
-         {"execution_time_ms", facts.elapsed.count()}});
+         {"execution_time_ms", facts.elapsed.count()},
+         {"path", facts.path}});
   }
   return {};
 }

@@ -48,6 +48,7 @@ struct exchange_facts {
   std::string request_id;
   wall_time now{};
   std::chrono::duration<double, std::milli> elapsed{0};
+  std::string path{}; ///< Of the request; shown by datalab errors.
 };
 
 /// @returns the body of a success: @p payload in the family's envelope.

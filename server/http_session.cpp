@@ -132,8 +132,7 @@ asio::awaitable<bool> http_session::serve_one() {
   co_return co_await answer(one, std::move(out), keep);
 }
 
-// -- reading
-// --------------------------------------------------------------------------------------------------
+// -- reading --------------------------------------------------------------------------------------------
 
 asio::awaitable<bool> http_session::read_head(exchange& one) {
   const auto& limits = edge_.options.limits;
@@ -225,8 +224,7 @@ asio::awaitable<bool> http_session::read_body(exchange& one) {
   co_return !error;
 }
 
-// -- writing
-// --------------------------------------------------------------------------------------------------
+// -- writing --------------------------------------------------------------------------------------------
 
 asio::awaitable<bool> http_session::write_all(std::string_view head, std::string_view body) {
   auto& state = *state_;

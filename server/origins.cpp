@@ -36,6 +36,13 @@ bool is_listed_origin(const edge_options& options, std::string_view origin) noex
                      [&](const std::string& allowed) { return allowed == "*" || allowed == origin; });
 }
 
+bool may_open_web_socket(const edge_options& options, const request_head& head,
+                         std::string_view origin) noexcept {
+  const auto& own = options.web_socket_origins;
+  return is_same_origin(head, origin) || is_listed_origin(options, origin)
+         || std::find(own.begin(), own.end(), origin) != own.end();
+}
+
 bool host_names_server(const edge_options& options, const request_head& head) noexcept {
   const auto host = without_port(head.header("Host"));
   if (host.empty())

@@ -67,8 +67,7 @@ std::optional<std::string_view> bearer_token(const request_head& head) noexcept 
 
 } // namespace
 
-// -- before the body
-// ------------------------------------------------------------------------------------------
+// -- before the body ------------------------------------------------------------------------------------
 
 std::optional<problem> pipeline::authorise(const request_head& head, admission& out) const {
   const auto& matched = *out.match.found;
@@ -104,6 +103,7 @@ admission pipeline::admit(const request_head& head, std::optional<uint64_t> body
   out.started = edge_.options.time.steady();
   const auto given_id = head.header("X-Request-Id");
   out.request_id = is_caller_id(given_id) ? std::string(given_id) : "req_" + random_hex(8);
+  out.path = head.path;
   out.match.kind = family_of_path(head.path);
   const auto refuse = [&](unsigned status, std::string message, std::string hint = {}) {
     out.refusal = http_failure(out, status, std::move(message), std::move(hint));
@@ -173,8 +173,7 @@ response pipeline::preflight(const request_head& head, const admission& admitted
   return out;
 }
 
-// -- after the body
-// -------------------------------------------------------------------------------------------
+// -- after the body -------------------------------------------------------------------------------------
 
 boost::asio::awaitable<result<response>> pipeline::try_handle(request_context& context) const {
   const auto& matched = context.matched;
@@ -230,6 +229,7 @@ boost::asio::awaitable<response> pipeline::handle(const request& asked, const ad
   if (wrong) {
     admission named;
     named.request_id = context.request_id;
+    named.path = admitted.path;
     named.started = admitted.started;
     named.match.kind = kind;
     out = failure(named, *wrong);
@@ -238,12 +238,11 @@ boost::asio::awaitable<response> pipeline::handle(const request& asked, const ad
   co_return std::move(out);
 }
 
-// -- answers
-// --------------------------------------------------------------------------------------------------
+// -- answers --------------------------------------------------------------------------------------------
 
 response pipeline::failure(const admission& admitted, const problem& what) const {
   const exchange_facts facts{admitted.request_id, edge_.options.time.wall(),
-                             edge_.options.time.steady() - admitted.started};
+                             edge_.options.time.steady() - admitted.started, admitted.path};
   return error_response(admitted.match.kind, what, facts);
 }
 

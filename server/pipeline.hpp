@@ -21,6 +21,7 @@ struct admission {
   route_match match;
   std::optional<principal> caller;
   std::string request_id;
+  std::string path;
   std::chrono::steady_clock::time_point started{};
 
   bool is_web_socket() const noexcept { return match.found && !match.found->handler; }

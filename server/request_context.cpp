@@ -24,7 +24,7 @@ int64_t request_context::integer(const char* name) const {
 bool request_context::flag(const char* name) const { return text(name) == "true"; }
 
 exchange_facts request_context::facts() const {
-  return {request_id, edge.options.time.wall(), edge.options.time.steady() - started};
+  return {request_id, edge.options.time.wall(), edge.options.time.steady() - started, http.path};
 }
 
 response request_context::answer(const nlohmann::json& payload, unsigned status) const {

@@ -171,7 +171,7 @@ public:
   result<run_request> read();
 
 private:
-  // -- finding values ---------------------------------------------------------------------------------------
+  // -- finding values -----------------------------------------------------------------------------------
 
   void collect(std::initializer_list<std::string_view> aliases);
   void look_in(const json& object, const std::string& prefix, std::string_view key);
@@ -199,7 +199,7 @@ private:
     return value;
   }
 
-  // -- converting -------------------------------------------------------------------------------------------
+  // -- converting ---------------------------------------------------------------------------------------
 
   std::optional<int64_t> whole(const given& at, int64_t lowest, int64_t highest);
   std::optional<double> number(const given& at, double lowest, double highest);
@@ -214,7 +214,7 @@ private:
   std::optional<bool> flag_setting(std::string_view name);
   std::optional<std::string> text_setting(std::string_view name, size_t longest);
 
-  // -- parts of the body ------------------------------------------------------------------------------------
+  // -- parts of the body --------------------------------------------------------------------------------
 
   void check_keys();
   void read_model();
@@ -226,7 +226,7 @@ private:
   void read_maps();
   void note_what_changes_nothing();
 
-  // -- outcome ----------------------------------------------------------------------------------------------
+  // -- outcome ------------------------------------------------------------------------------------------
 
   bool failed() const noexcept { return error_.has_value(); }
   void fail(std::string where, std::string message, std::string hint = {}) {
@@ -243,7 +243,7 @@ private:
   run_request out_;
 };
 
-// -- finding values -----------------------------------------------------------------------------------------
+// -- finding values -------------------------------------------------------------------------------------
 
 void reader::look_in(const json& object, const std::string& prefix, std::string_view key) {
   const auto it = object.find(key);
@@ -274,7 +274,7 @@ const json* reader::object_at(const json& parent, const std::string& where, std:
   return &*it;
 }
 
-// -- converting ---------------------------------------------------------------------------------------------
+// -- converting -----------------------------------------------------------------------------------------
 
 std::optional<int64_t> reader::whole(const given& at, int64_t lowest, int64_t highest) {
   const auto& value = *at.value;
@@ -394,7 +394,7 @@ std::optional<std::string> reader::text_setting(std::string_view name, size_t lo
   return agreed<std::string>({name}, [&](const given& at) { return text(at, longest); });
 }
 
-// -- parts of the body --------------------------------------------------------------------------------------
+// -- parts of the body ----------------------------------------------------------------------------------
 
 void reader::check_keys() {
   for (const auto& [key, value] : body_.items())

@@ -20,6 +20,8 @@ namespace {
 
 constexpr size_t key_bytes = 32;
 constexpr size_t longest_token = 4096;
+/// So much that cpp-jwt's own check of times never decides; more would wrap around below a token's `nbf`.
+constexpr uint32_t own_leeway_seconds = 1'000'000'000;
 /// Clocks of the same machine may step back a little between issue and use.
 constexpr seconds tolerated_skew{5};
 constexpr std::string_view issuer = "assay";
@@ -161,7 +163,7 @@ result<access_claims> access_tokens::verify(std::string_view token) const {
     const auto decoded = jwt::decode(
         viewed(token), jwt::params::algorithms(allowed), problem, jwt::params::secret(key_.reveal()),
         jwt::params::verify(true), jwt::params::issuer(std::string(issuer)),
-        jwt::params::aud(std::string(audience)), jwt::params::leeway(std::numeric_limits<uint32_t>::max()));
+        jwt::params::aud(std::string(audience)), jwt::params::leeway(own_leeway_seconds));
     if (problem)
       return refused("the token is not valid: " + problem.message());
     if (decoded.header().typ() != jwt::type::JWT)

@@ -9,7 +9,6 @@ namespace {
 template <class T>
 using awaitable = boost::asio::awaitable<T>;
 
-constexpr unsigned hashing_threads = 2;
 constexpr size_t hashing_line = 32;
 constexpr size_t session_id_length = 32;
 constexpr size_t secret_part_bytes = 32;
@@ -88,10 +87,9 @@ authenticator::authenticator(authenticator_options options, secret signing_key,
       access_(std::move(signing_key), options.access_lifetime, time.wall),
       by_address_(options.per_address, time.steady), by_user_(options.per_user, time.steady),
       tickets_(time.steady), decoy_hash_(hash_password(random_password(), options.cost).value()),
-      hashing_(std::make_unique<reader_pool>("password check", hashing_threads, hashing_line)) {}
+      hashing_(std::make_unique<reader_pool>("password check", options.hashing_threads, hashing_line)) {}
 
-// -- reading
-// --------------------------------------------------------------------------------------------------
+// -- reading --------------------------------------------------------------------------------------------
 
 result<std::optional<authenticator::user_with_text>> authenticator::load_user(const user_id& id) const {
   if (!is_caller_id(id.value))
@@ -154,8 +152,7 @@ bool authenticator::still_valid(const principal& who) const {
          && (*session)->record.expires_at > time_.wall();
 }
 
-// -- logins
-// ---------------------------------------------------------------------------------------------------
+// -- logins ---------------------------------------------------------------------------------------------
 
 awaitable<result<std::string>> authenticator::hash(secret password) {
   auto work = [password = std::move(password), cost = options_.cost] {
@@ -294,8 +291,7 @@ void authenticator::ended(const user_id& user, const std::string& session) const
     on_session_end(user, session);
 }
 
-// -- users
-// ----------------------------------------------------------------------------------------------------
+// -- users ----------------------------------------------------------------------------------------------
 
 result<std::optional<user_record>> authenticator::find_user(const user_id& id) const {
   auto found = load_user(id);
@@ -468,8 +464,7 @@ awaitable<result<void>> authenticator::change_password(user_id id, std::optional
   co_return co_await replace_user(std::move(before), std::move(after));
 }
 
-// -- the start and housekeeping
-// -------------------------------------------------------------------------------
+// -- the start and housekeeping -------------------------------------------------------------------------
 
 awaitable<result<std::optional<secret>>> authenticator::ensure_admin(secret given) {
   auto page = co_await documents_->list(users_table, std::nullopt, 1);

@@ -26,6 +26,7 @@ struct authenticator_options {
   seconds access_lifetime{3600};
   seconds refresh_lifetime{30 * 24 * 3600};
   password_cost cost;
+  unsigned hashing_threads = 2; ///< Passwords checked at the same time.
   attempt_limits per_address{20, seconds{6}, 10'000};
   attempt_limits per_user{5, seconds{30}, 10'000};
 };
@@ -54,8 +55,7 @@ public:
   authenticator(authenticator_options options, secret signing_key, std::shared_ptr<document_store> documents,
                 clocks time);
 
-  // -- callers
-  // ------------------------------------------------------------------------------------------------
+  // -- callers ------------------------------------------------------------------------------------------
 
   /// @returns who sent this access token. The user and the login are looked up, so that a disabled user and a
   /// logged-out session are refused at once.
@@ -64,8 +64,7 @@ public:
   /// @returns whether the login of @p who still holds; always true for anonymous callers.
   bool still_valid(const principal& who) const;
 
-  // -- logins
-  // -------------------------------------------------------------------------------------------------
+  // -- logins -------------------------------------------------------------------------------------------
 
   /// @param peer The caller's address. All failures take the same time and say the same.
   awaitable<boost::system::result<issued_tokens, login_refusal>> login(std::string user, secret password,
@@ -79,8 +78,7 @@ public:
 
   web_socket_tickets& tickets() noexcept { return tickets_; }
 
-  // -- users
-  // --------------------------------------------------------------------------------------------------
+  // -- users --------------------------------------------------------------------------------------------
 
   result<std::optional<user_record>> find_user(const user_id& id) const;
   awaitable<result<std::vector<user_record>>> list_users() const;
@@ -91,8 +89,7 @@ public:
   /// @param current The present password; needed unless the change is an administrator's.
   awaitable<result<void>> change_password(user_id id, std::optional<secret> current, secret next);
 
-  // -- the start and housekeeping
-  // -----------------------------------------------------------------------------
+  // -- the start and housekeeping -----------------------------------------------------------------------
 
   /// Creates the user `admin` when there are no users. @param given Its password; one is drawn when empty.
   /// @returns the password that was drawn, to be shown once; nothing when none was.

@@ -17,8 +17,7 @@ using awaitable = boost::asio::awaitable<T>;
 /// A list looks at no more runs than this; older ones are found by their id.
 constexpr size_t most_listed_runs = 100'000;
 
-// -- creating
-// -------------------------------------------------------------------------------------------------
+// -- creating -------------------------------------------------------------------------------------------
 
 json submitted_json(const run_submitted& answer) {
   const auto& spec = answer.record.spec;
@@ -77,8 +76,7 @@ awaitable<result<response>> create(request_context& context) {
   co_return std::move(out);
 }
 
-// -- reading
-// --------------------------------------------------------------------------------------------------
+// -- reading --------------------------------------------------------------------------------------------
 
 struct listing {
   std::vector<run_record> runs;
@@ -163,8 +161,7 @@ awaitable<result<response>> find(request_context& context) {
   co_return context.answer(run_status_json(live ? *live : *stored));
 }
 
-// -- verbs
-// ----------------------------------------------------------------------------------------------------
+// -- verbs ----------------------------------------------------------------------------------------------
 
 awaitable<result<response>> command(request_context& context, run_verb verb) {
   auto id = run_id_in_path(context);
@@ -186,8 +183,7 @@ route_handler verb_handler(run_verb verb) {
   return [verb](request_context& context) { return command(context, verb); };
 }
 
-// -- declarations
-// ---------------------------------------------------------------------------------------------
+// -- declarations ---------------------------------------------------------------------------------------
 
 void add_schemas(schema_set& schemas) {
   // Names and types; meanings, ranges across fields and contradictions are checked by run_request_from_json.

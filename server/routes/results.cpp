@@ -20,8 +20,7 @@ using awaitable = boost::asio::awaitable<T>;
 /// Left out of results unless include_details is given: large, and in GET /results/{id}/samples too.
 constexpr std::string_view detail_keys[] = {"output", "samples", "details"};
 
-// -- results
-// --------------------------------------------------------------------------------------------------
+// -- results --------------------------------------------------------------------------------------------
 
 awaitable<result<response>> find(request_context& context) {
   auto id = run_id_in_path(context);
@@ -53,8 +52,7 @@ awaitable<result<response>> find(request_context& context) {
   co_return context.answer(document);
 }
 
-// -- samples
-// --------------------------------------------------------------------------------------------------
+// -- samples --------------------------------------------------------------------------------------------
 
 std::string cursor_of(const sample_address& at) {
   std::string out;

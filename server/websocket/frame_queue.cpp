@@ -6,8 +6,7 @@ namespace assay::server {
 
 frame_queue::frame_queue(size_t limit, std::function<void()> wake) : limit_(limit), wake_(std::move(wake)) {}
 
-// -- from the farm
-// --------------------------------------------------------------------------------------------
+// -- from the farm --------------------------------------------------------------------------------------
 
 void frame_queue::push_live(const std::vector<frame>& frames) {
   bool news = false;
@@ -81,8 +80,7 @@ void frame_queue::wake() {
   wake_();
 }
 
-// -- from the session
-// -----------------------------------------------------------------------------------------
+// -- from the session -----------------------------------------------------------------------------------
 
 void frame_queue::begin_turn() {
   const std::lock_guard lock{wake_mutex_};

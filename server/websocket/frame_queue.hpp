@@ -27,15 +27,13 @@ public:
   /// do, once until the session has begun its next turn. Must not call back.
   frame_queue(size_t limit, std::function<void()> wake);
 
-  // -- from the farm
-  // ------------------------------------------------------------------------------------------
+  // -- from the farm ------------------------------------------------------------------------------------
 
   void push_live(const std::vector<frame>& frames);
   /// The sender of live frames ended: every run has to be subscribed anew.
   void lose_source();
 
-  // -- from the session
-  // ---------------------------------------------------------------------------------------
+  // -- from the session ---------------------------------------------------------------------------------
 
   /// The session looks at everything now; the next news wakes it again.
   void begin_turn();

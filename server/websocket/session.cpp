@@ -35,8 +35,7 @@ auto into(error_code& error) { return asio::redirect_error(asio::use_awaitable, 
 
 } // namespace
 
-// -- the handshake
-// --------------------------------------------------------------------------------------------
+// -- the handshake --------------------------------------------------------------------------------------
 
 boost::system::result<std::optional<principal>, problem>
 judge_upgrade(const request_head& head, const std::optional<principal>& caller, edge_services& edge) {
@@ -61,9 +60,9 @@ judge_upgrade(const request_head& head, const std::optional<principal>& caller, 
     return what;
   }
   const auto origin = head.header("Origin");
-  if (!origin.empty() && !is_same_origin(head, origin) && !is_listed_origin(edge.options, origin))
+  if (!origin.empty() && !may_open_web_socket(edge.options, head, origin))
     return problem_of(kind, fault{errc::forbidden, "pages of this origin may not connect", "Origin",
-                                  "list the origin in cors.allow_origins"});
+                                  "list the origin in server.allowed_origins"});
   const auto* found = find_route(edge.routes, http_method::get, head.path).found;
   auto query = check_query(*found, head.query);
   if (!query)
@@ -94,8 +93,7 @@ awaitable<void> run_web_socket(net_stream stream, web_socket_session::handshake_
   co_await session->run(std::move(handshake));
 }
 
-// -- life
-// -----------------------------------------------------------------------------------------------------
+// -- life -----------------------------------------------------------------------------------------------
 
 web_socket_session::web_socket_session(net_stream stream, edge_services& edge, std::optional<principal> who)
     : socket_(std::move(stream)), edge_(edge), who_(std::move(who)), idle_(socket_.get_executor()),
@@ -184,8 +182,7 @@ void web_socket_session::close_unless_known() {
   });
 }
 
-// -- writing
-// --------------------------------------------------------------------------------------------------
+// -- writing --------------------------------------------------------------------------------------------
 
 void web_socket_session::turn() {
   if (!open_)
@@ -234,8 +231,7 @@ awaitable<void> web_socket_session::write_frames() {
     abort();
 }
 
-// -- following runs
-// -------------------------------------------------------------------------------------------
+// -- following runs -------------------------------------------------------------------------------------
 
 void web_socket_session::start_catching_up(run_id run) {
   const auto it = subscriptions_.find(run);

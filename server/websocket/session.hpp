@@ -46,16 +46,14 @@ private:
     scorer_names scorers;
   };
 
-  // -- reading and writing
-  // ------------------------------------------------------------------------------------
+  // -- reading and writing ------------------------------------------------------------------------------
   awaitable<void> read_commands();
   awaitable<void> write_frames();
   void turn();
   void end() noexcept;
   void close_unless_known();
 
-  // -- commands
-  // -----------------------------------------------------------------------------------------------
+  // -- commands -----------------------------------------------------------------------------------------
   awaitable<void> obey(std::string_view text);
   result<void> authenticate(const nlohmann::json& command);
   awaitable<result<void>> subscribe_all(const nlohmann::json& command);
@@ -64,15 +62,13 @@ private:
   result<run_record> readable_run(run_id run) const;
   bool within_budget();
 
-  // -- following runs
-  // -----------------------------------------------------------------------------------------
+  // -- following runs -----------------------------------------------------------------------------------
   void start_catching_up(run_id run);
   awaitable<void> catch_up(run_id run, uint64_t round);
   bool is_current(run_id run, uint64_t round) const;
   awaitable<void> find_source_again();
 
-  // -- answers
-  // ------------------------------------------------------------------------------------------------
+  // -- answers ------------------------------------------------------------------------------------------
   void reply(const char* type, const nlohmann::json& data, std::optional<uint64_t> seq = std::nullopt);
   void complain(const fault& what);
 

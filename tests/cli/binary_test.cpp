@@ -109,8 +109,9 @@ TEST_F(binary, DocumentsEveryExitCode) {
   EXPECT_EQ(done.code, 0);
   EXPECT_NE(done.out.find("Exit codes:"), std::string::npos);
   for (const auto& words : all_commands())
-    if (words.size() == 1)
+    if (words.size() == 1) {
       EXPECT_NE(done.out.find("\n  " + words[0] + " "), std::string::npos) << words[0];
+    }
 }
 
 TEST_F(binary, EndsWithTwoForWrongUsage) {

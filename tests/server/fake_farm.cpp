@@ -91,8 +91,7 @@ void fake_farm::implementation::publish(const frame& one) {
       caf::anon_send(sink, frame_batch{{one}});
 }
 
-// -- the actors
-// -----------------------------------------------------------------------------------------------
+// -- the actors -----------------------------------------------------------------------------------------
 
 void fake_farm::implementation::spawn_journal() {
   const auto behave = [this](journal_actor::pointer) -> journal_actor::behavior_type {
@@ -296,8 +295,7 @@ std::unique_ptr<farm_access> fake_farm::access() {
   return make_actor_farm(implementation_->system, implementation_->root);
 }
 
-// -- what is stored
-// -------------------------------------------------------------------------------------------
+// -- what is stored -------------------------------------------------------------------------------------
 
 run_record fake_farm::put_run(const std::string& owner, run_state state) {
   run_record record;
@@ -358,8 +356,7 @@ uint64_t fake_farm::finish_samples(run_id run, uint32_t first, uint32_t count, s
   return report.runs.at(0).last_seq;
 }
 
-// -- what subscribers hear
-// ------------------------------------------------------------------------------------
+// -- what subscribers hear ------------------------------------------------------------------------------
 
 void fake_farm::publish_progress(run_id run, uint64_t seq, const std::string& text) {
   implementation_->publish({run, seq, event_type::evaluation_progress, shared_text{text}});

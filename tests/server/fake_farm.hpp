@@ -26,8 +26,7 @@ public:
   std::shared_ptr<storage::store> store() const;
   std::unique_ptr<farm_access> access();
 
-  // -- what is stored
-  // -----------------------------------------------------------------------------------------
+  // -- what is stored -----------------------------------------------------------------------------------
   run_record put_run(const std::string& owner, run_state state = run_state::running);
   void change_run(run_id run, const std::function<void(run_record&)>& change);
   void put_result(run_id run, const std::string& document);
@@ -37,8 +36,7 @@ public:
   uint64_t finish_samples(run_id run, uint32_t first, uint32_t count,
                           sample_status status = sample_status::scored);
 
-  // -- what subscribers hear
-  // ----------------------------------------------------------------------------------
+  // -- what subscribers hear ----------------------------------------------------------------------------
   void publish_progress(run_id run, uint64_t seq, const std::string& text);
   /// A live frame as it is, stored or not.
   void publish_raw(run_id run, uint64_t seq, const std::string& text);
@@ -47,8 +45,7 @@ public:
   void lose_hub();
   void lose_run_supervisor();
 
-  // -- what the edge asked
-  // ------------------------------------------------------------------------------------
+  // -- what the edge asked ------------------------------------------------------------------------------
   std::vector<submit_run> submitted() const;
   std::vector<command_run> commands() const;
 

@@ -46,7 +46,7 @@ protected:
 
 TEST_F(dataset_fuzz, SurvivesRandomBytes) {
   std::mt19937 random(1);
-  for (int round = 0; round < 300; ++round) {
+  for (int round = 0; round < 150; ++round) {
     std::string bytes(random() % 200, '\0');
     for (char& c : bytes)
       c = static_cast<char>(random());
@@ -59,7 +59,7 @@ TEST_F(dataset_fuzz, SurvivesRandomPiecesOfTheFormats) {
       "{",     "}", "[",    "]",  ",",  ":", "\"",   "\\", "\n",   "\r\n",         "\t",       " ",
       "\"a\"", "1", "null", "{}", "[]", "-", "\"\"", "é",  "\xC3", "\xEF\xBB\xBF", "{\"a\":1}"};
   std::mt19937 random(2);
-  for (int round = 0; round < 1'500; ++round) {
+  for (int round = 0; round < 500; ++round) {
     std::string bytes;
     for (size_t i = random() % 20; i > 0; --i)
       bytes += pieces[random() % pieces.size()];
@@ -71,7 +71,7 @@ TEST_F(dataset_fuzz, SurvivesFlippedBytesOfAGoodFile) {
   const std::string good = "{\"data\": [{\"a\": \"x\\u00e9\", \"b\": [1, 2.5e3, true]},\n {\"a\": \"y, "
                            "\\\"z\\\"\", \"b\": {\"c\": null}}]}\n";
   std::mt19937 random(3);
-  for (int round = 0; round < 600; ++round) {
+  for (int round = 0; round < 250; ++round) {
     std::string bytes = good;
     for (size_t i = 1 + random() % 3; i > 0; --i)
       bytes[random() % bytes.size()] = static_cast<char>(random());
@@ -85,7 +85,7 @@ TEST_F(dataset_fuzz, SurvivesFlippedBytesOfAGoodFile) {
 TEST_F(dataset_fuzz, ReadsBackWhatAnotherWriterQuoted) {
   const std::vector<std::string_view> pieces{"a", ",", "\"", "\n", "\r\n", " ", "\t", "北", "x y"};
   std::mt19937 random(4);
-  for (int round = 0; round < 300; ++round) {
+  for (int round = 0; round < 150; ++round) {
     std::string text = "h1,h2,h3\n";
     std::vector<std::vector<std::string>> wanted(1 + random() % 5);
     for (auto& row : wanted) {
