@@ -1,0 +1,135 @@
+"""A server as its clients see it: the documented calls with curl, kill -9 while a run goes on, an orderly stop."""
+
+import collections
+import json
+import random
+import signal
+import subprocess
+
+from harness import check, main, wait_until
+
+SAMPLES = 500
+IN_FLIGHT = 8
+KILLS = 10
+
+
+def curl(*arguments):
+    done = subprocess.run(["curl", "-sS", "--max-time", "20", *arguments], capture_output=True, text=True, check=False)
+    check(done.returncode == 0, f"curl: {done.stderr}")
+    return done.stdout
+
+
+def start_server(bench, *arguments):
+    port_file = bench.folder / "server.port"
+    port_file.unlink(missing_ok=True)
+    bench.env["ASSAY_ADMIN_PASSWORD"] = "admin123"
+    log = open(bench.folder / "server.log", "a", encoding="utf-8")
+    process = bench.start("serve", "--port", 0, "--port-file", port_file, *arguments, stdout=log, stderr=log)
+    port = wait_until("the server", lambda: process.poll() is not None
+                      or (port_file.exists() and port_file.read_text().strip()))
+    check(process.poll() is None, "the server ended: " + (bench.folder / "server.log").read_text()[-1500:])
+    return process, f"http://127.0.0.1:{port}"
+
+
+def login(url):
+    answer = json.loads(curl("-X", "POST", f"{url}/auth/login", "-H", "Content-Type: application/json",
+                             "-d", '{"username": "admin", "password": "admin123"}'))
+    return answer["access_token"]
+
+
+def create(url, token, body):
+    return json.loads(curl("-X", "POST", f"{url}/evaluations", "-H", f"Authorization: Bearer {token}",
+                           "-H", "Content-Type: application/json", "-d", json.dumps(body)))
+
+
+def status(url, token, evaluation):
+    return json.loads(curl(f"{url}/evaluations/{evaluation}", "-H", f"Authorization: Bearer {token}"))
+
+
+def the_documented_calls(bench):
+    bench.start_mock()
+    server, url = start_server(bench)
+    check(json.loads(curl(f"{url}/health"))["status"] == "healthy", "health")
+    token = login(url)
+    bearer = ("-H", f"Authorization: Bearer {token}")
+    tasks = json.loads(curl(f"{url}/tasks", *bearer, "-G", "-d", "limit=10", "-d", "category=single_turn"))
+    check(tasks["page_size"] == 10 and tasks["items"], "tasks")
+    check(isinstance(json.loads(curl(f"{url}/models", *bearer)), list), "models")
+    made = create(url, token, {"model_id": "sim-strong", "task_ids": ["arithmetic_word_problems"],
+                               "configuration": {"temperature": 0.7, "max_tokens": 1024, "limit": 5},
+                               "context_mode": "full_context", "metadata": {"experiment_name": "baseline_test"}})
+    check(made["status"] == "created", str(made))
+    evaluation = made["evaluation_id"]
+    wait_until("the evaluation", lambda: status(url, token, evaluation)["status"] == "completed")
+    result = json.loads(curl(f"{url}/results/{evaluation}", *bearer, "-G", "-d", "include_details=true"))
+    check(result["task_results"][0]["task_id"] == "arithmetic_word_problems", str(result)[:500])
+    check(json.loads(curl(f"{url}/openapi.json"))["openapi"].startswith("3.1"), "openapi")
+    server.send_signal(signal.SIGTERM)
+    check(server.wait(timeout=60) == 0, "an orderly stop ends with 0")
+
+
+def errors_name_the_field(bench):
+    bench.start_mock()
+    _, url = start_server(bench)
+    token = login(url)
+    for body, field in (({"model_id": "sim-strong", "task_ids": []}, "task_ids"),
+                        ({"model_id": "nobody", "task_ids": ["arithmetic_word_problems"]}, "model_id"),
+                        ({"model_id": "sim-strong", "task_ids": ["nothing"]}, "task_ids"),
+                        ({"model_id": "sim-strong", "task_ids": ["date_reasoning"], "configuration": {"limit": 0}}, "limit")):
+        error = create(url, token, body)["error"]
+        check(field in (error["field"] or ""), f"{body}: {error}")
+    check("error" in json.loads(curl(f"{url}/tasks")), "no token")
+    check("error" in json.loads(curl(f"{url}/tasks", "-H", "Authorization: Bearer nonsense")), "a bad token")
+    check("error" in json.loads(curl(f"{url}/nowhere")), "an unknown path")
+
+
+def committed(bench):
+    stat = bench.run("store", "stat", "--json")
+    check(stat.returncode == 0, stat.stderr)
+    return json.loads(stat.stdout)["tables"]["responses"]["rows"]
+
+
+def asked(bench):
+    return [call["prompt_hash"] for call in bench.calls() if call["event"] == "received"]
+
+
+def a_run_survives_ten_kills(bench):
+    bench.write_task("many", SAMPLES)
+    bench.start_mock("--tasks-dir", bench.folder / "tasks", "--latency", "uniform:5ms-25ms")
+    config = bench.folder / "farm.yaml"
+    config.write_text(f"tasks_dirs: [{bench.folder / 'tasks'}]\n"
+                      f"farm:\n  in_flight_start: {IN_FLIGHT}\n  in_flight_cap: {IN_FLIGHT}\n", encoding="utf-8")
+    dice = random.Random(20260103)
+    server, url = start_server(bench, "--config", config)
+    evaluation = create(url, login(url), {"model_id": "mock/sim-p100", "task_ids": ["many"]})["evaluation_id"]
+    open_at_kills = 0
+    for _ in range(KILLS):
+        wanted = len(asked(bench)) + dice.randint(1, SAMPLES // (KILLS + 2))
+        wait_until("some more calls", lambda: len(asked(bench)) >= wanted or len(set(asked(bench))) == SAMPLES)
+        server.send_signal(signal.SIGKILL)
+        server.wait()
+        kept = committed(bench)
+        open_at_kills += len(set(asked(bench))) - kept
+        server, url = start_server(bench, "--config", config)
+    token = login(url)
+    wait_until("the evaluation", lambda: status(url, token, evaluation)["status"] == "completed", 120)
+    check(status(url, token, evaluation)["samples"]["done"] == SAMPLES, "every sample is done")
+    result = json.loads(curl(f"{url}/results/{evaluation}", "-H", f"Authorization: Bearer {token}"))
+    check(result["summary_metrics"]["overall_score"] == 1, str(result["summary_metrics"]))
+    counts = collections.Counter(asked(bench))
+    repeated = sum(count - 1 for count in counts.values())
+    check(len(counts) == SAMPLES, f"{len(counts)} prompts were asked")
+    check(repeated <= open_at_kills, f"{repeated} calls were repeated, but only {open_at_kills} were in flight")
+    print(f"     {repeated} repetitions of {open_at_kills} calls in flight at {KILLS} kills")
+
+
+def a_second_farm_is_refused(bench):
+    bench.start_mock()
+    start_server(bench)
+    second = bench.run("serve", "--port", 0)
+    check(second.returncode not in (0, 1), f"exit {second.returncode}")
+    check("another" in second.stderr.lower() or "used by" in second.stderr.lower(), second.stderr[-500:])
+
+
+if __name__ == "__main__":
+    main([the_documented_calls, errors_name_the_field, a_run_survives_ten_kills, a_second_farm_is_refused])
