@@ -18,7 +18,8 @@ struct farm_options {
   std::shared_ptr<const tasks::task_catalogue> tasks;
   /// Whether model_args may name an address of their own: for who owns the machine.
   bool allow_custom_endpoint = false;
-  /// Which of the runs that an earlier process left unfinished go on now; the others stay as they are. Empty: all.
+  /// Which of the runs that an earlier process left unfinished go on now; the others stay as they are. Empty:
+  /// all.
   std::function<bool(const run_record&)> goes_on;
 };
 

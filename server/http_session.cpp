@@ -58,7 +58,7 @@ http_session::http_session(net_stream stream, edge_services& edge, std::string p
                            bool secure)
     : stream_(std::move(stream)), edge_(edge), pipeline_(edge), peer_(std::move(peer)),
       peer_is_loopback_(peer_is_loopback), secure_(secure),
-      state_(new connection_state(stream_), [](connection_state* state) { delete state; }) {}
+      state_(std::make_shared<connection_state>(stream_)) {}
 
 void http_session::finish() {
   state_->finishing = true;

@@ -46,7 +46,7 @@ private:
   const bool peer_is_loopback_;
   const bool secure_;
   struct connection_state;
-  std::unique_ptr<connection_state, void (*)(connection_state*)> state_;
+  std::shared_ptr<connection_state> state_;
 };
 
 } // namespace assay::server

@@ -140,7 +140,7 @@ TEST(frame_queue, WakesOnceUntilTheNextTurn) {
   queue.begin_turn();
   queue.push(shared_text{"c"});
   EXPECT_EQ(woken, 2);
-  queue.detach();
+  queue.detach(); // allowed(detach): a queue, not a thread
   queue.begin_turn();
   queue.push(shared_text{"d"});
   queue.lose_source();
