@@ -193,7 +193,7 @@ result<planned_run> plan_one(const run_flags& flags, const std::string& model,
     return resolved.error();
   planned_run out;
   out.request = std::move(*request);
-  out.simulated = resolved->model.simulated;
+  out.simulated = resolved->model.simulated || resolved->provider.id.value == "mock";
   out.base_url = resolved->provider.base_url;
   return out;
 }

@@ -170,11 +170,11 @@ void split_target(request_head& head) {
 std::string loggable_target(std::string_view target) {
   const auto mark = target.find('?');
   std::string out{target.substr(0, mark)};
-  if (mark == std::string_view::npos)
-    return out;
-  out.push_back('?');
-  const auto query = target.substr(mark + 1);
-  for (size_t start = 0; start <= query.size();) {
+  const bool has_query = mark != std::string_view::npos;
+  if (has_query)
+    out.push_back('?');
+  const auto query = has_query ? target.substr(mark + 1) : std::string_view{};
+  for (size_t start = 0; has_query && start <= query.size();) {
     const auto end = std::min(query.find('&', start), query.size());
     const auto piece = query.substr(start, end - start);
     const auto name = percent_decode(piece.substr(0, piece.find('=')), true).value_or("");

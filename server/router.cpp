@@ -106,6 +106,8 @@ void route_table::add(route declared) {
 route_match find_route(const route_table& table, http_method method, std::string_view path) {
   route_match out;
   out.kind = family_of_path(path);
+  if (!path.starts_with('/'))
+    return out;
   std::vector<std::string> decoded;
   for (const auto segment : segments_of(path)) {
     auto text = segment.size() > longest_segment ? std::nullopt : percent_decode(segment, false);

@@ -246,7 +246,13 @@ void schema_set::add(std::string name, std::string_view text) {
 bool schema_set::has(std::string_view name) const noexcept { return schemas_->contains(name); }
 
 result<void> schema_set::check(std::string_view name, const json& value) const {
-  return checker{*schemas_}.check(schemas_->at(std::string(name)), value, {});
+  auto outcome = checker{*schemas_}.check(schemas_->at(std::string(name)), value, {});
+  if (!outcome && outcome.error().where.empty()) {
+    auto whole = outcome.error();
+    whole.where = "body";
+    return whole;
+  }
+  return outcome;
 }
 
 const json& schema_set::all() const noexcept { return *schemas_; }

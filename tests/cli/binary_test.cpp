@@ -208,7 +208,7 @@ TEST_F(binary, NeverPrintsAKey) {
 TEST_F(binary, EvaluatesModelsSideBySideAndShowsTheirResults) {
   write_task(6);
   start_mock();
-  const auto done = assay({"run", "-m", "sim-p100", "-m", "sim-p0", "-t", "sums/sums.yaml", "-p",
+  const auto done = assay({"run", "-m", "mock/sim-p100", "-m", "mock/sim-p0", "-t", "sums/sums.yaml", "-p",
                            "plain,polite", "-o", "out", "--log_samples", "--output", "json"});
   ASSERT_EQ(done.code, 0) << done.err;
   const auto result = json::parse(done.out);
@@ -251,7 +251,7 @@ TEST_F(binary, EvaluatesModelsSideBySideAndShowsTheirResults) {
 TEST_F(binary, EndsWithOneWhenSamplesFailUnderStrict) {
   write_task(4);
   start_mock({"--fault", "status:status=400,times=1"});
-  const auto done = assay({"run", "-m", "sim-p100", "-t", "sums/sums.yaml", "--strict"});
+  const auto done = assay({"run", "-m", "mock/sim-p100", "-t", "sums/sums.yaml", "--strict"});
   EXPECT_EQ(done.code, 1) << done.out << done.err;
 }
 
@@ -260,7 +260,7 @@ TEST_F(binary, GoesOnAfterCtrlCWithTheSameCommand) {
   start_mock({"--latency", "fixed:50ms", "--record", "calls.jsonl"});
   const std::vector<std::string> words{"run",
                                        "-m",
-                                       "sim-p100",
+                                       "mock/sim-p100",
                                        "-t",
                                        "sums/sums.yaml",
                                        "--set",
@@ -293,7 +293,7 @@ TEST_F(binary, StartsAnewWhenAskedTo) {
   write_task(400);
   start_mock({"--latency", "fixed:50ms", "--record", "calls.jsonl"});
   std::vector<std::string> words{
-      ASSAY_BINARY, "run", "-m", "sim-p100", "-t", "sums/sums.yaml", "--set", "farm.in_flight_cap=4"};
+      ASSAY_BINARY, "run", "-m", "mock/sim-p100", "-t", "sums/sums.yaml", "--set", "farm.in_flight_cap=4"};
   {
     process running(words, folder, environment);
     ASSERT_FALSE(wait_for_file(folder + "/calls.jsonl", *mock).empty());
@@ -301,7 +301,7 @@ TEST_F(binary, StartsAnewWhenAskedTo) {
     EXPECT_EQ(running.wait().code, 130);
   }
   const auto done =
-      assay({"run", "-m", "sim-p100", "-t", "sums/sums.yaml", "--fresh", "--limit", "400", "--quiet"});
+      assay({"run", "-m", "mock/sim-p100", "-t", "sums/sums.yaml", "--fresh", "--limit", "400", "--quiet"});
   EXPECT_EQ(done.code, 0) << done.err;
   const auto list = json::parse(assay({"results", "--json"}).out)["evaluations"];
   ASSERT_EQ(list.size(), 2U);

@@ -81,7 +81,7 @@ protected:
     token = post("/auth/login", {{"username", "admin"}, {"password", "admin123"}}).value("access_token", "");
     const auto created =
         post("/evaluations",
-             {{"model_id", "sim-p100"}, {"task_ids", {"sums"}}, {"configuration", {{"limit", limit}}}});
+             {{"model_id", "mock/sim-p100"}, {"task_ids", {"sums"}}, {"configuration", {{"limit", limit}}}});
     EXPECT_TRUE(created.contains("evaluation_id")) << created.dump();
     return created.value("evaluation_id", "");
   }
@@ -119,7 +119,7 @@ TEST_F(served, OtherCommandsReadBesideTheServer) {
   EXPECT_EQ(assay({"results", id}).code, 0);
   EXPECT_EQ(assay({"show", id, "sums:0:1"}).code, 0);
   EXPECT_EQ(assay({"store"}).code, 0);
-  const auto second_farm = assay({"run", "-m", "sim-p100", "-t", "sums"});
+  const auto second_farm = assay({"run", "-m", "mock/sim-p100", "-t", "sums"});
   EXPECT_EQ(second_farm.code, 6) << second_farm.err;
   EXPECT_NE(second_farm.err.find("--data-dir"), std::string::npos) << second_farm.err;
 }

@@ -125,8 +125,8 @@ void fake_farm::implementation::spawn_journal() {
 void fake_farm::implementation::spawn_hub() {
   const auto behave = [this](event_hub_actor::pointer) -> event_hub_actor::behavior_type {
     return {
-        [](const publish_events&) {},
-        [](const publish_progress&) {},
+        [](const assay::publish_events&) {},
+        [](const assay::publish_progress&) {},
         [this](const subscribe& asked) -> caf::result<subscribed> {
           auto view = storage::snapshot::open(store);
           const auto last = view.value().last_seq(asked.run).value();

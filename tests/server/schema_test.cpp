@@ -41,7 +41,7 @@ TEST(schemas, NameTheFieldThatIsWrong) {
   check_all(schemas, "Outer",
             {{R"({"name":"x"})", ""},
              {R"({})", "name"},
-             {R"([])", ""},
+             {R"([])", "body"},
              {R"({"name":5})", "name"},
              {R"({"name":""})", "name"},
              {R"({"name":"abcdef"})", "name"},
