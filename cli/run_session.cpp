@@ -163,8 +163,8 @@ result<std::unique_ptr<run_session>> run_session::start(const command_context& c
                               [going_on](const run_record& run) { return going_on.contains(run.spec.id); }});
   if (!started) {
     auto reason = started.error();
-    if (reason.code == errc::store_locked && reason.hint.empty())
-      reason.hint = "send the evaluation to that farm's API, or name another folder with --data-dir";
+    if (reason.code == errc::store_locked)
+      reason.hint = "send the evaluation to that farm's API, stop it, or name another folder with --data-dir";
     return reason;
   }
   out->farm_ = std::move(*started);

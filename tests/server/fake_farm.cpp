@@ -204,6 +204,8 @@ void fake_farm::implementation::spawn_runs() {
           return run_counts{1, 2, 3};
         },
         [](const read_gauges&) -> caf::result<gauges> { return gauges{}; },
+        [](const drain&) {},
+        [](const open_runs_found&) {},
         [](const run_reported&) {},
         [](const run_pinned&) {},
         [](const tick&) {},
