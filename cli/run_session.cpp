@@ -20,8 +20,8 @@ namespace {
 
 constexpr milliseconds usual_nap{200};
 /// After news, the run's record follows within moments.
-constexpr milliseconds short_nap{5};
-constexpr int short_naps = 40;
+constexpr milliseconds short_nap{10};
+constexpr int short_naps = 20;
 constexpr milliseconds drain_grace{30'000};
 /// Refreshes in a row that may fail while a part of the farm restarts; about 20 s.
 constexpr int most_misses = 100;
@@ -231,7 +231,8 @@ void run_session::come_to_rest(const command_context& context, signals& caught) 
   while (!rested) {
     const auto again = caught.wait(usual_nap);
     if (again && *again != SIGHUP) {
-      context.err->clear_status();
+      context.err->line(
+          "stopped at once: the answers so far are kept, calls in flight are asked again next time");
       // Every answer that was kept is on the disk; what was in flight is asked again next time.
       std::_Exit(static_cast<int>(signal_ == SIGINT ? exit_code::interrupted : exit_code::ended_early));
     }

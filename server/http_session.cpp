@@ -13,6 +13,7 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 
+#include <limits>
 #include <optional>
 
 namespace assay::server {
@@ -139,7 +140,8 @@ asio::awaitable<bool> http_session::read_head(exchange& one) {
   auto& state = *state_;
   auto& parser = *one.parser;
   parser.header_limit(static_cast<uint32_t>(limits.header_bytes));
-  parser.body_limit(limits.body_bytes);
+  // The limit depends on the route, which only the headers tell; Beast would refuse here without saying why.
+  parser.body_limit(std::numeric_limits<uint64_t>::max());
   state.deadline.reset();
   error_code error;
   if (state.buffer.size() == 0) {
@@ -189,13 +191,17 @@ asio::awaitable<bool> http_session::read_body(exchange& one) {
   auto& state = *state_;
   auto& parser = *one.parser;
   parser.body_limit(one.admitted.body_limit);
-  if (equals_ignoring_case(one.asked.header("Expect"), "100-continue")) {
+  const auto announced = parser.content_length();
+  const bool too_large = announced && *announced > one.admitted.body_limit;
+  if (!too_large && equals_ignoring_case(one.asked.header("Expect"), "100-continue")) {
     const bool written = co_await write_all("HTTP/1.1 100 Continue\r\n\r\n", {});
     if (!written)
       co_return false;
   }
   const auto begun = std::chrono::steady_clock::now();
   error_code error;
+  if (too_large)
+    error = http::error::body_limit;
   while (!parser.is_done() && !error) {
     // Whoever sends faster than the least rate is never interrupted.
     const auto allowed =
