@@ -105,6 +105,8 @@ public:
 
   boost::asio::awaitable<std::unique_ptr<event_listener>>
   listen(std::shared_ptr<frame_queue> queue) override {
+    // Asked anew: whoever has lost the hub must not be given the same one again.
+    handles_.reset();
     auto found = co_await current();
     if (!found || !found->event_hub)
       co_return nullptr;

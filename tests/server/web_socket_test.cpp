@@ -270,8 +270,7 @@ TEST_F(web_socket_test, NeverClosesASlowReaderForProgressAlone) {
   }
 }
 
-// Hangs: the session does not hear of the next hub yet.
-TEST_F(web_socket_test, DISABLED_FindsTheNextHubWhenOneIsLost) {
+TEST_F(web_socket_test, FindsTheNextHubWhenOneIsLost) {
   start();
   const auto run = farm_.put_run("admin").spec.id;
   auto socket = connect(admin());
