@@ -30,6 +30,12 @@ constexpr milliseconds destructor_grace{500};
 constexpr size_t worker_threads = 2;
 constexpr size_t worker_capacity = 4'096;
 
+size_t actor_threads(const config::farm_settings& settings) {
+  if (settings.worker_threads > 0)
+    return settings.worker_threads;
+  return std::max<size_t>(1, std::thread::hardware_concurrency() / 2);
+}
+
 /// CAF's own options, from the farm's settings.
 class system_config : public protocol_config {
 public:
@@ -37,8 +43,7 @@ public:
     set("scheduler.policy", settings.scheduler == config::scheduler_policy::sharing ? caf::atom("sharing")
                                                                                     : caf::atom("stealing"));
     set("scheduler.max-throughput", static_cast<size_t>(settings.max_throughput));
-    if (settings.worker_threads > 0)
-      set("scheduler.max-threads", static_cast<size_t>(settings.worker_threads));
+    set("scheduler.max-threads", actor_threads(settings));
     set("logger.console", caf::atom("none"));
     set("logger.verbosity", caf::atom("quiet"));
   }

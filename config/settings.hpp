@@ -83,8 +83,10 @@ struct farm_settings {
   uint32_t max_queued_runs = defaults::max_queued_runs;
   uint32_t in_flight_start = defaults::in_flight_start; ///< Where the adaptive limit starts, below the cap.
   uint32_t in_flight_cap = defaults::in_flight_cap;     ///< Per key and model without a limit of its own.
-  uint32_t worker_threads = 0;                          ///< Of the actors; 0 means one per core.
-  scheduler_policy scheduler = scheduler_policy::stealing;
+  /// Of the actors; 0 means half as many as cores, at least one: sockets, store and readers have their own.
+  uint32_t worker_threads = 0;
+  /// Stealing polls for work every 50 us while idle; sharing sleeps, and measured faster throughout.
+  scheduler_policy scheduler = scheduler_policy::sharing;
   uint32_t max_throughput = defaults::max_throughput; ///< Messages an actor handles before it yields.
   seconds cancel_grace = defaults::cancel_grace;      ///< For calls already written.
 };

@@ -161,7 +161,7 @@ TEST_F(fields, TheDumpShowsEverythingButSecrets) {
   const auto shown = dump(loaded());
   EXPECT_EQ(shown["server"]["port"], 8000);
   EXPECT_EQ(shown["storage"]["durability"], "commit");
-  EXPECT_EQ(shown["storage"]["commit_window"], 0.002);
+  EXPECT_EQ(shown["storage"]["commit_window"], 0.004);
   EXPECT_EQ(shown["auth"]["admin_password"], "***");
   EXPECT_EQ(shown["providers"]["openai"]["api_key"], "***");
   EXPECT_EQ(shown["providers"]["anthropic"]["api_key"], nullptr);
