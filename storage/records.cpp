@@ -437,6 +437,17 @@ result<uint64_t> record_decoder::event_count(std::string_view stored) {
   return count;
 }
 
+result<bool> record_decoder::is_lifecycle(std::string_view stored) {
+  const auto payload = open(stored, "event");
+  if (!payload)
+    return payload.error();
+  byte_reader in(*payload);
+  const uint8_t kind = in.u8();
+  if (!in.ok())
+    return damaged("event");
+  return kind == lifecycle_row;
+}
+
 result<std::string> record_decoder::text(std::string_view stored) {
   const auto payload = open(stored, "text");
   if (!payload)

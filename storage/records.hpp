@@ -80,6 +80,8 @@ public:
   result<event_row> events(run_id run, uint64_t seq, std::string_view stored);
   /// How many sequence numbers an event row takes.
   result<uint64_t> event_count(std::string_view stored);
+  /// @returns whether the row is one event of a run's life, not a group of samples.
+  result<bool> is_lifecycle(std::string_view stored);
   result<std::string> text(std::string_view stored);
   result<document> versioned_document(std::string_view stored);
 

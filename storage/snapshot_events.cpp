@@ -94,6 +94,50 @@ result<event_page> snapshot::page_events(run_id run, uint64_t after_seq, size_t 
   return page;
 }
 
+result<event_page> snapshot::page_lifecycle(run_id run, uint64_t after_seq, size_t limit) {
+  const auto use = transaction_->enter();
+  if (!use)
+    return use.error();
+  limit = std::clamp<size_t>(limit, 1, max_page_rows);
+  event_page page;
+  page.last_seq = after_seq;
+  if (after_seq == std::numeric_limits<uint64_t>::max())
+    return page;
+  size_t passed = 0;
+  auto rows = use->open(table::events);
+  for (bool more = seek_event(rows, run, after_seq + 1); more; more = rows.next()) {
+    const auto position = parse_event_key(rows.key());
+    if (!position)
+      return damaged_events(run, "a stored key is damaged");
+    if (position->run != run)
+      break;
+    if (page.events.size() == limit || passed == max_page_rows) {
+      page.more = true;
+      return page;
+    }
+    ++passed;
+    const auto count = decoder_.event_count(rows.value());
+    if (!count)
+      return count.error();
+    const uint64_t last = position->seq + *count - 1;
+    if (last <= page.last_seq)
+      continue;
+    page.last_seq = last;
+    const auto lifecycle = decoder_.is_lifecycle(rows.value());
+    if (!lifecycle)
+      return lifecycle.error();
+    if (!*lifecycle)
+      continue;
+    auto row = decoder_.events(run, position->seq, rows.value());
+    if (!row)
+      return row.error();
+    page.events.push_back({position->seq, std::move(*row->lifecycle)});
+  }
+  if (rows.failure() != 0)
+    return detail::read_fault(rows.failure(), "read events");
+  return page;
+}
+
 result<uint64_t> snapshot::last_seq(run_id run) {
   const auto use = transaction_->enter();
   if (!use)

@@ -29,7 +29,7 @@ scorer_names scorer_names_of(const run_record& run) {
 
 result<replay_page> read_replay(storage::snapshot& view, run_id run, uint64_t after, bool samples,
                                 const scorer_names& scorers, wall_time now) {
-  auto page = view.page_events(run, after, page_rows);
+  auto page = samples ? view.page_events(run, after, page_rows) : view.page_lifecycle(run, after, page_rows);
   if (!page)
     return page.error();
   replay_page out;
@@ -38,7 +38,7 @@ result<replay_page> read_replay(storage::snapshot& view, run_id run, uint64_t af
   for (const auto& one : page->events) {
     if (const auto* lifecycle = std::get_if<event>(&one.what))
       out.frames.push_back(to_frame(*lifecycle));
-    else if (samples)
+    else
       out.frames.push_back(sample_frame(run, one.seq, std::get<sample_record>(one.what), scorers, now));
   }
   return out;

@@ -1,5 +1,6 @@
 #include "tests/storage/support.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace assay::storage {
@@ -126,6 +127,45 @@ TEST(events, SplitARowThatGrowsTooLong) {
   auto view = farm.look();
   EXPECT_EQ(replay(view, first_run, 0, 1000).size(), 3000U);
   EXPECT_EQ(replay(view, first_run, 2047, 10).front(), "#2047");
+}
+
+TEST(events, OfARunsLifeAreReadWithoutItsSamples) {
+  const temp_folder temp;
+  test_farm farm(temp.data());
+  write_history(farm, first_run);
+  auto view = farm.look();
+  std::vector<std::string> seen;
+  uint64_t after = 0;
+  for (bool more = true; more;) {
+    const auto page = view.page_lifecycle(first_run, after, 2).value();
+    for (const auto& one : page.events)
+      seen.push_back(std::to_string(one.seq) + " " + std::get<event>(one.what).data.str());
+    after = page.last_seq;
+    more = page.more;
+  }
+  EXPECT_THAT(seen, ::testing::ElementsAre("1 started", "5 paused", "6 resumed", "9 completed"));
+  EXPECT_EQ(after, 9U) << "samples count, so that the reader is level with the run";
+  EXPECT_EQ(view.page_lifecycle(first_run, 7, 10).value().events.size(), 1U);
+}
+
+TEST(events, OfARunsLifeAreFoundBehindAnyNumberOfSamples) {
+  const temp_folder temp;
+  test_farm farm(temp.data());
+  for (uint32_t i = 0; i < 1'200; ++i) {
+    write_batch batch;
+    batch.samples = {sample_of(first_run, i)};
+    ASSERT_FALSE(farm.write(std::move(batch)).error);
+  }
+  write_batch end;
+  end.events = {event_of(first_run, "completed")};
+  ASSERT_FALSE(farm.write(std::move(end)).error);
+  auto view = farm.look();
+  const auto first = view.page_lifecycle(first_run, 0, 100).value();
+  EXPECT_TRUE(first.events.empty());
+  ASSERT_TRUE(first.more) << "a page is bounded whatever it passes over";
+  const auto second = view.page_lifecycle(first_run, first.last_seq, 100).value();
+  ASSERT_EQ(second.events.size(), 1U);
+  EXPECT_EQ(second.events.front().seq, 1'201U);
 }
 
 TEST(events, ShowTheSamplesPresentRecord) {
