@@ -40,8 +40,8 @@ inline constexpr uint32_t concurrent_password_checks = 2;
 inline constexpr std::string_view data_dir = "data";
 inline constexpr std::string_view results_dir = "results";
 inline constexpr std::string_view cache_dir = "cache";
-/// How long rows wait for others to be flushed with. The first after a pause do not wait. Each flush costs some
-/// 0.2 ms of a core however much it writes; docs/performance.md has the figures.
+/// How long rows wait for others to be flushed with. The first after a pause do not wait. Each flush costs
+/// some 0.2 ms of a core however much it writes; docs/performance.md has the figures.
 inline constexpr milliseconds commit_window{4};
 /// 64 GiB of address space, not of disk: growing the map later needs a pause.
 inline constexpr uint64_t map_size = 64ULL << 30;

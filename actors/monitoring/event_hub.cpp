@@ -17,12 +17,15 @@ frame to_frame_message(const event& value) {
   return frame{value.run, value.seq, value.type, to_frame(value)};
 }
 
-void send_to_all(self_pointer self, event_hub_state::channel& channel, frame_batch frames) {
+void send_to(self_pointer self, const event_hub_state::listener& listener, const caf::message& frames) {
+  ++self->state.frames_sent;
+  caf::anon_send(caf::actor_cast<caf::actor>(listener.sink), frames);
+}
+
+void send_to_all(self_pointer self, const event_hub_state::channel& channel, frame_batch frames) {
   const auto message = caf::make_message(std::move(frames));
-  for (const auto& sink : channel.sinks) {
-    ++self->state.frames_sent;
-    caf::anon_send(caf::actor_cast<caf::actor>(sink), message);
-  }
+  for (const auto& listener : channel.listeners)
+    send_to(self, listener, message);
 }
 
 /// Events of one call may belong to several runs; each run's come in order.
@@ -39,31 +42,63 @@ void publish(self_pointer self, const std::vector<event>& events) {
     send_to_all(self, self->state.channels[run], std::move(frames));
 }
 
-void flush_progress(self_pointer self, wall_time now) {
-  for (auto& [run, channel] : self->state.channels) {
-    if (!channel.pending)
-      continue;
-    const auto record = std::exchange(channel.pending, std::nullopt);
-    const event progress{run, std::max(channel.last_seq, record->last_seq), event_type::evaluation_progress,
-                         now, shared_text{run_status_json(*record).dump()}};
-    frame_batch frames;
-    frames.frames.push_back(to_frame_message(progress));
-    send_to_all(self, channel, std::move(frames));
-  }
+frame_batch progress_frame(const event_hub_state::channel& channel, wall_time now) {
+  const auto& record = *channel.newest;
+  const event progress{record.spec.id, std::max(channel.last_seq, record.last_seq),
+                       event_type::evaluation_progress, now, shared_text{run_status_json(record).dump()}};
+  frame_batch frames;
+  frames.frames.push_back(to_frame_message(progress));
+  return frames;
 }
 
-void start_ticking(self_pointer self, std::chrono::milliseconds interval) {
+/// Sends the newest progress to the next few who have not had it.
+/// @returns whether somebody still waits for it.
+bool take_turn(self_pointer self, const event_hub_config& config, event_hub_state::channel& channel) {
+  auto& listeners = channel.listeners;
+  const auto turns =
+      std::max<size_t>(1, static_cast<size_t>(config.progress_interval / config.progress_turn));
+  size_t quota = (listeners.size() + turns - 1) / turns;
+  const auto now = self->clock().now();
+  caf::message message;
+  bool waiting = false;
+  for (size_t step = 0; step < listeners.size() && quota > 0; ++step) {
+    auto& listener = listeners[channel.next++ % listeners.size()];
+    if (listener.shown == channel.progress)
+      continue;
+    waiting = true;
+    if (listener.shown > 0 && now - listener.shown_at < config.progress_interval)
+      continue;
+    if (message.empty())
+      message = caf::make_message(progress_frame(channel, config.wall()));
+    listener.shown = channel.progress;
+    listener.shown_at = now;
+    --quota;
+    send_to(self, listener, message);
+  }
+  return waiting;
+}
+
+void start_ticking(self_pointer self, const event_hub_config& config) {
   if (std::exchange(self->state.ticking, true))
     return;
-  self->delayed_send(self, interval, tick{});
+  self->delayed_send(self, config.progress_turn, tick{});
+}
+
+void flush_progress(self_pointer self, const event_hub_config& config) {
+  bool waiting = false;
+  for (auto& [run, channel] : self->state.channels)
+    if (channel.newest)
+      waiting = take_turn(self, config, channel) || waiting;
+  if (waiting)
+    start_ticking(self, config);
 }
 
 void forget(self_pointer self, const caf::actor_addr& gone) {
   auto& channels = self->state.channels;
   for (auto it = channels.begin(); it != channels.end();) {
-    self->state.subscribers -=
-        std::erase_if(it->second.sinks, [&](const auto& sink) { return sink.address() == gone; });
-    it = it->second.sinks.empty() ? channels.erase(it) : std::next(it);
+    self->state.subscribers -= std::erase_if(
+        it->second.listeners, [&](const auto& listener) { return listener.sink.address() == gone; });
+    it = it->second.listeners.empty() ? channels.erase(it) : std::next(it);
   }
 }
 
@@ -72,10 +107,13 @@ caf::result<subscribed> add_subscriber(self_pointer self, const event_hub_config
   if (self->state.subscribers >= config.max_subscribers)
     return to_caf_error({errc::busy, "the farm has as many subscribers as it allows", {}, "try again later"});
   auto& channel = self->state.channels[wish.run];
-  if (std::ranges::find(channel.sinks, wish.sink) == channel.sinks.end()) {
-    channel.sinks.push_back(wish.sink);
+  if (std::ranges::find(channel.listeners, wish.sink, &event_hub_state::listener::sink)
+      == channel.listeners.end()) {
+    channel.listeners.push_back({wish.sink});
     ++self->state.subscribers;
     self->monitor(wish.sink);
+    if (channel.newest)
+      start_ticking(self, config);
   }
   return subscribed{wish.run, channel.last_seq};
 }
@@ -84,8 +122,9 @@ void remove_subscriber(self_pointer self, const unsubscribe& wish) {
   const auto found = self->state.channels.find(wish.run);
   if (found == self->state.channels.end())
     return;
-  self->state.subscribers -= std::erase(found->second.sinks, wish.sink);
-  if (found->second.sinks.empty())
+  self->state.subscribers -= std::erase_if(found->second.listeners,
+                                           [&](const auto& listener) { return listener.sink == wish.sink; });
+  if (found->second.listeners.empty())
     self->state.channels.erase(found);
 }
 
@@ -99,8 +138,9 @@ event_hub_actor::behavior_type event_hub(self_pointer self, event_hub_config con
         const auto found = self->state.channels.find(message.record.spec.id);
         if (found == self->state.channels.end())
           return;
-        found->second.pending = std::move(message.record);
-        start_ticking(self, config.progress_interval);
+        found->second.newest = std::move(message.record);
+        ++found->second.progress;
+        start_ticking(self, config);
       },
       [self, config](const subscribe& wish) { return add_subscriber(self, config, wish); },
       [self](const unsubscribe& wish) { remove_subscriber(self, wish); },
@@ -110,7 +150,7 @@ event_hub_actor::behavior_type event_hub(self_pointer self, event_hub_config con
       },
       [self, config](const tick&) {
         self->state.ticking = false;
-        flush_progress(self, config.wall());
+        flush_progress(self, config);
       },
   };
 }

@@ -13,8 +13,11 @@
 namespace assay {
 
 struct event_hub_config {
-  /// The least time between two progress frames of one run.
+  /// The least time between two progress frames of one run to one subscriber.
   std::chrono::milliseconds progress_interval{500};
+  /// Progress goes out in turns this far apart, to so many subscribers each that all have had theirs within
+  /// the interval: a thousand frames at once would delay each other and everything else.
+  std::chrono::milliseconds progress_turn{25};
   /// Subscribers over all runs; more are refused with errc::busy.
   size_t max_subscribers = 20'000;
   wall_clock wall = wall_now;
@@ -24,11 +27,18 @@ struct event_hub_config {
 struct event_hub_state {
   static inline const char* name = "event-hub";
 
+  struct listener {
+    event_sink_actor sink;
+    uint64_t shown = 0; ///< The number of the newest progress that it has been sent.
+    std::chrono::steady_clock::time_point shown_at{};
+  };
+
   struct channel {
-    std::vector<event_sink_actor> sinks;
+    std::vector<listener> listeners;
     uint64_t last_seq = 0;
-    /// Progress that has not gone out yet; a newer one replaces it.
-    std::optional<run_record> pending;
+    std::optional<run_record> newest; ///< Progress; a newer one replaces it.
+    uint64_t progress = 0;            ///< The number of `newest`.
+    size_t next = 0;                  ///< Whose turn it is.
   };
 
   std::unordered_map<run_id, channel> channels;

@@ -5,6 +5,9 @@
 
 Standard input: {"url": ...}, answered by {"connected": N} when all are; then {"evaluation_id": ...}, answered when
 every reading subscriber has heard of the end, or after 300 s, by what they heard.
+
+A delay runs from the event's own timestamp, or from the sending of the subscription when the event is older than that,
+until this process looks at the message. It includes the time that the message waits for this process.
 """
 
 import asyncio
@@ -36,8 +39,10 @@ async def main(reading, stalled):
     delays, kinds = [], {}
     completed = 0
 
-    async def listen(socket):
+    async def listen(socket, order):
         nonlocal completed
+        subscribed = time.time()
+        await socket.send_str(order)
         async for message in socket:
             now = time.time()
             if message.type != aiohttp.WSMsgType.TEXT:
@@ -46,7 +51,7 @@ async def main(reading, stalled):
             kind = event.get("type", "")
             kinds[kind] = kinds.get(kind, 0) + 1
             if kind.startswith("evaluation_"):
-                delays.append(now - sent_at(event))
+                delays.append(now - max(sent_at(event), subscribed))
             if kind in LAST:
                 completed += kind == LAST[0]
                 break
@@ -58,12 +63,12 @@ async def main(reading, stalled):
             count = min(50, reading + stalled - len(sockets))
             sockets += await asyncio.gather(*(session.ws_connect(url, max_msg_size=0) for _ in range(count)))
         say({"connected": len(sockets)})
-        order = {"type": "subscribe_evaluation", "evaluation_id": (await read_line())["evaluation_id"]}
+        order = json.dumps({"type": "subscribe_evaluation", "evaluation_id": (await read_line())["evaluation_id"]})
         before = time.process_time()
-        for socket in sockets:
-            await socket.send_json(order)
+        for socket in sockets[reading:]:
+            await socket.send_str(order)
         # The stalled ones come last. Nobody reads from them: aiohttp stops taking their bytes once its buffer is full.
-        done, pending = await asyncio.wait([asyncio.create_task(listen(socket)) for socket in sockets[:reading]],
+        done, pending = await asyncio.wait([asyncio.create_task(listen(socket, order)) for socket in sockets[:reading]],
                                            timeout=300)
         for task in pending:
             task.cancel()

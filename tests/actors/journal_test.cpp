@@ -140,6 +140,40 @@ TEST_F(journal_test, ProgressIsConflatedToTwiceASecond) {
   EXPECT_NE(frames.back().text.view().find("evaluation_progress"), std::string_view::npos);
 }
 
+TEST_F(journal_test, ProgressOfManyListenersIsSpreadOverTheInterval) {
+  std::vector<event_sink_actor> ears;
+  for (int i = 0; i < 100; ++i) {
+    ears.push_back(spawn(listener));
+    ASSERT_TRUE(ask<subscribed>(hub, subscribe{the_run, ears.back()}).has_value());
+  }
+  const auto heard = [&] {
+    return std::ranges::count_if(
+        ears, [&](const auto& one) { return !state_of<listener_state>(one).frames.empty(); });
+  };
+  run_record record;
+  record.spec.id = the_run;
+  tell(hub, publish_progress{record});
+  advance(25ms, 25ms);
+  EXPECT_EQ(heard(), 5) << "a twentieth of them in a twentieth of the interval";
+  advance(500ms, 25ms);
+  EXPECT_EQ(heard(), 100);
+  for (const auto& one : ears)
+    EXPECT_EQ(state_of<listener_state>(one).frames.size(), 1u);
+}
+
+TEST_F(journal_test, ANewcomerHearsTheNewestProgressAtOnce) {
+  ASSERT_TRUE(ask<subscribed>(hub, subscribe{the_run, ear}).has_value());
+  run_record record;
+  record.spec.id = the_run;
+  tell(hub, publish_progress{record});
+  advance(100ms, 25ms);
+  const auto late = spawn(listener);
+  ASSERT_TRUE(ask<subscribed>(hub, subscribe{the_run, late}).has_value());
+  advance(25ms, 25ms);
+  EXPECT_EQ(state_of<listener_state>(late).frames.size(), 1u);
+  EXPECT_EQ(state_of<listener_state>(ear).frames.size(), 1u) << "and nobody hears it twice";
+}
+
 TEST_F(journal_test, ADeadListenerIsForgotten) {
   ASSERT_TRUE(ask<subscribed>(hub, subscribe{the_run, ear}).has_value());
   EXPECT_EQ(state_of<event_hub_state>(hub).subscribers, 1u);
