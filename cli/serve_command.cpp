@@ -51,6 +51,11 @@ std::shared_ptr<const server::catalogue> make_catalogue(const config::settings& 
     out->task_details.emplace(task->id, details.dump());
   }
   out->models = config::available_models(settings);
+  // A model for which no groups are named is meant for all of them.
+  const auto groups = tasks.scenario_groups();
+  for (auto& model : out->models)
+    if (model.supported_tasks.empty())
+      model.supported_tasks = groups;
   return out;
 }
 

@@ -93,7 +93,7 @@ fault bad_url(std::string_view url, std::string reason) {
 const std::vector<builtin_provider>& builtin_providers() {
   // Anthropic and Google are reached through their endpoints that are compatible with OpenAI's.
   static const std::vector<builtin_provider> table{
-      {"openai", "https://api.openai.com/v1", "OPENAI_API_KEY", ""},
+      {"openai", "https://api.openai.com/v1", "OPENAI_API_KEY", "OPENAI_BASE_URL"},
       {"anthropic", "https://api.anthropic.com/v1", "ANTHROPIC_API_KEY", ""},
       {"gemini", "https://generativelanguage.googleapis.com/v1beta/openai", "GEMINI_API_KEY", ""},
       {"deepseek", "https://api.deepseek.com", "DEEPSEEK_API_KEY", ""},

@@ -90,6 +90,9 @@ json numbers(const tally& counted, const stats::task_score& score,
                                 {"n", one.count}};
   }
   metrics["accuracy"] = optional_number(score.score);
+  // Every task has the API's three metrics; these two mean something only where a scorer measures them.
+  metrics.emplace("completeness", nullptr);
+  metrics.emplace("code_quality", nullptr);
   return {{"score", optional_number(score.score)},
           {"stderr", score.primary.standard_error},
           {"confidence_interval", interval_json(score.primary)},
@@ -181,11 +184,13 @@ json summary_json(const json& task_results, const run_record& record) {
           {"usage", usage_json(record.progress.usage)}};
 }
 
+/// Numbers only: clients take the mean of all values.
 json metrics_summary(const json& task_results) {
   json out = json::object();
   for (const auto& task : task_results)
     for (const auto& [name, value] : task["metrics"].items())
-      out[task["task_id"].get<std::string>() + "." + name] = value;
+      if (!value.is_null())
+        out[task["task_id"].get<std::string>() + "." + name] = value;
   return out;
 }
 

@@ -113,6 +113,13 @@ std::vector<std::string> task_catalogue::group_names() const {
   return {names.begin(), names.end()};
 }
 
+std::vector<std::string> task_catalogue::scenario_groups() const {
+  std::set<std::string> names;
+  for (const auto& [id, task] : tasks_)
+    names.insert(task->category + std::string(scenarios));
+  return {names.begin(), names.end()};
+}
+
 result<std::vector<task_id>> task_catalogue::resolve(std::span<const task_id> names) const {
   std::vector<task_id> out;
   std::set<std::string> seen;

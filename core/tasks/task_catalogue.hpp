@@ -41,6 +41,9 @@ public:
   /// @returns every name that group() knows except prefixes of ids, ordered.
   std::vector<std::string> group_names() const;
 
+  /// @returns `<category>_scenarios` of every category, ordered: the groups that together hold all tasks.
+  std::vector<std::string> scenario_groups() const;
+
   /// Replaces groups by their tasks and drops repetitions; a task's own id goes before a group of that name.
   /// Fails with errc::not_found for an unknown name; `where` is `task_ids[i]` and the hint the nearest name.
   result<std::vector<task_id>> resolve(std::span<const task_id> names) const;

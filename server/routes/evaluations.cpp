@@ -67,8 +67,13 @@ awaitable<result<response>> create(request_context& context) {
       co_return record.error();
   }
   auto answer = co_await context.edge.farm.submit(std::move(message));
-  if (!answer)
-    co_return answer.error();
+  if (!answer) {
+    auto what = answer.error();
+    // A name in the body that nothing has is a wrong value; only what an address names can be missing.
+    if (what.code == errc::not_found)
+      what.code = errc::invalid_argument;
+    co_return what;
+  }
   const bool is_new = !answer->existed && !answer->dry_run;
   auto out = context.answer(submitted_json(*answer), is_new ? 201 : 200);
   if (!answer->dry_run)

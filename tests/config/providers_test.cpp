@@ -62,6 +62,16 @@ TEST_F(providers, WithoutAnAddressSayWhatIsMissing) {
   EXPECT_TRUE(has(usable.error().hint, "HOSTED_LLM_API_URL"));
 }
 
+TEST_F(providers, AddressesComeFromTheEnvironment) {
+  request.environment = {{"OPENAI_BASE_URL", "http://10.0.0.6:8000/v1"},
+                         {"HOSTED_LLM_API_URL", "http://10.0.0.5:8000/v1"},
+                         {"ASSAY_MOCK_URL", "http://127.0.0.1:9/v1"}};
+  const auto values = loaded();
+  EXPECT_EQ(find_provider(values, provider_id("openai"))->base_url, "http://10.0.0.6:8000/v1");
+  EXPECT_EQ(find_provider(values, provider_id("hosted"))->base_url, "http://10.0.0.5:8000/v1");
+  EXPECT_EQ(find_provider(values, provider_id("mock"))->base_url, "http://127.0.0.1:9/v1");
+}
+
 TEST_F(providers, AzureSpeaksOpenAisProtocolAtItsNewerAddress) {
   request.environment = {{"AZURE_OPENAI_ENDPOINT", "https://r.openai.azure.com"},
                          {"AZURE_OPENAI_API_KEY", "k"}};

@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,19 @@ class Failure(Exception):
 def check(condition, text):
     if not condition:
         raise Failure(text)
+
+
+def curl(*arguments):
+    done = subprocess.run(["curl", "-sS", "--max-time", "20", *arguments], capture_output=True, text=True, check=False)
+    check(done.returncode == 0, f"curl: {done.stderr}")
+    return done.stdout
+
+
+def free_port():
+    """A port that nobody listens on now, for commands that want to be told one."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
 
 
 def wait_until(what, condition, limit=60.0):
@@ -80,12 +94,25 @@ class Bench:
 
     def start_mock(self, *arguments):
         port_file = self.folder / "mock.port"
+        port_file.unlink(missing_ok=True)
         log = open(self.folder / "mock.log", "w", encoding="utf-8")
         self.start("mock-provider", "--port", 0, "--port-file", port_file, "--record", self.record, *arguments,
                    stdout=log, stderr=log)
         port = wait_until("the mock provider", lambda: port_file.exists() and port_file.read_text().strip())
         self.env["ASSAY_MOCK_URL"] = f"http://127.0.0.1:{port}/v1"
         return int(port)
+
+    def start_server(self, *arguments):
+        """The process and its address. Its user is admin with the password admin123."""
+        port_file = self.folder / "server.port"
+        port_file.unlink(missing_ok=True)
+        self.env["ASSAY_ADMIN_PASSWORD"] = "admin123"
+        log = open(self.folder / "server.log", "a", encoding="utf-8")
+        process = self.start("serve", "--port", 0, "--port-file", port_file, *arguments, stdout=log, stderr=log)
+        port = wait_until("the server", lambda: process.poll() is not None
+                          or (port_file.exists() and port_file.read_text().strip()))
+        check(process.poll() is None, "the server ended: " + (self.folder / "server.log").read_text()[-1500:])
+        return process, f"http://127.0.0.1:{port}"
 
     def calls(self):
         """Events of the mock's record."""
@@ -116,6 +143,47 @@ class Bench:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
+class Session:
+    """One shell, as a reader has it: what a block sets, later blocks see."""
+
+    def __init__(self, folder, env):
+        self.folder = folder
+        self.output = folder / "session.log"
+        self.count = 0
+        log = open(self.output, "w", encoding="utf-8")
+        self.shell = subprocess.Popen(["bash", "--noprofile", "--norc", "-e", "-o", "pipefail"], cwd=folder, env=env,
+                                      stdin=subprocess.PIPE, stdout=log, stderr=log, text=True,
+                                      start_new_session=True)
+
+    def run(self, commands, limit=120):
+        """What the commands print; a failure when one of them fails."""
+        self.count += 1
+        # Sourced, so that no command reads the commands that follow as its input.
+        script = self.folder / f"block-{self.count}.sh"
+        script.write_text(commands + "\n", encoding="utf-8")
+        start, end = self.output.stat().st_size, f"@@ end of block {self.count}\n"
+        self.shell.stdin.write(f". ./{script.name} </dev/null\necho; echo '{end.strip()}'\n")
+        self.shell.stdin.flush()
+
+        def printed():
+            return self.output.read_bytes()[start:].decode("utf-8", "replace")
+
+        try:
+            wait_until("commands", lambda: end in printed() or self.shell.poll() is not None, limit)
+            check(end in printed(), "a command failed")
+        except Failure as reason:
+            raise Failure(f"{reason}:\n{commands}\nprinted\n{printed()[-3000:]}") from None
+        return printed().partition(end)[0]
+
+    def close(self):
+        """Ends the shell and all that was started in it."""
+        try:
+            os.killpg(self.shell.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.shell.wait()
+
+
 def main(tests):
     """Runs every function with a fresh bench; prints what failed, and the exit code says so."""
     binary = os.path.abspath(sys.argv[1])
@@ -126,7 +194,7 @@ def main(tests):
         try:
             test(bench)
             print(f"ok   {test.__name__}", flush=True)
-        except (Failure, AssertionError, KeyError, ValueError, subprocess.TimeoutExpired) as reason:
+        except (Failure, AssertionError, LookupError, ValueError, OSError, subprocess.TimeoutExpired) as reason:
             failed += 1
             keep = True
             print(f"FAIL {test.__name__}: {reason!r} (kept {bench.folder})", flush=True)

@@ -4,31 +4,12 @@ import collections
 import json
 import random
 import signal
-import subprocess
 
-from harness import check, main, wait_until
+from harness import check, curl, main, wait_until
 
 SAMPLES = 500
 IN_FLIGHT = 8
 KILLS = 10
-
-
-def curl(*arguments):
-    done = subprocess.run(["curl", "-sS", "--max-time", "20", *arguments], capture_output=True, text=True, check=False)
-    check(done.returncode == 0, f"curl: {done.stderr}")
-    return done.stdout
-
-
-def start_server(bench, *arguments):
-    port_file = bench.folder / "server.port"
-    port_file.unlink(missing_ok=True)
-    bench.env["ASSAY_ADMIN_PASSWORD"] = "admin123"
-    log = open(bench.folder / "server.log", "a", encoding="utf-8")
-    process = bench.start("serve", "--port", 0, "--port-file", port_file, *arguments, stdout=log, stderr=log)
-    port = wait_until("the server", lambda: process.poll() is not None
-                      or (port_file.exists() and port_file.read_text().strip()))
-    check(process.poll() is None, "the server ended: " + (bench.folder / "server.log").read_text()[-1500:])
-    return process, f"http://127.0.0.1:{port}"
 
 
 def login(url):
@@ -48,7 +29,7 @@ def status(url, token, evaluation):
 
 def the_documented_calls(bench):
     bench.start_mock()
-    server, url = start_server(bench)
+    server, url = bench.start_server()
     check(json.loads(curl(f"{url}/health"))["status"] == "healthy", "health")
     token = login(url)
     bearer = ("-H", f"Authorization: Bearer {token}")
@@ -70,7 +51,7 @@ def the_documented_calls(bench):
 
 def errors_name_the_field(bench):
     bench.start_mock()
-    _, url = start_server(bench)
+    _, url = bench.start_server()
     token = login(url)
     for body, field in (({"model_id": "sim-strong", "task_ids": []}, "task_ids"),
                         ({"model_id": "nobody", "task_ids": ["arithmetic_word_problems"]}, "model_id"),
@@ -100,7 +81,7 @@ def a_run_survives_ten_kills(bench):
     config.write_text(f"tasks_dirs: [{bench.folder / 'tasks'}]\n"
                       f"farm:\n  in_flight_start: {IN_FLIGHT}\n  in_flight_cap: {IN_FLIGHT}\n", encoding="utf-8")
     dice = random.Random(20260103)
-    server, url = start_server(bench, "--config", config)
+    server, url = bench.start_server("--config", config)
     evaluation = create(url, login(url), {"model_id": "mock/sim-p100", "task_ids": ["many"]})["evaluation_id"]
     open_at_kills = 0
     for _ in range(KILLS):
@@ -110,7 +91,7 @@ def a_run_survives_ten_kills(bench):
         server.wait()
         kept = committed(bench)
         open_at_kills += len(set(asked(bench))) - kept
-        server, url = start_server(bench, "--config", config)
+        server, url = bench.start_server("--config", config)
     token = login(url)
     wait_until("the evaluation", lambda: status(url, token, evaluation)["status"] == "completed", 120)
     check(status(url, token, evaluation)["samples"]["done"] == SAMPLES, "every sample is done")
@@ -125,7 +106,7 @@ def a_run_survives_ten_kills(bench):
 
 def a_second_farm_is_refused(bench):
     bench.start_mock()
-    start_server(bench)
+    bench.start_server()
     second = bench.run("serve", "--port", 0)
     check(second.returncode not in (0, 1), f"exit {second.returncode}")
     check("another" in second.stderr.lower() or "used by" in second.stderr.lower(), second.stderr[-500:])

@@ -40,6 +40,7 @@ TEST_F(edge_runs_test, NamesTheFieldThatTheFarmRefuses) {
   const auto reply = post("/evaluations", R"({"model_id":"m","task_ids":["a","missing"]})", admin());
   EXPECT_EQ(reply.status, 422);
   EXPECT_EQ(reply.json()["error"]["field"], "task_ids[1]");
+  EXPECT_EQ(reply.json()["error"]["code"], "VALIDATION_ERROR") << "the address was right";
   EXPECT_EQ(post("/evaluations", R"({"model_id":"m","task_ids":["a"],"limit":0})", admin())
                 .json()["error"]["field"],
             "limit");

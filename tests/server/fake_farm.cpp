@@ -154,7 +154,7 @@ void fake_farm::implementation::spawn_runs() {
         [this](const submit_run& asked) -> caf::result<run_submitted> {
           for (size_t i = 0; i < asked.request.tasks.size(); ++i)
             if (asked.request.tasks[i].value == "missing")
-              return to_caf_error({errc::invalid_argument, "there is no task 'missing'",
+              return to_caf_error({errc::not_found, "there is no task 'missing'",
                                    "task_ids[" + std::to_string(i) + "]", "GET /tasks lists them"});
           run_submitted out;
           out.calls = 10;

@@ -67,6 +67,7 @@ TEST_F(task_catalogues, FilterTheirList) {
     return ids;
   };
   EXPECT_EQ(listed({}), (strings{"a", "b"}));
+  EXPECT_EQ(catalogue->scenario_groups(), (strings{"multi_turn_scenarios", "single_turn_scenarios"}));
   EXPECT_EQ(listed({.category = "multi_turn"}), strings{"a"});
   EXPECT_EQ(listed({.difficulty = "advanced"}), strings{"a"});
   EXPECT_EQ(listed({.difficulty = "medium"}), strings{"b"});

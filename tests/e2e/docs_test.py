@@ -1,0 +1,258 @@
+"""The commands and examples of the other documents: run where a mock provider is enough, looked up where not."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+
+from documents import blocks_of, commands_of, links_of, read
+from harness import ROOT, Failure, check, main
+
+DOCUMENTS = sorted(str(path.relative_to(ROOT)) for path in
+                   [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("tasks/*.md"), *ROOT.glob("benchmarks/*.md")])
+# What a reader would type; other words in code style are names.
+COMMAND = re.compile(r"(assay|scripts/[a-z-]+|benchmarks/run|\.ci/run|cmake|build/\S+_test)( .*)?")
+
+
+# -- what is named has to exist ------------------------------------------------------------------------------
+
+
+class Help:
+    """What programs say about themselves, asked once each."""
+
+    def __init__(self, bench):
+        self.bench = bench
+        self.known = {}
+
+    def of(self, *command):
+        if command not in self.known:
+            program = [self.bench.binary, *command[1:]] if command[0] == "assay" else [str(ROOT / command[0]), *command[1:]]
+            done = subprocess.run([*program, "--help"], env=self.bench.env, cwd=ROOT, capture_output=True, text=True,
+                                  stdin=subprocess.DEVNULL, timeout=60, check=False)
+            check(done.returncode == 0, f"{' '.join(command)} --help: exit {done.returncode} {done.stderr[-500:]}")
+            self.known[command] = done.stdout
+        return self.known[command]
+
+
+def offers(text, flag):
+    return re.search(rf"(?<![\w-]){re.escape(flag)}(?![\w-])", text)
+
+
+def check_assay(words, help_of):
+    """Every word up to the first flag or argument is a subcommand; every flag is one of it or of all commands."""
+    command, positional = ["assay"], False
+    for word in words[1:]:
+        if word.startswith("-"):
+            flag = word.partition("=")[0]
+            check(offers(help_of.of(*command), flag) or offers(help_of.of("assay"), flag), f"{command} has no {flag}")
+            positional = True
+        elif not positional and re.search(rf"(?m)^  {re.escape(word)}(?:,| |$)", help_of.of(*command)):
+            command.append(word)
+        else:
+            check(len(command) > 1 or positional, f"assay has no command {word}")
+            positional = True
+
+
+def check_cmake(words):
+    presets = {one["name"] for one in json.loads(read("CMakePresets.json"))["configurePresets"]}
+    for option, value in zip(words, words[1:]):
+        if option == "--preset":
+            check(value in presets, f"there is no preset {value}")
+        if option == "--target":
+            check(re.search(rf"\b{value}\b", (ROOT / "tests" / value.removesuffix("_test") / "CMakeLists.txt").read_text()),
+                  f"there is no target {value}")
+
+
+def check_command(line, help_of):
+    words = shlex.split(line, comments=True)
+    if words[0] == "assay":
+        check_assay(words, help_of)
+    elif words[0] == "cmake":
+        check_cmake(words)
+    elif words[0].startswith("build/"):
+        _, preset, folder, *rest = words[0].split("/")
+        check_cmake(["--preset", preset])
+        check((ROOT / folder / "/".join(rest[:-1])).is_dir(), f"{words[0]} is not built there")
+    else:
+        check(os.access(ROOT / words[0], os.X_OK), f"{words[0]} is no program")
+        text = help_of.of(words[0])
+        for word in words[1:]:
+            # Placeholders are written in capitals or brackets.
+            if re.fullmatch(r"[a-z][a-z-]*|--[a-z-]+", word):
+                check(offers(text, word), f"{words[0]} does not know {word}")
+
+
+def every_command_exists(bench):
+    help_of = Help(bench)
+    seen = set()
+    for name in DOCUMENTS:
+        for line in filter(COMMAND.fullmatch, commands_of(read(name))):
+            try:
+                check_command(line, help_of)
+            except Failure as reason:
+                raise Failure(f"{name}: {line}: {reason}") from None
+            seen.add(line)
+    check(len(seen) > 25, f"only {len(seen)} commands were found")
+
+
+def every_test_that_is_named_exists(_):
+    programs = "".join(path.read_text() for path in ROOT.glob("tests/*/CMakeLists.txt"))
+    for name in DOCUMENTS:
+        for word in re.findall(r"`((?:e2e_)?[a-z_]+_test|e2e_[a-z]+)`", read(name)):
+            kind, _, rest = word.partition("_")
+            call = f"assay_e2e({rest})" if kind == "e2e" else f"assay_test({word}\n"
+            check(call in programs, f"{name}: {word}")
+
+
+def every_link_leads_somewhere(_):
+    for name in DOCUMENTS:
+        for link in links_of(read(name)):
+            if "://" not in link:
+                check((ROOT / name).parent.joinpath(link).exists(), f"{name}: {link}")
+
+
+# -- examples have to work -----------------------------------------------------------------------------------
+
+
+def run_block(bench, text, **environment):
+    done = subprocess.run(["bash", "-e", "-o", "pipefail", "-c", text], env={**bench.env, **environment}, timeout=60,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    check(done.returncode == 0, f"{text}\nexit {done.returncode}\n{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def the_api(bench):
+    """docs/api.md from top to bottom: every call answers, events come, errors look as shown."""
+    bench.start_mock()
+    _, url = bench.start_server()
+    document = read("docs/api.md").replace("127.0.0.1:8000", url.partition("://")[2])
+    sign_in, look_round, create, follow = [block.text for block in blocks_of(document, "bash")]
+
+    answer = json.loads(run_block(bench, sign_in))
+    named = re.search(r"The answer has\s+(.*?)\.", document, re.S).group(1)
+    check(set(re.findall(r"`(\w+)`", named)) == set(answer), f"{named} against {list(answer)}")
+    known = {"ACCESS_TOKEN": answer["access_token"]}
+    look_round = look_round.replace('"..."', answer["access_token"])
+    check('"task_id"' in (printed := run_block(bench, look_round)) and '"model_id"' in printed, printed)
+    known["ID"] = json.loads(run_block(bench, create, **known))["evaluation_id"]
+
+    python, = blocks_of(document, "python")
+    script = bench.folder / "events.py"
+    script.write_text(f"{python.text}\n\nasyncio.run(main({known['ACCESS_TOKEN']!r}, {known['ID']!r}))\n", encoding="utf-8")
+    printed = run_block(bench, f"/usr/bin/python3 {script}")
+    check(printed.splitlines()[-1] == "evaluation_completed 1.0" or printed.splitlines()[-1] == "evaluation_completed 1",
+          printed)
+
+    # The status and the result stand next to each other; each call prints one object.
+    status, result = json_values(run_block(bench, follow, **known))
+    check((status["status"], status["state"], status["progress"]) == ("completed", "completed", 1), str(status))
+    check(len(result["task_results"]) == 2 and "overall_score" in result["summary_metrics"], str(result)[:1000])
+
+    shown, = json_values(blocks_of(document, "json")[0].text)
+    error, = json_values(run_block(bench, create.replace("chinese_arithmetic", "nothing_like_it"), **known))
+    check(error["error"]["code"] == shown["error"]["code"] and error["error"]["field"] == shown["error"]["field"], str(error))
+    check(set(shown) == set(error) and set(shown["error"]) == set(error["error"]), f"{shown} against {error}")
+
+
+def json_values(text):
+    decoder, values, at = json.JSONDecoder(), [], 0
+    while at < len(text.rstrip()):
+        value, at = decoder.raw_decode(text, at)
+        values.append(value)
+        at += len(text[at:]) - len(text[at:].lstrip())
+    return values
+
+
+def settings_of(bench, *arguments):
+    """What the program takes from files and environment, as it shows them itself."""
+    done = bench.run("run", "-m", "sim-strong", "-t", "date_reasoning", "-L", 1, "--dry-run", "--show-config", "--json",
+                     *arguments)
+    check(done.returncode == 0, done.stderr[-2000:])
+    return json_values(done.stderr[done.stderr.index("{\n"):])[0]["settings"]
+
+
+def the_configuration(bench):
+    """The examples of docs/configuration.md load, one laid over the other, and mean what the text says."""
+    document = read("docs/configuration.md")
+    arguments = []
+    for number, block in enumerate(blocks_of(document, "yaml")):
+        file = bench.folder / f"example-{number}.yaml"
+        file.write_text(block.text.replace("/etc/assay", str(bench.folder)), encoding="utf-8")
+        arguments += ["--config", file]
+    for name in ("chain.pem", "key.pem"):
+        (bench.folder / name).write_text("")
+    values = settings_of(bench, *arguments)
+    check(values["providers"]["house"]["base_url"] == "http://10.0.0.7:8000/v1", str(values["providers"]))
+    check(values["models"]["our-qwen"]["model"] == "Qwen/Qwen2.5-7B-Instruct", str(values["models"]))
+    check(values["models"]["claude-3-haiku"]["rate_limits"]["concurrent_requests"] == 5, str(values["models"]))
+    check(values["evaluations"]["nightly"]["tasks"] == ["arithmetic_word_problems", "chinese_arithmetic"], "evaluations")
+    check((values["server"]["host"], values["server"]["port"]) == ("0.0.0.0", 8443), str(values["server"]))
+    for path in re.findall(r"config/examples/[\w.]+", document):
+        settings_of(bench, "--config", path)
+
+
+# A value for each kind of variable, where any text will not do.
+VALUES = {"PORT": "9123", "LOG_LEVEL": "error", "DEBUG": "true", "HTTPS_PROXY": "http://127.0.0.1:5",
+          "http_proxy": "http://127.0.0.1:5"}
+
+
+def the_environment(bench):
+    """Every variable of the table in docs/configuration.md reaches its key."""
+    table = [line.split("|")[1:3] for line in read("docs/configuration.md").splitlines() if line.startswith("| `")]
+    wanted = {}
+    for variables, keys in table:
+        names = re.findall(r"`([A-Za-z_]+)`", variables)
+        paths = re.findall(r"`([a-z_.]+)`", keys)
+        if len(paths) == len(names):
+            wanted.update(zip(names, paths))
+    check({"PORT", "DATA_DIR", "RESULTS_DIR", "NO_PROXY", "ASSAY_ADMIN_PASSWORD"} <= set(wanted), str(wanted))
+    for name in wanted:
+        bench.env[name] = VALUES.get(name, str(bench.folder / name))
+    keys = re.findall(r"`([A-Z]+(?:_[A-Z]+)*_API_KEY)`", " ".join(cell for row in table for cell in row))
+    check(len(keys) >= 8, str(keys))
+    bench.env.update({name: "a-key" for name in keys})
+    bench.env.update({"OPENAI_BASE_URL": "http://127.0.0.1:1/v1", "AZURE_OPENAI_ENDPOINT": "http://127.0.0.1:2",
+                      "HOSTED_LLM_API_URL": "http://127.0.0.1:3/v1", "ASSAY_MOCK_URL": "http://127.0.0.1:4/v1"})
+    values = settings_of(bench)
+    for name, path in wanted.items():
+        value = values
+        for step in path.split("."):
+            value = value[step]
+        value = value[0] if isinstance(value, list) else value
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        check(text in (bench.env[name], "***"), f"{name} does not reach {path}: {value}")
+    for provider, port in (("openai", 1), ("azure_openai", 2), ("hosted", 3), ("mock", 4)):
+        check(f"127.0.0.1:{port}" in values["providers"][provider]["base_url"], f"{provider}: {values['providers'][provider]}")
+    without = [name for name, one in values["providers"].items() if one["key_required"] and one["api_key"] is None]
+    check(not without, f"no key reached {without}")
+
+
+def a_task_of_ones_own(bench):
+    """The ten lines of tasks/README.md, in both languages: written as shown, run, scored."""
+    for name in ("tasks/README.md", "tasks/README.zh-CN.md"):
+        folder = bench.folder / name.replace("/", "-")
+        for block in blocks_of(read(name)):
+            path = re.fullmatch(r"`(capitals/[\w.]+)`[:：]", block.before).group(1)
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(block.text + "\n", encoding="utf-8")
+        bench.start_mock("--tasks-dir", folder)
+        done = bench.run("run", "-m", "mock/sim-p100", "-t", folder / "capitals" / "capitals.yaml", "--output", "json")
+        check(done.returncode == 0, f"{name}: exit {done.returncode}: {done.stderr[-2000:]}")
+        check(re.search(r'"overall_score": ?1(\.0)?[,}\s]', done.stdout), done.stdout[:2000])
+
+
+def the_table_of_tasks(bench):
+    """The tables of the shipped tasks say what is there."""
+    done = bench.run("tasks", "--json")
+    check(done.returncode == 0, done.stderr)
+    there = {task["task_id"]: (str(task["sample_count"]), task["languages"][0])
+             for task in json.loads(done.stdout)["tasks"]}
+    for name in ("tasks/README.md", "tasks/README.zh-CN.md"):
+        rows = re.findall(r"(?m)^\| ([a-z_]+)(?:（.*?）)? \| (\d+) \| (\w+) \|", read(name))
+        check({task: (samples, language) for task, samples, language in rows} == there, f"{name}: {rows}\n{there}")
+
+
+if __name__ == "__main__":
+    main([every_command_exists, every_test_that_is_named_exists, every_link_leads_somewhere, the_api, the_configuration,
+          the_environment, a_task_of_ones_own, the_table_of_tasks])
