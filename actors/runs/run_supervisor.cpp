@@ -37,20 +37,13 @@ void start_child(self_pointer self, const config_ptr& config, entry& run) {
 }
 
 /// Ends a run that has no child, with the reason on record.
-void fail_run(self_pointer self, const config_ptr& config, run_id id, fault reason) {
-  auto& run = self->state.runs.at(id);
-  run.record.state = run_state::failed;
-  run.record.error = std::move(reason);
-  run.record.finished_at = config->wall();
-  append_batch batch;
-  batch.runs.push_back(run.record);
-  batch.events.push_back(make_event(run.record, event_type::evaluation_failed, config->wall()));
-  self->state.runs.erase(id);
-  store(
-      self, config, std::move(batch), [self, config] { schedule(self, config); },
-      [](const caf::error& error) {
-        spdlog::error("run supervisor cannot store a failure reason=\"{}\"", to_fault(error).message);
-      });
+void fail_run(self_pointer self, const config_ptr& config, const entry& run, fault reason) {
+  auto next = run.record;
+  next.state = run_state::failed;
+  next.error = std::move(reason);
+  next.finished_at = config->wall();
+  const auto id = next.spec.id;
+  change(self, config, id, std::move(next), event_type::evaluation_failed, {});
 }
 
 enum class readiness : uint8_t { ready, waits, hopeless };
@@ -74,7 +67,7 @@ readiness dependencies(self_pointer self, const config_ptr& config, const run_re
 std::vector<run_id> queued_by_priority(self_pointer self) {
   std::vector<run_id> ids;
   for (const auto& [id, run] : self->state.runs)
-    if (run.record.state == run_state::queued && !run.child)
+    if (run.record.state == run_state::queued && !run.child && !run.changing)
       ids.push_back(id);
   std::ranges::stable_sort(ids, [&](run_id a, run_id b) {
     return self->state.runs.at(a).record.spec.priority > self->state.runs.at(b).record.spec.priority;
@@ -84,7 +77,7 @@ std::vector<run_id> queued_by_priority(self_pointer self) {
 
 // -- recovery ----------------------------------------------------------------------------------------------
 
-void begin_recovery(self_pointer self, const config_ptr& config) {
+void read_open_runs(self_pointer self, const config_ptr& config) {
   const auto job = [read = config->read.open_runs, target = run_supervisor_actor{self}] {
     open_runs_found found;
     if (auto runs = read())
@@ -95,6 +88,27 @@ void begin_recovery(self_pointer self, const config_ptr& config) {
   };
   if (!config->workers->submit(job))
     self->quit(to_caf_error({errc::busy, "no worker takes the recovery of runs", "run-supervisor", {}}));
+}
+
+bool is_store_failure(const fault& reason) {
+  return reason.code == errc::store_full || reason.code == errc::store_failed;
+}
+
+/// What an earlier supervisor and its children have appended may still be on its way: it counts.
+void begin_recovery(self_pointer self, const config_ptr& config) {
+  after_flush(
+      self, config, [self, config] { read_open_runs(self, config); },
+      [self, config](const caf::error& error) {
+        const auto reason = to_fault(error);
+        // Reading still works when nothing can be written any more.
+        if (is_store_failure(reason))
+          return read_open_runs(self, config);
+        // Without a journal this supervisor is about to be started again.
+        if (reason.code == errc::actor_lost)
+          return;
+        spdlog::warn("run supervisor waits for the store reason=\"{}\"", reason.message);
+        begin_recovery(self, config);
+      });
 }
 
 void on_open_runs(self_pointer self, const config_ptr& config, open_runs_found& found) {
@@ -112,13 +126,27 @@ void on_open_runs(self_pointer self, const config_ptr& config, open_runs_found& 
   state.recovered = true;
   if (!state.runs.empty())
     spdlog::info("run supervisor goes on with runs from before count={}", state.runs.size());
+  begin_cleaning(self, config);
   schedule(self, config);
 }
 
 // -- children's ends ---------------------------------------------------------------------------------------
 
-bool is_store_failure(const fault& reason) {
-  return reason.code == errc::store_full || reason.code == errc::store_failed;
+/// Nothing can be written: the run waits for the next start of the farm, which finds it as the store has it.
+void wait_for_the_next_start(entry& run, const fault& reason) {
+  run.record.error = reason;
+  run.record.progress.in_flight = 0;
+}
+
+void restart_later(self_pointer self, const config_ptr& config, entry& run, const fault& reason) {
+  const auto now = self->clock().now();
+  const auto wait = run.policy.on_fall(now, self->state.chance.roll());
+  if (!wait)
+    return fail_run(self, config, run,
+                    {errc::actor_lost, "the evaluation fell too often, the last time by: " + reason.message,
+                     to_string(run.record.spec.id), "see the log, then retry the run"});
+  run.restart_at = now + *wait;
+  self->delayed_send(self, *wait, tick{});
 }
 
 void on_child_down(self_pointer self, const config_ptr& config, run_id id, const caf::error& down) {
@@ -131,27 +159,12 @@ void on_child_down(self_pointer self, const config_ptr& config, run_id id, const
   if (self->state.draining)
     return;
   const auto reason = to_fault(down);
-  if (is_store_failure(reason)) {
-    // Nothing can be written: the run waits for the next start of the farm.
-    run.record.state = run_state::paused;
-    run.record.error = reason;
-    return;
-  }
+  if (is_store_failure(reason))
+    return wait_for_the_next_start(run, reason);
   spdlog::warn("run supervisor restarts an evaluation run={} reason=\"{}\"", to_string(id), reason.message);
-  const auto now = self->clock().now();
-  const auto wait = run.policy.on_fall(now, self->state.chance.roll());
-  if (!wait)
-    return fail_run(self, config, id,
-                    {errc::actor_lost, "the evaluation fell too often, the last time by: " + reason.message,
-                     to_string(id), "see the log, then retry the run"});
-  run.restart_at = now + *wait;
-  self->delayed_send(self, *wait, tick{});
-}
-
-void quit_when_drained(self_pointer self) {
-  if (self->state.draining
-      && std::ranges::none_of(self->state.runs, [](const auto& e) { return !!e.second.child; }))
-    self->quit();
+  // A verb, an end and answers may have been on their way to the store when it fell: they count.
+  read_again(self, config, id,
+             [self, config, reason](entry& fallen) { restart_later(self, config, fallen, reason); });
 }
 
 void on_down(self_pointer self, const config_ptr& config, const caf::down_msg& down) {
@@ -169,8 +182,9 @@ void on_down(self_pointer self, const config_ptr& config, const caf::down_msg& d
 void on_tick(self_pointer self, const config_ptr& config) {
   const auto now = self->clock().now();
   for (auto& [id, run] : self->state.runs)
-    if (run.restart_at && *run.restart_at <= now && !self->state.draining)
+    if (run.restart_at && *run.restart_at <= now && !run.changing && !self->state.draining)
       start_child(self, config, run);
+  clean_when_due(self, config);
 }
 
 void begin_draining(self_pointer self, const drain& wish) {
@@ -190,6 +204,8 @@ void on_reported(self_pointer self, run_reported& news) {
 run_counts count(self_pointer self) {
   run_counts out;
   for (const auto& [id, run] : self->state.runs) {
+    if (is_final(run.record.state))
+      continue;
     if (run.record.state == run_state::paused)
       ++out.paused;
     else if (is_active(run))
@@ -222,7 +238,7 @@ void schedule(self_pointer self, const config_ptr& config) {
     case readiness::waits:
       continue;
     case readiness::hopeless:
-      fail_run(self, config, id,
+      fail_run(self, config, run,
                {errc::conflict, "a run that it depends on did not complete", "depends_on",
                 "retry that run, then submit this one again"});
       continue;
@@ -231,6 +247,52 @@ void schedule(self_pointer self, const config_ptr& config) {
       ++running;
     }
   }
+}
+
+void place(self_pointer self, const config_ptr& config, entry& run) {
+  if (run.record.state != run_state::queued && !self->state.draining)
+    start_child(self, config, run);
+}
+
+void read_again(self_pointer self, const config_ptr& config, run_id id, std::function<void(entry&)> then) {
+  self->state.runs.at(id).changing = true;
+  after_flush(
+      self, config,
+      [self, config, id, then] {
+        auto& run = self->state.runs.at(id);
+        auto stored = config->read.find_run(id);
+        if (!stored)
+          return self->quit(to_caf_error(stored.error()));
+        if (*stored)
+          run.record = std::move(**stored);
+        run.changing = false;
+        if (!is_final(run.record.state) && run.record.state != run_state::paused)
+          then(run);
+        // It may have begun a change of its own.
+        if (!run.changing)
+          end_change(self, config, id);
+        schedule(self, config);
+      },
+      [self, config, id, then](const caf::error& error) {
+        const auto reason = to_fault(error);
+        // Without a journal this supervisor is about to be started again.
+        if (reason.code == errc::actor_lost)
+          return;
+        if (is_store_failure(reason)) {
+          wait_for_the_next_start(self->state.runs.at(id), reason);
+          return end_change(self, config, id);
+        }
+        spdlog::warn("run supervisor waits for the store run={} reason=\"{}\"", to_string(id),
+                     reason.message);
+        read_again(self, config, id, then);
+      });
+}
+
+void quit_when_drained(self_pointer self) {
+  if (self->state.draining && std::ranges::none_of(self->state.runs, [](const auto& e) {
+        return !!e.second.child || e.second.changing;
+      }))
+    self->quit();
 }
 
 } // namespace run_supervisor_detail
@@ -243,7 +305,11 @@ run_supervisor_actor::behavior_type run_supervisor(self_pointer self, run_superv
   begin_recovery(self, config);
   return {
       [self, config](submit_run& wish) { return submit(self, config, wish); },
-      [self, config](const command_run& wish) { return command(self, config, wish); },
+      [self, config](const command_run& wish) -> caf::result<run_record> {
+        auto promise = self->make_response_promise<run_record>();
+        command(self, config, wish, promise);
+        return promise;
+      },
       [self, config](const find_run& wish) { return find(self, config, wish); },
       [self](const count_runs&) { return count(self); },
       [self](const read_gauges&) {
@@ -256,6 +322,7 @@ run_supervisor_actor::behavior_type run_supervisor(self_pointer self, run_superv
       [self, config](open_runs_found& found) { on_open_runs(self, config, found); },
       [self](run_reported& news) { on_reported(self, news); },
       [self, config](run_pinned& pinned) { on_pinned(self, config, pinned); },
+      [self, config](expired_runs_found& found) { on_expired(self, config, found); },
       [self, config](const tick&) { on_tick(self, config); },
   };
 }

@@ -9,6 +9,7 @@ namespace assay::run_supervisor_detail {
 namespace {
 
 using pending_submission = run_supervisor_state::pending_submission;
+using submission_promise = caf::typed_response_promise<run_submitted>;
 
 void admit(self_pointer self, const config_ptr& config, uint64_t ticket, const run_request& request) {
   const auto job = [admit = config->admit, request, ticket, target = run_supervisor_actor{self}] {
@@ -36,41 +37,110 @@ run_id fresh_id(self_pointer self, wall_time now) {
   return run_id{unix_seconds, random};
 }
 
-/// @returns the earlier run of the same idempotency key, when there is one.
-result<std::optional<run_record>> find_earlier(const config_ptr& config, const submit_run& wish) {
-  if (wish.idempotency_key.empty() || wish.request.dry_run)
-    return std::nullopt;
-  const auto id = config->read.find_idempotent(idempotency_key(wish));
+/// What an idempotency key stands for already.
+struct earlier_run {
+  std::optional<run_id> id;
+  std::optional<run_record> record; ///< Nothing when that run was removed since.
+};
+
+result<earlier_run> find_earlier(const config_ptr& config, const submit_run& wish) {
+  earlier_run out;
+  if (wish.idempotency_key.empty())
+    return out;
+  auto id = config->read.find_idempotent(idempotency_key(wish));
   if (!id)
     return id.error();
-  if (!*id)
-    return std::nullopt;
-  return config->read.find_run(**id);
+  out.id = *id;
+  if (!out.id)
+    return out;
+  auto record = config->read.find_run(*out.id);
+  if (!record)
+    return record.error();
+  out.record = std::move(*record);
+  return out;
 }
 
-void refuse(pending_submission& pending, const fault& reason) {
-  pending.promise.deliver(to_caf_error(reason));
-}
+void refuse(submission_promise& promise, const fault& reason) { promise.deliver(to_caf_error(reason)); }
 
-void deliver_earlier(pending_submission& pending, run_submitted&& pinned, run_record&& earlier) {
+void deliver_earlier(submission_promise& promise, run_submitted&& pinned, run_record&& earlier) {
   if (earlier.spec.fingerprint != pinned.record.spec.fingerprint) {
-    refuse(pending, {errc::conflict, "the Idempotency-Key was used for another evaluation", "Idempotency-Key",
+    refuse(promise, {errc::conflict, "the Idempotency-Key was used for another evaluation", "Idempotency-Key",
                      "choose a new key"});
     return;
   }
   pinned.record = std::move(earlier);
   pinned.existed = true;
-  pending.promise.deliver(std::move(pinned));
+  promise.deliver(std::move(pinned));
 }
 
-append_batch submission_rows(const run_record& record, const submit_run& wish, wall_time now) {
+/// A run may wait only for runs that exist before it, so that no two ever wait for each other.
+std::optional<fault> check_dependencies(self_pointer self, const config_ptr& config, const run_spec& spec) {
+  for (size_t i = 0; i < spec.depends_on.size(); ++i) {
+    const auto id = spec.depends_on[i];
+    const auto where = "depends_on[" + std::to_string(i) + "]";
+    if (self->state.runs.contains(id))
+      continue;
+    const auto found = config->read.find_run(id);
+    if (!found)
+      return found.error();
+    if (!*found)
+      return fault{errc::invalid_argument, "there is no evaluation " + to_string(id), where, {}};
+    const auto state = (*found)->state;
+    if (state == run_state::failed || state == run_state::cancelled)
+      return fault{errc::conflict, "evaluation " + to_string(id) + " is " + std::string{to_string(state)},
+                   where, state == run_state::failed ? "retry that one first" : ""};
+  }
+  return std::nullopt;
+}
+
+append_batch submission_rows(const run_record& record, const submit_run& wish,
+                             const std::optional<run_id>& replaced, wall_time now) {
   append_batch batch;
   batch.runs.push_back(record);
   batch.events.push_back(make_event(record, event_type::evaluation_created, now));
-  if (!wish.idempotency_key.empty())
-    batch.documents.push_back(
-        {"idempotency", idempotency_key(wish), to_string(record.spec.id), true, std::nullopt});
+  if (wish.idempotency_key.empty())
+    return batch;
+  document_change key{"idempotency", idempotency_key(wish), to_string(record.spec.id), !replaced, {}};
+  if (replaced)
+    key.only_if_equals = to_string(*replaced);
+  batch.documents.push_back(std::move(key));
   return batch;
+}
+
+void take_in(self_pointer self, const config_ptr& config, submission_promise& promise,
+             const run_submitted& answer) {
+  const auto& record = answer.record;
+  self->state.runs.insert_or_assign(record.spec.id,
+                                    entry{record, {}, restart_policy{config->limits}, {}, {}, {}});
+  promise.deliver(answer);
+  schedule(self, config);
+}
+
+/// Nobody knows whether the store has the run; what it says then counts.
+void look_again(self_pointer self, const config_ptr& config, submission_promise promise, run_submitted answer,
+                fault reason) {
+  after_flush(
+      self, config,
+      [self, config, promise, answer = std::move(answer), reason]() mutable {
+        const auto found = config->read.find_run(answer.record.spec.id);
+        if (found && *found)
+          return take_in(self, config, promise, answer);
+        refuse(promise, found ? reason : found.error());
+      },
+      [promise](const caf::error& error) mutable { promise.deliver(error); });
+}
+
+/// Another request with the same key may have been faster.
+void on_unstored(self_pointer self, const config_ptr& config, pending_submission& pending,
+                 run_submitted&& answer, const fault& reason) {
+  if (is_unclear(reason))
+    return look_again(self, config, pending.promise, std::move(answer), reason);
+  if (reason.code != errc::conflict)
+    return refuse(pending.promise, reason);
+  auto earlier = find_earlier(config, pending.wish);
+  if (!earlier || !earlier->record)
+    return refuse(pending.promise, earlier ? reason : earlier.error());
+  deliver_earlier(pending.promise, std::move(answer), std::move(*earlier->record));
 }
 
 } // namespace
@@ -95,34 +165,35 @@ void on_pinned(self_pointer self, const config_ptr& config, run_pinned& pinned) 
     return;
   auto& pending = node.mapped();
   if (pinned.error)
-    return refuse(pending, *pinned.error);
+    return refuse(pending.promise, *pinned.error);
   auto& record = pinned.answer.record;
   const auto now = config->wall();
   record.spec.owner = pending.wish.owner;
   record.spec.created_at = now;
+  auto earlier =
+      pinned.answer.dry_run ? result<earlier_run>{earlier_run{}} : find_earlier(config, pending.wish);
+  if (!earlier)
+    return refuse(pending.promise, earlier.error());
+  if (earlier->record)
+    return deliver_earlier(pending.promise, std::move(pinned.answer), std::move(*earlier->record));
+  if (auto wrong = check_dependencies(self, config, record.spec))
+    return refuse(pending.promise, *wrong);
   if (pinned.answer.dry_run) {
     pending.promise.deliver(std::move(pinned.answer));
     return;
   }
-  auto earlier = find_earlier(config, pending.wish);
-  if (!earlier)
-    return refuse(pending, earlier.error());
-  if (*earlier)
-    return deliver_earlier(pending, std::move(pinned.answer), std::move(**earlier));
   do
     record.spec.id = fresh_id(self, now);
   while (self->state.runs.contains(record.spec.id));
-  auto batch = submission_rows(record, pending.wish, now);
-  auto promise = pending.promise;
+  auto batch = submission_rows(record, pending.wish, earlier->id, now);
+  const auto shared = std::make_shared<std::pair<pending_submission, run_submitted>>(
+      std::move(pending), std::move(pinned.answer));
   store(
       self, config, std::move(batch),
-      [self, config, promise, answer = std::move(pinned.answer)]() mutable {
-        const auto id = answer.record.spec.id;
-        self->state.runs[id] = entry{answer.record, {}, restart_policy{config->limits}, {}};
-        promise.deliver(answer);
-        schedule(self, config);
-      },
-      [promise](const caf::error& reason) mutable { promise.deliver(reason); });
+      [self, config, shared] { take_in(self, config, shared->first.promise, shared->second); },
+      [self, config, shared](const caf::error& error) {
+        on_unstored(self, config, shared->first, std::move(shared->second), to_fault(error));
+      });
 }
 
 } // namespace assay::run_supervisor_detail
