@@ -173,12 +173,14 @@ root_supervisor_config configure(const farm_options& options, const std::shared_
   child.retries = retry_rules_from(settings.retry);
   child.in_flight.cap = settings.farm.in_flight_cap;
   child.in_flight.initial = settings.farm.in_flight_start;
+  child.in_flight.fixed = settings.farm.in_flight == in_flight_rule::fixed;
 
   auto& runs = out.runs;
   runs.seed = out.seed + 2;
   runs.workers = workers;
   runs.max_running = settings.farm.max_running_runs;
   runs.max_queued = settings.farm.max_queued_runs;
+  runs.retention.keep = std::chrono::days{settings.storage.retention.runs_days};
   runs.read = make_run_reader(store);
   if (options.goes_on)
     runs.read.open_runs = [all = std::move(runs.read.open_runs),

@@ -37,6 +37,7 @@ struct written_model {
   std::optional<milliseconds> timeout;
   std::optional<uint32_t> max_retries;
   std::optional<uint32_t> num_concurrent;
+  std::string in_flight;
   std::optional<double> qps;
   std::optional<uint32_t> workers;
   rate_limits limits;

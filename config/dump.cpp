@@ -39,6 +39,8 @@ json model_json(const model_profile& model) {
   out["parameters"] = model.defaults;
   for (const auto& [task, parameters] : model.task_optimizations)
     out["task_optimizations"][task] = parameters;
+  if (model.in_flight)
+    out["in_flight"] = to_string(*model.in_flight);
   if (model.max_retries)
     out["max_retries"] = *model.max_retries;
   if (model.max_cost_per_request)

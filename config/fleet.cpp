@@ -187,6 +187,7 @@ void apply_limits(const written_model& written, model_profile& model) {
     model.limits.concurrent_requests = *written.num_concurrent;
   if (written.workers)
     model.limits.concurrent_requests = *written.workers;
+  model.in_flight = in_flight_rule_from_string(written.in_flight);
   if (!written.qps)
     return;
   if (*written.qps >= 1)

@@ -73,8 +73,11 @@ void farm_fields(field_visitor& visit, farm_settings& f) {
   visit.field({"max_running_runs", "runs that make calls at a time; others queue", 1, 10'000},
               &f.max_running_runs);
   visit.field({"max_queued_runs", "runs that may wait; more are refused", 0, 1e6}, &f.max_queued_runs);
-  visit.field({"in_flight_start", "calls in flight at the start, per key and model", 1, 100'000},
-              &f.in_flight_start);
+  visit.field("in_flight", "adaptive finds out how many calls a provider takes at a time; fixed is the cap",
+              enum_choice(f.in_flight, {"adaptive", "fixed"}));
+  visit.field(
+      {"in_flight_start", "calls in flight at the start while adaptive, per key and model", 1, 100'000},
+      &f.in_flight_start);
   visit.field(
       {"in_flight_cap", "most calls in flight, per key and model without a limit of its own", 1, 100'000},
       &f.in_flight_cap);
@@ -197,6 +200,8 @@ void model_fields(field_visitor& visit, written_model& m) {
   visit.field({"max_retries", "of one call, after its first try", 0, 100}, &m.max_retries);
   visit.field({"num_concurrent", "another name of rate_limits.concurrent_requests", 1, 100'000},
               &m.num_concurrent);
+  visit.field("in_flight", "fixed or adaptive, when not as farm.in_flight says",
+              word_choice(m.in_flight, {"adaptive", "fixed"}));
   visit.field({"qps", "requests per second", 0.001, 1e6}, &m.qps);
   visit.field({"workers", "another name of rate_limits.concurrent_requests", 1, 100'000}, &m.workers);
   visit.group("rate_limits", m.limits, limit_fields);

@@ -81,6 +81,7 @@ enum class scheduler_policy : uint8_t { stealing = 1, sharing = 2 };
 struct farm_settings {
   uint32_t max_running_runs = defaults::max_running_runs;
   uint32_t max_queued_runs = defaults::max_queued_runs;
+  in_flight_rule in_flight = in_flight_rule::adaptive;
   uint32_t in_flight_start = defaults::in_flight_start; ///< Where the adaptive limit starts, below the cap.
   uint32_t in_flight_cap = defaults::in_flight_cap;     ///< Per key and model without a limit of its own.
   /// Of the actors; 0 means half as many as cores, at least one: sockets, store and readers have their own.

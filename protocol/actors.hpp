@@ -205,7 +205,7 @@ using run_supervisor_actor = caf::typed_actor<
     caf::reacts_to<drain>,
     // INTERNAL: from children and workers.
     caf::reacts_to<open_runs_found>, caf::reacts_to<run_reported>, caf::reacts_to<run_pinned>,
-    caf::reacts_to<tick>>;
+    caf::reacts_to<expired_runs_found>, caf::reacts_to<tick>>;
 
 // -- monitoring --------------------------------------------------------------------------------------------
 
@@ -352,4 +352,5 @@ CAF_ADD_TYPE_ID(assay, (assay::evaluation_actor))
 CAF_ADD_TYPE_ID(assay, (assay::run_supervisor_actor))
 CAF_ADD_TYPE_ID(assay, (assay::monitor_actor))
 CAF_ADD_TYPE_ID(assay, (assay::root_supervisor_actor))
+CAF_ADD_TYPE_ID(assay, (assay::expired_runs_found))
 CAF_END_TYPE_ID_BLOCK(assay)

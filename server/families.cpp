@@ -15,51 +15,39 @@ struct meaning {
   std::string_view code;
 };
 
-/// One row for each errc: what it means in engine, jobs and datalab.
+/// One row for each errc: what it means in engine, jobs and datalab. The words of engine are api_code's.
 struct row {
   errc code;
-  meaning engine;
+  unsigned engine;
   meaning jobs;
   meaning datalab;
 };
 
 constexpr row same(errc code, unsigned status, std::string_view word) {
-  return {code, {status, word}, {status, word}, {status, word}};
+  return {code, status, {status, word}, {status, word}};
 }
 
 constexpr row of_provider(errc code, unsigned status) { return same(code, status, "EXTERNAL_SERVICE_ERROR"); }
 
 constexpr row of_store(errc code) {
-  return {code, {503, "STORE_UNAVAILABLE"}, {503, "SERVICE_UNAVAILABLE"}, {503, "SERVICE_UNAVAILABLE"}};
+  return {code, 503, {503, "SERVICE_UNAVAILABLE"}, {503, "SERVICE_UNAVAILABLE"}};
 }
 
 constexpr std::array table{
-    row{errc::invalid_argument,
-        {422, "VALIDATION_ERROR"},
-        {422, "VALIDATION_ERROR"},
-        {400, "VALIDATION_ERROR"}},
-    row{errc::malformed_input,
-        {400, "MALFORMED_INPUT"},
-        {400, "INVALID_PARAMETER"},
-        {400, "VALIDATION_ERROR"}},
-    row{errc::not_found, {404, "NOT_FOUND"}, {404, "RESOURCE_NOT_FOUND"}, {404, "NOT_FOUND"}},
+    row{errc::invalid_argument, 422, {422, "VALIDATION_ERROR"}, {400, "VALIDATION_ERROR"}},
+    row{errc::malformed_input, 400, {400, "INVALID_PARAMETER"}, {400, "VALIDATION_ERROR"}},
+    row{errc::not_found, 404, {404, "RESOURCE_NOT_FOUND"}, {404, "NOT_FOUND"}},
     same(errc::conflict, 409, "CONFLICT"),
     same(errc::too_large, 413, "PAYLOAD_TOO_LARGE"),
-    row{errc::unsupported, {422, "UNSUPPORTED"}, {422, "VALIDATION_ERROR"}, {400, "VALIDATION_ERROR"}},
+    row{errc::unsupported, 422, {422, "VALIDATION_ERROR"}, {400, "VALIDATION_ERROR"}},
     same(errc::unauthenticated, 401, "UNAUTHORIZED"),
-    row{errc::forbidden, {403, "FORBIDDEN"}, {403, "FORBIDDEN"}, {403, "PERMISSION_ERROR"}},
+    row{errc::forbidden, 403, {403, "FORBIDDEN"}, {403, "PERMISSION_ERROR"}},
     same(errc::busy, 503, "SERVICE_UNAVAILABLE"),
-    row{errc::rate_limited, {429, "RATE_LIMITED"}, {429, "QUOTA_EXCEEDED"}, {429, "EXTERNAL_SERVICE_ERROR"}},
-    row{errc::quota_exhausted,
-        {429, "QUOTA_EXCEEDED"},
-        {429, "QUOTA_EXCEEDED"},
-        {429, "EXTERNAL_SERVICE_ERROR"}},
-    row{errc::budget_exhausted,
-        {429, "BUDGET_EXCEEDED"},
-        {429, "QUOTA_EXCEEDED"},
-        {429, "CONFIGURATION_ERROR"}},
+    row{errc::rate_limited, 429, {429, "QUOTA_EXCEEDED"}, {429, "EXTERNAL_SERVICE_ERROR"}},
+    row{errc::quota_exhausted, 429, {429, "QUOTA_EXCEEDED"}, {429, "EXTERNAL_SERVICE_ERROR"}},
+    row{errc::budget_exhausted, 429, {429, "QUOTA_EXCEEDED"}, {429, "CONFIGURATION_ERROR"}},
     of_provider(errc::connect_failed, 502),
-    row{errc::provider_timeout, {408, "TIMEOUT_ERROR"}, {408, "TIMEOUT_ERROR"}, {408, "TIMEOUT_ERROR"}},
+    row{errc::provider_timeout, 408, {408, "TIMEOUT_ERROR"}, {408, "TIMEOUT_ERROR"}},
     of_provider(errc::provider_unavailable, 502),
     of_provider(errc::truncated_answer, 502),
     of_provider(errc::malformed_answer, 502),
@@ -70,15 +58,9 @@ constexpr std::array table{
     same(errc::cancelled, 409, "CANCELLED"),
     same(errc::time_limit_reached, 408, "TIMEOUT_ERROR"),
     same(errc::dataset_changed, 409, "DATASET_CHANGED"),
-    row{errc::dataset_unreadable,
-        {422, "DATASET_UNREADABLE"},
-        {422, "WORKSPACE_INVALID"},
-        {400, "PROCESSING_ERROR"}},
-    row{errc::template_failed,
-        {422, "TEMPLATE_FAILED"},
-        {422, "VALIDATION_ERROR"},
-        {400, "PROCESSING_ERROR"}},
-    row{errc::scorer_failed, {500, "SCORER_FAILED"}, {500, "EXECUTION_FAILED"}, {500, "PROCESSING_ERROR"}},
+    row{errc::dataset_unreadable, 422, {422, "WORKSPACE_INVALID"}, {400, "PROCESSING_ERROR"}},
+    row{errc::template_failed, 422, {422, "VALIDATION_ERROR"}, {400, "PROCESSING_ERROR"}},
+    row{errc::scorer_failed, 500, {500, "EXECUTION_FAILED"}, {500, "PROCESSING_ERROR"}},
     same(errc::invalid_transition, 409, "INVALID_TRANSITION"),
     of_store(errc::store_locked),
     of_store(errc::store_unreadable),
@@ -88,22 +70,19 @@ constexpr std::array table{
     same(errc::actor_lost, 503, "SERVICE_UNAVAILABLE"),
     same(errc::deadline_exceeded, 503, "SERVICE_UNAVAILABLE"),
     same(errc::shutting_down, 503, "SERVICE_UNAVAILABLE"),
-    row{errc::internal,
-        {500, "INTERNAL_SERVER_ERROR"},
-        {500, "EXECUTION_FAILED"},
-        {500, "INTERNAL_SERVER_ERROR"}},
+    row{errc::internal, 500, {500, "EXECUTION_FAILED"}, {500, "INTERNAL_SERVER_ERROR"}},
 };
 
 meaning in_family(family kind, const row& entry) {
   switch (kind) {
   case family::engine:
-    return entry.engine;
+    return {entry.engine, api_code(entry.code)};
   case family::jobs:
     return entry.jobs;
   case family::datalab:
     return entry.datalab;
   }
-  return entry.engine;
+  return {entry.engine, api_code(entry.code)};
 }
 
 meaning meaning_of(family kind, errc code) {

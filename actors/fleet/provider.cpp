@@ -31,6 +31,8 @@ control::aimd_options window_options(const model_profile& profile, const provide
   auto options = config.in_flight;
   options.cap = std::max(1U, tighter(options.cap, profile.limits.concurrent_requests));
   options.cap = std::max(1U, tighter(options.cap, config.profile.max_connections));
+  if (profile.in_flight)
+    options.fixed = *profile.in_flight == in_flight_rule::fixed;
   return options;
 }
 

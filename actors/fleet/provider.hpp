@@ -28,7 +28,8 @@ struct provider_config {
   transport_factory open_transport;
   monitor_actor monitor;
   control::retry_rules retries;
-  control::aimd_options in_flight; ///< The cap is lowered to what model and key allow.
+  /// The cap is lowered to what model and key allow; a model may say for itself whether it is fixed.
+  control::aimd_options in_flight;
   control::breaker_options breaker;
   /// Calls that may wait in one model's line.
   size_t queue_capacity = 200'000;

@@ -93,6 +93,18 @@ sampling resolve_generation(const model_profile& model, const tasks::task_defini
   return overlay(std::move(out), request.generation);
 }
 
+/// Nothing when the run shows no examples, or shows rows of the pinned dataset itself.
+result<std::optional<pinned_file>> pin_fewshot(const tasks::task_definition& task,
+                                               const run_request& request) {
+  const auto& from = task.fewshot;
+  if (request.num_fewshot == 0 || from.dataset == task.dataset)
+    return std::nullopt;
+  const auto facts = tasks::inspect_dataset(from.dataset, from.format);
+  if (!facts)
+    return facts.error();
+  return pinned_file{from.dataset, facts->sha256, facts->rows};
+}
+
 result<pinned_task> pin_task(const tasks::task_definition& task, const model_profile& model,
                              const run_request& request) {
   const auto facts = tasks::inspect_dataset(task.dataset, task.format);
@@ -103,7 +115,11 @@ result<pinned_task> pin_task(const tasks::task_definition& task, const model_pro
                  "the dataset of task '" + task.id.value + "' has no rows",
                  task.dataset,
                  {}};
+  auto fewshot = pin_fewshot(task, request);
+  if (!fewshot)
+    return fewshot.error();
   pinned_task out;
+  out.fewshot = std::move(*fewshot);
   out.id = task.id;
   out.definition = tasks::pinned_text(task);
   out.definition_hash = tasks::sha256_hex(out.definition);
@@ -129,9 +145,12 @@ std::string fingerprint(const run_spec& spec, bool seed_given) {
   text["predict_only"] = spec.predict_only;
   if (seed_given)
     text["seed"] = spec.random_seed;
-  for (const auto& task : spec.tasks)
+  for (const auto& task : spec.tasks) {
     text["tasks"].push_back(
         {task.id.value, task.definition_hash, task.dataset_hash, task.sample_count, task.generation});
+    if (task.fewshot)
+      text["tasks"].back().push_back(task.fewshot->hash);
+  }
   return tasks::sha256_hex(text.dump());
 }
 

@@ -14,28 +14,46 @@ using namespace evaluation_detail;
 
 namespace {
 
+using stage = evaluation_state::stage;
+
 // -- the record and its events -----------------------------------------------------------------------------
 
-event lifecycle_event(const evaluation_state& state, const context& ctx, event_type type) {
-  return {state.record.spec.id, 0, type, ctx.config.wall(),
-          shared_text{run_status_json(state.record).dump()}};
+void enter(run_record& record, const stage& next) {
+  record.state = next.state;
+  record.started_at = next.started_at;
+  record.finished_at = next.finished_at;
+  record.error = next.error;
 }
 
-/// Writes the record, with an event when something happened that people wait for.
-/// @returns the watermark to wait for.
-uint64_t store_record(self_pointer self, const context_ptr& ctx, std::optional<event_type> type,
-                      std::optional<std::string> result_document = std::nullopt) {
+/// Sends the run on to @p next, with an event when something happened that people wait for. Others are shown
+/// it once it is durable. @returns the watermark to wait for.
+uint64_t move_on(self_pointer self, const context_ptr& ctx, stage next, std::optional<event_type> type,
+                 std::optional<std::string> result_document = std::nullopt) {
   auto& state = self->state;
+  auto record = state.record;
+  enter(record, next);
   append_batch rows;
   rows.watermark = ++state.next_watermark;
-  rows.runs.push_back(state.record);
   if (type)
-    rows.events.push_back(lifecycle_event(state, *ctx, *type));
+    rows.events.push_back(
+        {record.spec.id, 0, *type, ctx->config.wall(), shared_text{run_status_json(record).dump()}});
   if (result_document)
-    rows.results.emplace_back(state.record.spec.id, std::move(*result_document));
+    rows.results.emplace_back(record.spec.id, std::move(*result_document));
+  rows.runs.push_back(std::move(record));
   self->send(ctx->config.journal, append{std::move(rows), caf::actor_cast<commit_sink_actor>(self)});
-  state.changed = true;
+  state.wanted = next;
+  state.stages.push_back({state.next_watermark, std::move(next)});
   return state.next_watermark;
+}
+
+/// @returns whether the run has entered a stage that the store now has.
+bool enter_committed_stages(evaluation_state& state, uint64_t watermark) {
+  bool entered = false;
+  for (; !state.stages.empty() && state.stages.front().watermark <= watermark; entered = true) {
+    enter(state.record, state.stages.front().next);
+    state.stages.pop_front();
+  }
+  return entered;
 }
 
 void report(self_pointer self, const context_ptr& ctx) {
@@ -45,7 +63,11 @@ void report(self_pointer self, const context_ptr& ctx) {
   self->send(ctx->config.event_hub, publish_progress{state.record});
 }
 
-caf::result<run_record> reply_when_stored(self_pointer self, uint64_t watermark) {
+/// Answers with the record once the store has all that it says.
+caf::result<run_record> reply_when_stored(self_pointer self) {
+  if (self->state.stages.empty())
+    return self->state.record;
+  const auto watermark = self->state.stages.back().watermark;
   auto promise = self->make_response_promise<run_record>();
   self->state.replies.push_back({watermark, promise});
   return promise;
@@ -66,19 +88,25 @@ void recover(self_pointer self, const context_ptr& ctx) {
   });
 }
 
+/// @param type The event when it is not the first start.
+uint64_t start_running(self_pointer self, const context_ptr& ctx, std::optional<event_type> type) {
+  auto next = self->state.wanted;
+  next.state = run_state::running;
+  if (!next.started_at) {
+    next.started_at = ctx->config.wall();
+    type = event_type::evaluation_started;
+  }
+  return move_on(self, ctx, std::move(next), type);
+}
+
 void begin_asking(self_pointer self, const context_ptr& ctx) {
   auto& state = self->state;
   state.now = phase::asking;
-  state.asking_since = state.last_tick = self->clock().now();
+  state.last_tick = self->clock().now();
   state.done_at_last_tick = state.record.progress.done;
   apply_commits(state, 0);
-  if (state.record.state != run_state::paused) {
-    state.record.state = run_state::running;
-    const bool first = !state.record.started_at;
-    if (first)
-      state.record.started_at = ctx->config.wall();
-    store_record(self, ctx, first ? std::optional{event_type::evaluation_started} : std::nullopt);
-  }
+  if (state.wanted.state != run_state::paused && state.wanted.state != run_state::running)
+    start_running(self, ctx, std::nullopt);
   self->send(ctx->config.router, open_lane{lane_of(state, *ctx), caf::actor_cast<call_sink_actor>(self)});
   report(self, ctx);
   start_ticking(self, *ctx);
@@ -87,8 +115,10 @@ void begin_asking(self_pointer self, const context_ptr& ctx) {
 
 void on_recovered(self_pointer self, const context_ptr& ctx, run_recovered& found) {
   auto& state = self->state;
-  if (state.draining)
-    return self->quit();
+  if (state.draining) {
+    state.now = phase::asking;
+    return settle(self, ctx);
+  }
   if (found.error) {
     state.plan = std::make_shared<run_plan>();
     state.now = phase::asking;
@@ -110,6 +140,15 @@ event_type final_event(run_state state) {
   return state == run_state::completed ? event_type::evaluation_completed : event_type::evaluation_failed;
 }
 
+stage final_stage(const evaluation_state& state, const context& ctx) {
+  auto out = state.wanted;
+  out.state = *state.ends_as;
+  out.error = state.ends_with;
+  if (!out.finished_at)
+    out.finished_at = ctx.config.wall();
+  return out;
+}
+
 void summarise(self_pointer self, const context_ptr& ctx) {
   auto& state = self->state;
   state.now = phase::summarising;
@@ -123,9 +162,8 @@ void summarise(self_pointer self, const context_ptr& ctx) {
   }
   // The document must say how the run ended, although the record says so only once both are written.
   auto record = state.record;
-  record.state = *state.ends_as;
-  record.finished_at = record.finished_at.value_or(ctx->config.wall());
-  record.error = state.ends_with;
+  enter(record, final_stage(state, *ctx));
+  state.summarised_as = record.state;
   run_job(self, ctx, [worker = state.worker, record = std::move(record), target = evaluation_actor{self}] {
     caf::anon_send(target, worker->summarise(record));
   });
@@ -133,21 +171,26 @@ void summarise(self_pointer self, const context_ptr& ctx) {
 
 void close(self_pointer self, const context_ptr& ctx, result_computed& computed) {
   auto& state = self->state;
+  // Cancelled while the result was computed.
+  if (state.summarised_as != state.ends_as)
+    return summarise(self, ctx);
   state.now = phase::closing;
-  const bool announced = state.record.state == run_state::cancelled;
-  state.record.state = *state.ends_as;
-  state.record.error = state.ends_with;
-  if (!state.record.finished_at)
-    state.record.finished_at = ctx->config.wall();
-  if (computed.error && !state.record.error) {
-    state.record.state = run_state::failed;
-    state.record.error = std::move(computed.error);
+  auto last = final_stage(state, *ctx);
+  const bool announced = state.wanted.state == run_state::cancelled;
+  if (computed.error) {
+    spdlog::error("evaluation has no result run={} reason=\"{}\"", to_string(state.record.spec.id),
+                  to_string(*computed.error));
+    if (!last.error)
+      last.error = std::move(computed.error);
+    // Cancelled is final, whatever comes after.
+    if (!announced)
+      last.state = run_state::failed;
   }
   std::optional<std::string> document;
   if (!computed.document.empty())
     document = std::move(computed.document);
-  const auto type = announced ? std::nullopt : std::optional{final_event(state.record.state)};
-  state.closing_watermark = store_record(self, ctx, type, std::move(document));
+  const auto type = announced ? std::nullopt : std::optional{final_event(last.state)};
+  state.closing_watermark = move_on(self, ctx, std::move(last), type, std::move(document));
 }
 
 void finish(self_pointer self, const context_ptr& ctx) {
@@ -175,14 +218,13 @@ void on_committed(self_pointer self, const context_ptr& ctx, const committed& ne
     return on_store_failure(self, *news.error);
   apply_commits(state, news.watermark);
   state.record.last_seq = std::max(state.record.last_seq, news.last_seq);
-  bool verb_done = false;
+  // Only now: what a subscriber has seen is never taken back.
+  const bool entered = enter_committed_stages(state, news.watermark);
   while (!state.replies.empty() && state.replies.front().watermark <= news.watermark) {
     state.replies.front().promise.deliver(state.record);
     state.replies.pop_front();
-    verb_done = true;
   }
-  // Only now: what a subscriber has seen is never taken back.
-  if (verb_done)
+  if (entered && state.now != phase::closing)
     report(self, ctx);
   if (state.now == phase::closing) {
     if (news.watermark >= state.closing_watermark)
@@ -195,59 +237,61 @@ void on_committed(self_pointer self, const context_ptr& ctx, const committed& ne
 // -- verbs -------------------------------------------------------------------------------------------------
 
 caf::result<run_record> not_now(const evaluation_state& state, run_verb verb) {
+  const bool ending = state.ends_as && !is_final(state.record.state);
   return to_caf_error({errc::invalid_transition,
-                       "a run that is " + std::string{to_string(state.record.state)} + " cannot "
-                           + std::string{to_string(verb)},
+                       "a run that is " + (ending ? "ending" : std::string{to_string(state.record.state)})
+                           + " cannot " + std::string{to_string(verb)},
                        to_string(state.record.spec.id),
-                       {}});
+                       verb == run_verb::retry ? "only a run that has ended can be retried" : ""});
 }
 
 caf::result<run_record> pause(self_pointer self, const context_ptr& ctx) {
-  auto& state = self->state;
-  state.record.state = run_state::paused;
+  auto next = self->state.wanted;
+  next.state = run_state::paused;
+  move_on(self, ctx, std::move(next), event_type::evaluation_paused);
   withdraw(self, ctx, std::nullopt);
-  const auto watermark = store_record(self, ctx, event_type::evaluation_paused);
-  return reply_when_stored(self, watermark);
+  return reply_when_stored(self);
 }
 
 caf::result<run_record> resume(self_pointer self, const context_ptr& ctx) {
-  auto& state = self->state;
-  state.record.state = run_state::running;
-  const auto watermark = store_record(self, ctx, event_type::evaluation_resumed);
+  start_running(self, ctx, event_type::evaluation_resumed);
   pump(self, ctx);
-  return reply_when_stored(self, watermark);
+  return reply_when_stored(self);
 }
 
 caf::result<run_record> cancel(self_pointer self, const context_ptr& ctx) {
   auto& state = self->state;
-  state.record.state = run_state::cancelled;
-  state.record.finished_at = ctx->config.wall();
-  const auto watermark = store_record(self, ctx, event_type::evaluation_cancelled);
-  auto answer = reply_when_stored(self, watermark);
-  if (state.now == phase::asking)
-    end_run(self, ctx, run_state::cancelled, std::nullopt, ctx->config.cancel_grace);
-  else
-    state.ends_as = run_state::cancelled;
+  auto next = state.wanted;
+  next.state = run_state::cancelled;
+  next.finished_at = ctx->config.wall();
+  move_on(self, ctx, std::move(next), event_type::evaluation_cancelled);
+  auto answer = reply_when_stored(self);
+  // Stronger than whatever else was ending the run.
+  state.ends_as.reset();
+  end_run(self, ctx, run_state::cancelled, std::nullopt, ctx->config.cancel_grace);
   return answer;
 }
 
 caf::result<run_record> command(self_pointer self, const context_ptr& ctx, const command_run& wish) {
   auto& state = self->state;
-  const auto now = state.record.state;
-  const bool ending = state.ends_as || state.now == phase::summarising || state.now == phase::closing;
+  const auto now = state.wanted.state;
   switch (wish.verb) {
   case run_verb::pause:
     if (now == run_state::paused)
-      return state.record;
-    return now == run_state::running && !ending ? pause(self, ctx) : not_now(state, wish.verb);
+      return reply_when_stored(self);
+    if (state.ends_as || is_final(now))
+      return not_now(state, wish.verb);
+    return pause(self, ctx);
   case run_verb::resume:
-    if (now == run_state::running)
-      return state.record;
-    return now == run_state::paused && !ending ? resume(self, ctx) : not_now(state, wish.verb);
+    if (now == run_state::running || now == run_state::preparing)
+      return reply_when_stored(self);
+    if (state.ends_as || is_final(now))
+      return not_now(state, wish.verb);
+    return resume(self, ctx);
   case run_verb::cancel:
     if (now == run_state::cancelled)
-      return state.record;
-    return is_final(now) || state.now == phase::closing ? not_now(state, wish.verb) : cancel(self, ctx);
+      return reply_when_stored(self);
+    return is_final(now) ? not_now(state, wish.verb) : cancel(self, ctx);
   case run_verb::retry:
     return not_now(state, wish.verb);
   }
@@ -261,6 +305,8 @@ void update_speed(self_pointer self, const context& ctx) {
   auto& progress = state.record.progress;
   const auto now = self->clock().now();
   const std::chrono::duration<double> passed = now - state.last_tick;
+  if (state.now == phase::asking && state.wanted.state == run_state::running)
+    state.running_for += now - state.last_tick;
   const auto fresh = progress.done - state.done_at_last_tick;
   state.last_tick = now;
   state.done_at_last_tick = progress.done;
@@ -288,7 +334,7 @@ void on_tick(self_pointer self, const context_ptr& ctx) {
     return self->quit();
   update_speed(self, *ctx);
   const auto limit = state.record.spec.time_limit;
-  if (limit && state.now == phase::asking && !state.ends_as && now - state.asking_since >= *limit)
+  if (limit && state.now == phase::asking && !state.ends_as && state.running_for >= *limit)
     end_run(self, ctx, run_state::failed,
             fault{errc::time_limit_reached, "the run's time limit of " + to_human(*limit) + " passed",
                   "time_limit", "retry the run to go on from here"},
@@ -333,12 +379,16 @@ void settle(self_pointer self, const context_ptr& ctx) {
   auto& state = self->state;
   if (state.now != phase::asking || !state.open.empty() || !state.pending.empty())
     return;
-  if (state.draining)
-    return self->quit();
+  if (state.draining) {
+    // Whoever waits for a verb still gets the answer.
+    if (state.stages.empty())
+      self->quit();
+    return;
+  }
   if (state.loading)
     return;
   const bool asked_all =
-      state.end_of_samples && state.ready.empty() && state.record.state == run_state::running;
+      state.end_of_samples && state.ready.empty() && state.wanted.state == run_state::running;
   if (state.ends_as || asked_all)
     summarise(self, ctx);
 }
@@ -348,6 +398,8 @@ void settle(self_pointer self, const context_ptr& ctx) {
 evaluation_actor::behavior_type evaluation(self_pointer self, evaluation_config config,
                                            run_supervisor_actor parent) {
   self->state.record = config.record;
+  self->state.wanted = {config.record.state, config.record.started_at, config.record.finished_at,
+                        config.record.error};
   self->state.done_by_task.assign(config.record.spec.tasks.size(), 0);
   const auto ctx = std::make_shared<const context>(context{std::move(config), std::move(parent)});
   // Both are restarted together with this run's supervisor; going on without them would wait for nothing.

@@ -65,7 +65,23 @@ struct evaluation_state {
     caf::typed_response_promise<run_record> promise;
   };
 
+  /// Where the run stands in its life: what verbs and ends change in its record.
+  struct stage {
+    run_state state = run_state::queued;
+    std::optional<wall_time> started_at;
+    std::optional<wall_time> finished_at;
+    std::optional<fault> error;
+  };
+
+  struct uncommitted_stage {
+    uint64_t watermark = 0;
+    stage next;
+  };
+
+  /// What others are shown: its stage is the one that the store has, its counters are of committed samples.
   run_record record;
+  stage wanted; ///< The newest stage, committed or not. The run acts by this one.
+  std::deque<uncommitted_stage> stages;
   phase now = phase::recovering;
   std::shared_ptr<run_worker> worker; ///< Used by one job at a time.
   std::shared_ptr<const run_plan> plan;
@@ -90,6 +106,7 @@ struct evaluation_state {
   std::optional<fault> last_failure;
   std::optional<run_state> ends_as; ///< The state that the run takes when it has come to rest.
   std::optional<fault> ends_with;
+  std::optional<run_state> summarised_as; ///< What the result document says.
   uint64_t closing_watermark = 0;
   bool draining = false;
   std::optional<std::chrono::steady_clock::time_point> drain_until;
@@ -98,7 +115,7 @@ struct evaluation_state {
   bool changed = false; ///< Since the last progress.
   uint64_t done_at_last_tick = 0;
   std::chrono::steady_clock::time_point last_tick{};
-  std::chrono::steady_clock::time_point asking_since{};
+  nanoseconds running_for{0}; ///< For the time limit; pauses do not count.
 };
 
 /// Asks every sample of one run. Never has more calls out than credit, nor its dataset in memory. An answer

@@ -205,7 +205,7 @@ call make_call(self_pointer self, const context_ptr& ctx, const loaded_sample& s
 }
 
 bool may_ask(const evaluation_state& state) {
-  return state.now == phase::asking && state.record.state == run_state::running && !state.ends_as
+  return state.now == phase::asking && state.wanted.state == run_state::running && !state.ends_as
          && !state.draining;
 }
 
@@ -272,6 +272,12 @@ bool ends_the_run(errc code) {
 
 bool goes_back(errc code) { return code == errc::cancelled || code == errc::shutting_down; }
 
+/// A call that was given up on its way at the end of its run may cost something all the same: it stays on
+/// record as a failure, which a retry asks again.
+bool stays_on_record(const evaluation_state& state, const call_outcome& outcome) {
+  return state.ends_as && outcome.possibly_billed && goes_back(outcome.error->code);
+}
+
 void on_success(evaluation_state& state, const call_outcome& outcome) {
   state.failures_in_a_row = 0;
   const double tokens = outcome.usage.completion_tokens;
@@ -297,7 +303,8 @@ std::vector<answered> sort_outcomes(evaluation_state& state, call_outcome_batch&
       continue;
     auto sample = std::move(found->second.sample);
     state.open.erase(found);
-    if (outcome.error && (goes_back(outcome.error->code) || ends_the_run(outcome.error->code))) {
+    if (outcome.error && (goes_back(outcome.error->code) || ends_the_run(outcome.error->code))
+        && !stays_on_record(state, outcome)) {
       if (ends_the_run(outcome.error->code))
         fatal = outcome.error;
       sample.failures = std::move(outcome.failures);
@@ -308,7 +315,8 @@ std::vector<answered> sort_outcomes(evaluation_state& state, call_outcome_batch&
     if (outcome.error) {
       fail(row, outcome.error->code);
       ++state.failures_in_a_row;
-      state.last_failure = outcome.error;
+      if (!goes_back(outcome.error->code))
+        state.last_failure = outcome.error;
     } else {
       on_success(state, outcome);
     }

@@ -131,6 +131,8 @@ json task_json(const run_record& record, size_t index, const task_tally& counted
   out["error_message"] =
       score.errors > 0 && score.errors == score.samples ? json("every sample failed") : json(nullptr);
   out["dataset_hash"] = pinned.dataset_hash;
+  if (pinned.fewshot)
+    out["fewshot_hash"] = pinned.fewshot->hash;
   out["definition_hash"] = pinned.definition_hash;
   json variants = json::array();
   for (size_t i = 0; i < counted.by_variant.size(); ++i) {

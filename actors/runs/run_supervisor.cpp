@@ -1,55 +1,23 @@
 #include "actors/runs/run_supervisor.hpp"
 
+#include "actors/runs/run_supervisor_detail.hpp"
 #include "protocol/errors.hpp"
 
 #include <nlohmann/json.hpp>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <random>
 #include <utility>
 
 namespace assay {
 
+using namespace run_supervisor_detail;
+
 namespace {
-
-using self_pointer = run_supervisor_actor::stateful_pointer<run_supervisor_state>;
-using entry = run_supervisor_state::entry;
-using pending_submission = run_supervisor_state::pending_submission;
-using config_ptr = std::shared_ptr<const run_supervisor_config>;
-
-constexpr seconds store_timeout{5};
-constexpr seconds child_timeout{4};
-
-fault unknown_run(run_id run) {
-  return {errc::not_found, "there is no run " + to_string(run), "evaluation_id",
-          "list the runs with `assay results`"};
-}
-
-fault wrong_state(const run_record& record, run_verb verb) {
-  return {errc::invalid_transition,
-          "a run that is " + std::string{to_string(record.state)} + " cannot " + std::string{to_string(verb)},
-          to_string(record.spec.id),
-          {}};
-}
 
 bool is_active(const entry& run) {
   return run.record.state == run_state::preparing || run.record.state == run_state::running;
 }
-
-event make_event(const run_record& record, event_type type, wall_time at) {
-  return {record.spec.id, 0, type, at, shared_text{run_status_json(record).dump()}};
-}
-
-/// Runs @p then when the batch is durable, @p otherwise with the reason when it is not.
-template <class Then, class Otherwise>
-void store(self_pointer self, const config_ptr& config, append_batch batch, Then then, Otherwise otherwise) {
-  self->request(config->journal, store_timeout, append_and_wait{std::move(batch)})
-      .then([then](const committed&) mutable { then(); },
-            [otherwise](const caf::error& reason) mutable { otherwise(reason); });
-}
-
-void schedule(self_pointer self, const config_ptr& config);
 
 // -- starting children -------------------------------------------------------------------------------------
 
@@ -69,20 +37,13 @@ void start_child(self_pointer self, const config_ptr& config, entry& run) {
 }
 
 /// Ends a run that has no child, with the reason on record.
-void fail_run(self_pointer self, const config_ptr& config, run_id id, fault reason) {
-  auto& run = self->state.runs.at(id);
-  run.record.state = run_state::failed;
-  run.record.error = std::move(reason);
-  run.record.finished_at = config->wall();
-  append_batch batch;
-  batch.runs.push_back(run.record);
-  batch.events.push_back(make_event(run.record, event_type::evaluation_failed, config->wall()));
-  self->state.runs.erase(id);
-  store(
-      self, config, std::move(batch), [self, config] { schedule(self, config); },
-      [](const caf::error& error) {
-        spdlog::error("run supervisor cannot store a failure reason=\"{}\"", to_fault(error).message);
-      });
+void fail_run(self_pointer self, const config_ptr& config, const entry& run, fault reason) {
+  auto next = run.record;
+  next.state = run_state::failed;
+  next.error = std::move(reason);
+  next.finished_at = config->wall();
+  const auto id = next.spec.id;
+  change(self, config, id, std::move(next), event_type::evaluation_failed, {});
 }
 
 enum class readiness : uint8_t { ready, waits, hopeless };
@@ -106,7 +67,7 @@ readiness dependencies(self_pointer self, const config_ptr& config, const run_re
 std::vector<run_id> queued_by_priority(self_pointer self) {
   std::vector<run_id> ids;
   for (const auto& [id, run] : self->state.runs)
-    if (run.record.state == run_state::queued && !run.child)
+    if (run.record.state == run_state::queued && !run.child && !run.changing)
       ids.push_back(id);
   std::ranges::stable_sort(ids, [&](run_id a, run_id b) {
     return self->state.runs.at(a).record.spec.priority > self->state.runs.at(b).record.spec.priority;
@@ -114,35 +75,9 @@ std::vector<run_id> queued_by_priority(self_pointer self) {
   return ids;
 }
 
-/// Starts queued runs while there is room: higher priority first, then the older one.
-void schedule(self_pointer self, const config_ptr& config) {
-  auto& state = self->state;
-  if (state.draining || !state.recovered)
-    return;
-  auto running = static_cast<size_t>(
-      std::ranges::count_if(state.runs, [](const auto& e) { return is_active(e.second); }));
-  for (const auto id : queued_by_priority(self)) {
-    if (running >= config->max_running)
-      return;
-    auto& run = state.runs.at(id);
-    switch (dependencies(self, config, run.record)) {
-    case readiness::waits:
-      continue;
-    case readiness::hopeless:
-      fail_run(self, config, id,
-               {errc::conflict, "a run that it depends on did not complete", "depends_on",
-                "retry that run, then submit this one again"});
-      continue;
-    case readiness::ready:
-      start_child(self, config, run);
-      ++running;
-    }
-  }
-}
-
 // -- recovery ----------------------------------------------------------------------------------------------
 
-void begin_recovery(self_pointer self, const config_ptr& config) {
+void read_open_runs(self_pointer self, const config_ptr& config) {
   const auto job = [read = config->read.open_runs, target = run_supervisor_actor{self}] {
     open_runs_found found;
     if (auto runs = read())
@@ -153,6 +88,27 @@ void begin_recovery(self_pointer self, const config_ptr& config) {
   };
   if (!config->workers->submit(job))
     self->quit(to_caf_error({errc::busy, "no worker takes the recovery of runs", "run-supervisor", {}}));
+}
+
+bool is_store_failure(const fault& reason) {
+  return reason.code == errc::store_full || reason.code == errc::store_failed;
+}
+
+/// What an earlier supervisor and its children have appended may still be on its way: it counts.
+void begin_recovery(self_pointer self, const config_ptr& config) {
+  after_flush(
+      self, config, [self, config] { read_open_runs(self, config); },
+      [self, config](const caf::error& error) {
+        const auto reason = to_fault(error);
+        // Reading still works when nothing can be written any more.
+        if (is_store_failure(reason))
+          return read_open_runs(self, config);
+        // Without a journal this supervisor is about to be started again.
+        if (reason.code == errc::actor_lost)
+          return;
+        spdlog::warn("run supervisor waits for the store reason=\"{}\"", reason.message);
+        begin_recovery(self, config);
+      });
 }
 
 void on_open_runs(self_pointer self, const config_ptr& config, open_runs_found& found) {
@@ -170,247 +126,27 @@ void on_open_runs(self_pointer self, const config_ptr& config, open_runs_found& 
   state.recovered = true;
   if (!state.runs.empty())
     spdlog::info("run supervisor goes on with runs from before count={}", state.runs.size());
+  begin_cleaning(self, config);
   schedule(self, config);
-}
-
-// -- submission --------------------------------------------------------------------------------------------
-
-void admit(self_pointer self, const config_ptr& config, uint64_t ticket, const run_request& request) {
-  const auto job = [admit = config->admit, request, ticket, target = run_supervisor_actor{self}] {
-    run_pinned pinned;
-    pinned.ticket = ticket;
-    if (auto answer = admit(request))
-      pinned.answer = std::move(*answer);
-    else
-      pinned.error = answer.error();
-    caf::anon_send(target, std::move(pinned));
-  };
-  if (config->workers->submit(job))
-    return;
-  auto node = self->state.submissions.extract(ticket);
-  node.mapped().promise.deliver(to_caf_error(
-      {errc::busy, "the farm is preparing as many runs as it can", {}, "try again in a few seconds"}));
-}
-
-std::string idempotency_key(const submit_run& wish) { return wish.owner.value + "/" + wish.idempotency_key; }
-
-caf::result<run_submitted> submit(self_pointer self, const config_ptr& config, submit_run& wish) {
-  auto& state = self->state;
-  if (state.draining)
-    return to_caf_error({errc::shutting_down, "the farm is stopping", {}, "submit again when it is back"});
-  if (!wish.request.dry_run && state.runs.size() + state.submissions.size() >= config->max_queued)
-    return to_caf_error({errc::busy, "the farm holds as many runs as it allows", {}, "try again later"});
-  const auto ticket = state.next_ticket++;
-  auto promise = self->make_response_promise<run_submitted>();
-  auto& pending =
-      state.submissions.emplace(ticket, pending_submission{std::move(wish), promise}).first->second;
-  admit(self, config, ticket, pending.wish.request);
-  return promise;
-}
-
-run_id fresh_id(self_pointer self, wall_time now) {
-  const auto unix_seconds =
-      static_cast<uint32_t>(std::chrono::floor<seconds>(now).time_since_epoch().count());
-  const auto random = static_cast<uint32_t>(self->state.chance.roll() * 4294967296.0);
-  return run_id{unix_seconds, random};
-}
-
-/// @returns the earlier run of the same idempotency key, when there is one.
-result<std::optional<run_record>> find_earlier(const config_ptr& config, const submit_run& wish) {
-  if (wish.idempotency_key.empty() || wish.request.dry_run)
-    return std::nullopt;
-  const auto id = config->read.find_idempotent(idempotency_key(wish));
-  if (!id)
-    return id.error();
-  if (!*id)
-    return std::nullopt;
-  return config->read.find_run(**id);
-}
-
-void refuse(pending_submission& pending, const fault& reason) {
-  pending.promise.deliver(to_caf_error(reason));
-}
-
-void deliver_earlier(pending_submission& pending, run_submitted&& pinned, run_record&& earlier) {
-  if (earlier.spec.fingerprint != pinned.record.spec.fingerprint) {
-    refuse(pending, {errc::conflict, "the Idempotency-Key was used for another evaluation", "Idempotency-Key",
-                     "choose a new key"});
-    return;
-  }
-  pinned.record = std::move(earlier);
-  pinned.existed = true;
-  pending.promise.deliver(std::move(pinned));
-}
-
-append_batch submission_rows(const run_record& record, const submit_run& wish, wall_time now) {
-  append_batch batch;
-  batch.runs.push_back(record);
-  batch.events.push_back(make_event(record, event_type::evaluation_created, now));
-  if (!wish.idempotency_key.empty())
-    batch.documents.push_back(
-        {"idempotency", idempotency_key(wish), to_string(record.spec.id), true, std::nullopt});
-  return batch;
-}
-
-void on_pinned(self_pointer self, const config_ptr& config, run_pinned& pinned) {
-  auto node = self->state.submissions.extract(pinned.ticket);
-  if (node.empty())
-    return;
-  auto& pending = node.mapped();
-  if (pinned.error)
-    return refuse(pending, *pinned.error);
-  auto& record = pinned.answer.record;
-  const auto now = config->wall();
-  record.spec.owner = pending.wish.owner;
-  record.spec.created_at = now;
-  if (pinned.answer.dry_run) {
-    pending.promise.deliver(std::move(pinned.answer));
-    return;
-  }
-  auto earlier = find_earlier(config, pending.wish);
-  if (!earlier)
-    return refuse(pending, earlier.error());
-  if (*earlier)
-    return deliver_earlier(pending, std::move(pinned.answer), std::move(**earlier));
-  do
-    record.spec.id = fresh_id(self, now);
-  while (self->state.runs.contains(record.spec.id));
-  auto batch = submission_rows(record, pending.wish, now);
-  auto promise = pending.promise;
-  store(
-      self, config, std::move(batch),
-      [self, config, promise, answer = std::move(pinned.answer)]() mutable {
-        const auto id = answer.record.spec.id;
-        self->state.runs[id] = entry{answer.record, {}, restart_policy{config->limits}, {}};
-        promise.deliver(answer);
-        schedule(self, config);
-      },
-      [promise](const caf::error& reason) mutable { promise.deliver(reason); });
-}
-
-// -- verbs -------------------------------------------------------------------------------------------------
-
-caf::result<run_record> change_childless(self_pointer self, const config_ptr& config, entry& run,
-                                         run_verb verb) {
-  auto& record = run.record;
-  event_type type = event_type::evaluation_paused;
-  if (verb == run_verb::pause && record.state == run_state::queued)
-    record.state = run_state::paused;
-  else if (verb == run_verb::resume && record.state == run_state::paused) {
-    record.state = run_state::queued;
-    type = event_type::evaluation_resumed;
-  } else if (verb == run_verb::cancel) {
-    record.state = run_state::cancelled;
-    record.finished_at = config->wall();
-    type = event_type::evaluation_cancelled;
-  } else if ((verb == run_verb::pause && record.state == run_state::paused)
-             || (verb == run_verb::resume && record.state == run_state::queued)) {
-    return record;
-  } else {
-    return to_caf_error(wrong_state(record, verb));
-  }
-  append_batch batch;
-  batch.runs.push_back(record);
-  batch.events.push_back(make_event(record, type, config->wall()));
-  auto promise = self->make_response_promise<run_record>();
-  const auto answer = record;
-  if (is_final(record.state))
-    self->state.runs.erase(record.spec.id);
-  store(
-      self, config, std::move(batch),
-      [self, config, promise, answer]() mutable {
-        promise.deliver(answer);
-        schedule(self, config);
-      },
-      [promise](const caf::error& reason) mutable { promise.deliver(reason); });
-  return promise;
-}
-
-/// A new generation of what failed and of what was never asked.
-caf::result<run_record> retry(self_pointer self, const config_ptr& config, run_record record) {
-  if (record.state == run_state::completed && record.progress.failed == 0)
-    return record;
-  if (record.state == run_state::cancelled)
-    return to_caf_error(wrong_state(record, run_verb::retry));
-  ++record.generation;
-  record.state = run_state::queued;
-  record.error.reset();
-  record.finished_at.reset();
-  append_batch batch;
-  batch.runs.push_back(record);
-  batch.events.push_back(make_event(record, event_type::evaluation_retried, config->wall()));
-  auto promise = self->make_response_promise<run_record>();
-  self->state.runs[record.spec.id] = entry{record, {}, restart_policy{config->limits}, {}};
-  store(
-      self, config, std::move(batch),
-      [self, config, promise, record]() mutable {
-        promise.deliver(record);
-        schedule(self, config);
-      },
-      [self, promise, id = record.spec.id](const caf::error& reason) mutable {
-        self->state.runs.erase(id);
-        promise.deliver(reason);
-      });
-  return promise;
-}
-
-caf::result<run_record> command_final(self_pointer self, const config_ptr& config, const command_run& wish) {
-  auto found = config->read.find_run(wish.run);
-  if (!found)
-    return to_caf_error(found.error());
-  if (!*found)
-    return to_caf_error(unknown_run(wish.run));
-  auto& record = **found;
-  if (wish.verb == run_verb::retry)
-    return retry(self, config, std::move(record));
-  if (wish.verb == run_verb::cancel && record.state == run_state::cancelled)
-    return std::move(record);
-  // A failed run that is resumed goes on with what was not asked; its failures stay until they are retried.
-  return to_caf_error(wrong_state(record, wish.verb));
-}
-
-caf::result<run_record> command(self_pointer self, const config_ptr& config, const command_run& wish) {
-  const auto found = self->state.runs.find(wish.run);
-  if (found == self->state.runs.end())
-    return command_final(self, config, wish);
-  auto& run = found->second;
-  if (!run.child)
-    return change_childless(self, config, run, wish.verb);
-  auto promise = self->make_response_promise<run_record>();
-  self->request(run.child, child_timeout, wish)
-      .then([promise](const run_record& record) mutable { promise.deliver(record); },
-            [promise](const caf::error& reason) mutable { promise.deliver(reason); });
-  return promise;
-}
-
-caf::result<run_record> find(self_pointer self, const config_ptr& config, const find_run& wish) {
-  if (const auto found = self->state.runs.find(wish.run); found != self->state.runs.end())
-    return found->second.record;
-  auto found = config->read.find_run(wish.run);
-  if (!found)
-    return to_caf_error(found.error());
-  if (!*found)
-    return to_caf_error(unknown_run(wish.run));
-  return std::move(**found);
-}
-
-run_counts count(self_pointer self) {
-  run_counts out;
-  for (const auto& [id, run] : self->state.runs) {
-    if (run.record.state == run_state::paused)
-      ++out.paused;
-    else if (is_active(run))
-      ++out.active;
-    else
-      ++out.queued;
-  }
-  return out;
 }
 
 // -- children's ends ---------------------------------------------------------------------------------------
 
-bool is_store_failure(const fault& reason) {
-  return reason.code == errc::store_full || reason.code == errc::store_failed;
+/// Nothing can be written: the run waits for the next start of the farm, which finds it as the store has it.
+void wait_for_the_next_start(entry& run, const fault& reason) {
+  run.record.error = reason;
+  run.record.progress.in_flight = 0;
+}
+
+void restart_later(self_pointer self, const config_ptr& config, entry& run, const fault& reason) {
+  const auto now = self->clock().now();
+  const auto wait = run.policy.on_fall(now, self->state.chance.roll());
+  if (!wait)
+    return fail_run(self, config, run,
+                    {errc::actor_lost, "the evaluation fell too often, the last time by: " + reason.message,
+                     to_string(run.record.spec.id), "see the log, then retry the run"});
+  run.restart_at = now + *wait;
+  self->delayed_send(self, *wait, tick{});
 }
 
 void on_child_down(self_pointer self, const config_ptr& config, run_id id, const caf::error& down) {
@@ -423,27 +159,12 @@ void on_child_down(self_pointer self, const config_ptr& config, run_id id, const
   if (self->state.draining)
     return;
   const auto reason = to_fault(down);
-  if (is_store_failure(reason)) {
-    // Nothing can be written: the run waits for the next start of the farm.
-    run.record.state = run_state::paused;
-    run.record.error = reason;
-    return;
-  }
+  if (is_store_failure(reason))
+    return wait_for_the_next_start(run, reason);
   spdlog::warn("run supervisor restarts an evaluation run={} reason=\"{}\"", to_string(id), reason.message);
-  const auto now = self->clock().now();
-  const auto wait = run.policy.on_fall(now, self->state.chance.roll());
-  if (!wait)
-    return fail_run(self, config, id,
-                    {errc::actor_lost, "the evaluation fell too often, the last time by: " + reason.message,
-                     to_string(id), "see the log, then retry the run"});
-  run.restart_at = now + *wait;
-  self->delayed_send(self, *wait, tick{});
-}
-
-void quit_when_drained(self_pointer self) {
-  if (self->state.draining
-      && std::ranges::none_of(self->state.runs, [](const auto& e) { return !!e.second.child; }))
-    self->quit();
+  // A verb, an end and answers may have been on their way to the store when it fell: they count.
+  read_again(self, config, id,
+             [self, config, reason](entry& fallen) { restart_later(self, config, fallen, reason); });
 }
 
 void on_down(self_pointer self, const config_ptr& config, const caf::down_msg& down) {
@@ -461,8 +182,9 @@ void on_down(self_pointer self, const config_ptr& config, const caf::down_msg& d
 void on_tick(self_pointer self, const config_ptr& config) {
   const auto now = self->clock().now();
   for (auto& [id, run] : self->state.runs)
-    if (run.restart_at && *run.restart_at <= now && !self->state.draining)
+    if (run.restart_at && *run.restart_at <= now && !run.changing && !self->state.draining)
       start_child(self, config, run);
+  clean_when_due(self, config);
 }
 
 void begin_draining(self_pointer self, const drain& wish) {
@@ -479,7 +201,101 @@ void on_reported(self_pointer self, run_reported& news) {
     found->second.record = std::move(news.record);
 }
 
+run_counts count(self_pointer self) {
+  run_counts out;
+  for (const auto& [id, run] : self->state.runs) {
+    if (is_final(run.record.state))
+      continue;
+    if (run.record.state == run_state::paused)
+      ++out.paused;
+    else if (is_active(run))
+      ++out.active;
+    else
+      ++out.queued;
+  }
+  return out;
+}
+
 } // namespace
+
+namespace run_supervisor_detail {
+
+event make_event(const run_record& record, event_type type, wall_time at) {
+  return {record.spec.id, 0, type, at, shared_text{run_status_json(record).dump()}};
+}
+
+void schedule(self_pointer self, const config_ptr& config) {
+  auto& state = self->state;
+  if (state.draining || !state.recovered)
+    return;
+  auto running = static_cast<size_t>(
+      std::ranges::count_if(state.runs, [](const auto& e) { return is_active(e.second); }));
+  for (const auto id : queued_by_priority(self)) {
+    if (running >= config->max_running)
+      return;
+    auto& run = state.runs.at(id);
+    switch (dependencies(self, config, run.record)) {
+    case readiness::waits:
+      continue;
+    case readiness::hopeless:
+      fail_run(self, config, run,
+               {errc::conflict, "a run that it depends on did not complete", "depends_on",
+                "retry that run, then submit this one again"});
+      continue;
+    case readiness::ready:
+      start_child(self, config, run);
+      ++running;
+    }
+  }
+}
+
+void place(self_pointer self, const config_ptr& config, entry& run) {
+  if (run.record.state != run_state::queued && !self->state.draining)
+    start_child(self, config, run);
+}
+
+void read_again(self_pointer self, const config_ptr& config, run_id id, std::function<void(entry&)> then) {
+  self->state.runs.at(id).changing = true;
+  after_flush(
+      self, config,
+      [self, config, id, then] {
+        auto& run = self->state.runs.at(id);
+        auto stored = config->read.find_run(id);
+        if (!stored)
+          return self->quit(to_caf_error(stored.error()));
+        if (*stored)
+          run.record = std::move(**stored);
+        run.changing = false;
+        if (!is_final(run.record.state) && run.record.state != run_state::paused)
+          then(run);
+        // It may have begun a change of its own.
+        if (!run.changing)
+          end_change(self, config, id);
+        schedule(self, config);
+      },
+      [self, config, id, then](const caf::error& error) {
+        const auto reason = to_fault(error);
+        // Without a journal this supervisor is about to be started again.
+        if (reason.code == errc::actor_lost)
+          return;
+        if (is_store_failure(reason)) {
+          wait_for_the_next_start(self->state.runs.at(id), reason);
+          return end_change(self, config, id);
+        }
+        spdlog::warn("run supervisor waits for the store run={} reason=\"{}\"", to_string(id),
+                     reason.message);
+        read_again(self, config, id, then);
+      });
+}
+
+void quit_when_drained(self_pointer self) {
+  if (self->state.draining && std::ranges::none_of(self->state.runs, [](const auto& e) {
+        return !!e.second.child || e.second.changing;
+      }))
+    self->quit();
+}
+
+} // namespace run_supervisor_detail
 
 run_supervisor_actor::behavior_type run_supervisor(self_pointer self, run_supervisor_config given) {
   const auto config = std::make_shared<const run_supervisor_config>(std::move(given));
@@ -489,7 +305,11 @@ run_supervisor_actor::behavior_type run_supervisor(self_pointer self, run_superv
   begin_recovery(self, config);
   return {
       [self, config](submit_run& wish) { return submit(self, config, wish); },
-      [self, config](const command_run& wish) { return command(self, config, wish); },
+      [self, config](const command_run& wish) -> caf::result<run_record> {
+        auto promise = self->make_response_promise<run_record>();
+        command(self, config, wish, promise);
+        return promise;
+      },
       [self, config](const find_run& wish) { return find(self, config, wish); },
       [self](const count_runs&) { return count(self); },
       [self](const read_gauges&) {
@@ -502,6 +322,7 @@ run_supervisor_actor::behavior_type run_supervisor(self_pointer self, run_superv
       [self, config](open_runs_found& found) { on_open_runs(self, config, found); },
       [self](run_reported& news) { on_reported(self, news); },
       [self, config](run_pinned& pinned) { on_pinned(self, config, pinned); },
+      [self, config](expired_runs_found& found) { on_expired(self, config, found); },
       [self, config](const tick&) { on_tick(self, config); },
   };
 }

@@ -9,6 +9,7 @@
 
 #include <caf/typed_event_based_actor.hpp>
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -26,6 +27,16 @@ struct run_reader {
   std::function<result<std::optional<run_record>>(run_id)> find_run;
   /// The run of an owner's idempotency key.
   std::function<result<std::optional<run_id>>(const std::string& key)> find_idempotent;
+  /// At most @p limit final runs that ended before.
+  std::function<result<std::vector<run_id>>(wall_time finished_before, size_t limit)> find_expired;
+};
+
+/// How long finished runs are kept.
+struct run_retention {
+  std::chrono::days keep{0};            ///< After their end; 0 keeps them for good.
+  std::chrono::minutes interval{60};    ///< Between two looks.
+  std::chrono::seconds first_after{60}; ///< A farm that has just started has other things to do.
+  size_t most_at_once = 100; ///< Runs of one commit; when there are more, the next look comes at once.
 };
 
 struct run_supervisor_config {
@@ -39,6 +50,9 @@ struct run_supervisor_config {
   call_target_actor router;
   uint32_t max_running = 8;
   uint32_t max_queued = 10'000;
+  /// Verbs that may wait for one run's change; more are refused with errc::busy.
+  uint32_t max_waiting_verbs = 64;
+  run_retention retention;
   restart_limits limits;
   wall_clock wall = wall_now;
   uint64_t seed = 0;
@@ -48,11 +62,20 @@ struct run_supervisor_config {
 struct run_supervisor_state {
   static inline const char* name = "run-supervisor";
 
+  struct waiting_verb {
+    run_verb verb = run_verb::pause;
+    caf::typed_response_promise<run_record> promise;
+  };
+
   struct entry {
+    /// What others are shown. Its state is the store's, but for `preparing`, and `queued` after a start.
     run_record record;
-    evaluation_actor child; ///< Invalid while queued or between restarts.
+    evaluation_actor child; ///< Invalid while queued, paused before the start, or between restarts.
     restart_policy policy;
     std::optional<std::chrono::steady_clock::time_point> restart_at;
+    /// The state of a run without child is on its way to the store, or is being read again.
+    bool changing = false;
+    std::deque<waiting_verb> waiting; ///< Verbs that came while it was changing.
   };
 
   struct pending_submission {
@@ -60,17 +83,20 @@ struct run_supervisor_state {
     caf::typed_response_promise<run_submitted> promise;
   };
 
-  std::map<run_id, entry> runs; ///< Those that are not final.
+  std::map<run_id, entry> runs; ///< Those that are not final, or about to end or to begin again.
   std::unordered_map<uint64_t, pending_submission> submissions;
   uint64_t next_ticket = 1;
   children family;
   dice chance{0};
+  /// When to look for runs that are too old; unset while looking, and when they are kept for good.
+  std::optional<std::chrono::steady_clock::time_point> clean_at;
   bool recovered = false; ///< Until then nothing is admitted.
   bool draining = false;
 };
 
 /// Admits runs, makes them durable, starts them by priority when there is room and their dependencies are
 /// done, and keeps one child per run. After a start of the farm it goes on with every run that is not final.
+/// Removes finished runs that are older than the configuration wants them kept.
 run_supervisor_actor::behavior_type
 run_supervisor(run_supervisor_actor::stateful_pointer<run_supervisor_state> self,
                run_supervisor_config config);

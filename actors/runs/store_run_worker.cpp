@@ -11,12 +11,36 @@ namespace {
 
 constexpr size_t page_rows = storage::max_page_rows;
 
-std::string describe_difference(const pinned_task& pinned, const tasks::dataset_facts& now) {
-  std::string text = "the dataset of task '" + pinned.id.value + "' is not the one that the run began with: ";
-  if (pinned.dataset_rows != now.rows)
-    return text + std::to_string(pinned.dataset_rows) + " rows then, " + std::to_string(now.rows) + " now";
-  return text + "the same number of rows, other content (" + pinned.dataset_hash.substr(0, 12) + " then, "
+std::string describe_difference(const std::string& what, const pinned_file& pinned,
+                                const tasks::dataset_facts& now) {
+  const std::string text = what + " is not the one that the run began with: ";
+  if (pinned.rows != now.rows)
+    return text + std::to_string(pinned.rows) + " rows then, " + std::to_string(now.rows) + " now";
+  return text + "the same number of rows, other content (" + pinned.hash.substr(0, 12) + " then, "
          + now.sha256.substr(0, 12) + " now)";
+}
+
+std::optional<fault> check_unchanged(const std::string& what, const pinned_file& pinned,
+                                     std::optional<tasks::dataset_format> format) {
+  const auto now = tasks::inspect_dataset(pinned.path, format);
+  if (!now)
+    return now.error();
+  if (now->sha256 == pinned.hash)
+    return std::nullopt;
+  return fault{errc::dataset_changed, describe_difference(what, pinned, *now), pinned.path,
+               "restore the file, or submit a new run"};
+}
+
+/// @returns what differs between the task's files now and as they were pinned.
+std::optional<fault> check_files(const pinned_task& pinned, const tasks::task_definition& task) {
+  const auto of_task = " of task '" + pinned.id.value + "'";
+  if (auto wrong =
+          check_unchanged("the dataset" + of_task,
+                          {pinned.dataset_path, pinned.dataset_hash, pinned.dataset_rows}, task.format))
+    return wrong;
+  return pinned.fewshot
+             ? check_unchanged("the few-shot dataset" + of_task, *pinned.fewshot, task.fewshot.format)
+             : std::nullopt;
 }
 
 size_t first_primary(const tasks::task_definition& task) {
@@ -66,12 +90,8 @@ std::optional<fault> store_run_worker::load_tasks() {
     auto parsed = tasks::parse_task(pinned.definition, pinned.id.value + ".yaml", "/");
     if (!parsed)
       return parsed.error();
-    const auto facts = tasks::inspect_dataset(pinned.dataset_path, parsed->format);
-    if (!facts)
-      return facts.error();
-    if (facts->sha256 != pinned.dataset_hash)
-      return fault{errc::dataset_changed, describe_difference(pinned, *facts), pinned.dataset_path,
-                   "restore the file, or submit a new run"};
+    if (auto wrong = check_files(pinned, *parsed))
+      return wrong;
     auto task_plan = make_plan(*parsed);
     if (!task_plan)
       return task_plan.error();

@@ -50,6 +50,11 @@ void start_ticking(self_pointer self, const journal_config& config) {
     self->delayed_send(self, config.retry_interval, tick{});
 }
 
+/// After one of these the store takes nothing any more; every other refusal is about one batch.
+bool ends_writing(const fault& reason) {
+  return reason.code == errc::store_full || reason.code == errc::store_failed;
+}
+
 /// Order is kept: while anything waits, newcomers wait behind it.
 void hand_over(self_pointer self, const journal_config& config, uint64_t ticket, append_batch&& batch) {
   auto& state = self->state;
@@ -61,8 +66,9 @@ void hand_over(self_pointer self, const journal_config& config, uint64_t ticket,
     if (taken)
       return;
     if (taken.error().code != errc::busy) {
-      state.failed = taken.error();
-      return refuse(self, ticket, *state.failed);
+      if (ends_writing(taken.error()))
+        state.failed = taken.error();
+      return refuse(self, ticket, taken.error());
     }
   }
   if (state.waiting.size() >= config.max_waiting)
@@ -76,15 +82,19 @@ void drain_waiting(self_pointer self, const journal_config& config) {
   auto& state = self->state;
   while (!state.waiting.empty()) {
     auto& first = state.waiting.front();
-    if (!state.failed) {
+    std::optional<fault> refusal = state.failed;
+    if (!refusal) {
       auto taken = config.writer->submit(first.ticket, std::move(first.batch));
       if (!taken && taken.error().code == errc::busy)
         return start_ticking(self, config);
       if (!taken)
-        state.failed = taken.error();
+        refusal = taken.error();
     }
-    if (state.failed)
-      refuse(self, first.ticket, *state.failed);
+    if (refusal) {
+      if (ends_writing(*refusal))
+        state.failed = refusal;
+      refuse(self, first.ticket, *refusal);
+    }
     state.waiting.pop_front();
   }
 }
@@ -108,8 +118,7 @@ void on_report(self_pointer self, const journal_config& config, writer_reported&
   notices out;
   publish_events news;
   for (auto& done : report.tickets) {
-    if (done.error && !self->state.failed && retry_class_of(done.error->code) == retry_class::never
-        && done.error->code != errc::conflict)
+    if (done.error && !self->state.failed && ends_writing(*done.error))
       self->state.failed = done.error;
     std::move(done.events.begin(), done.events.end(), std::back_inserter(news.events));
     const auto found = self->state.open.find(done.ticket);

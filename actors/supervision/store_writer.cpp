@@ -1,6 +1,7 @@
 #include "actors/supervision/store_writer.hpp"
 
 #include "actors/runs/run_supervisor.hpp"
+#include "storage/maintenance.hpp"
 #include "storage/snapshot.hpp"
 
 #include <algorithm>
@@ -71,6 +72,7 @@ result<void> store_writer::submit(uint64_t ticket, append_batch&& batch) {
   rows.runs = std::move(batch.runs);
   rows.events = std::move(batch.events);
   rows.results = std::move(batch.results);
+  rows.erased_runs = std::move(batch.erased_runs);
   auto taken = writer_->submit(std::move(rows));
   if (!taken && taken.error().code == errc::busy) {
     // The caller keeps a batch that was refused for now.
@@ -79,6 +81,7 @@ result<void> store_writer::submit(uint64_t ticket, append_batch&& batch) {
     batch.runs = std::move(rows.runs);
     batch.events = std::move(rows.events);
     batch.results = std::move(rows.results);
+    batch.erased_runs = std::move(rows.erased_runs);
   }
   return taken;
 }
@@ -124,6 +127,9 @@ run_reader make_run_reader(std::shared_ptr<storage::store> store) {
     if (!view)
       return view.error();
     return view->find_run(id);
+  };
+  out.find_expired = [store](wall_time finished_before, size_t limit) {
+    return storage::find_prunable(store, {finished_before, {}, limit});
   };
   out.find_idempotent = [store](const std::string& key) -> result<std::optional<run_id>> {
     auto view = storage::snapshot::open(store);

@@ -59,7 +59,7 @@ class Workspace:
             "providers": {"bench": {"protocol": "openai_chat", "base_url": base_url, "key_required": False}},
             "models": {"bench": {"provider": "bench", "model": "sim-strong",
                                  "rate_limits": {"concurrent_requests": in_flight}}},
-            "farm": {"in_flight_start": in_flight, "in_flight_cap": in_flight},
+            "farm": {"in_flight": "fixed", "in_flight_cap": in_flight},
             "server": {"host": "127.0.0.1", "port": 0, "max_connections": 8192, "max_connections_per_address": 8192},
             "storage": {"data_dir": str(data / "store"), "durability": durability},
             "logging": {"level": "warn"},

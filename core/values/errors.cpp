@@ -84,6 +84,71 @@ std::string_view to_string(errc code) noexcept {
   return "unknown";
 }
 
+std::string_view api_code(errc code) noexcept {
+  switch (code) {
+  case errc::invalid_argument:
+    return "VALIDATION_ERROR";
+  case errc::malformed_input:
+    return "MALFORMED_INPUT";
+  case errc::not_found:
+    return "NOT_FOUND";
+  case errc::conflict:
+    return "CONFLICT";
+  case errc::too_large:
+    return "PAYLOAD_TOO_LARGE";
+  case errc::unsupported:
+    return "UNSUPPORTED";
+  case errc::unauthenticated:
+    return "UNAUTHORIZED";
+  case errc::forbidden:
+    return "FORBIDDEN";
+  case errc::busy:
+  case errc::actor_lost:
+  case errc::deadline_exceeded:
+  case errc::shutting_down:
+    return "SERVICE_UNAVAILABLE";
+  case errc::rate_limited:
+    return "RATE_LIMITED";
+  case errc::quota_exhausted:
+    return "QUOTA_EXCEEDED";
+  case errc::budget_exhausted:
+    return "BUDGET_EXCEEDED";
+  case errc::connect_failed:
+  case errc::provider_unavailable:
+  case errc::truncated_answer:
+  case errc::malformed_answer:
+  case errc::provider_rejected:
+  case errc::credentials_rejected:
+  case errc::content_filtered:
+  case errc::breaker_open:
+    return "EXTERNAL_SERVICE_ERROR";
+  case errc::provider_timeout:
+  case errc::time_limit_reached:
+    return "TIMEOUT_ERROR";
+  case errc::cancelled:
+    return "CANCELLED";
+  case errc::dataset_changed:
+    return "DATASET_CHANGED";
+  case errc::dataset_unreadable:
+    return "DATASET_UNREADABLE";
+  case errc::template_failed:
+    return "TEMPLATE_FAILED";
+  case errc::scorer_failed:
+    return "SCORER_FAILED";
+  case errc::invalid_transition:
+    return "INVALID_TRANSITION";
+  case errc::store_locked:
+  case errc::store_unreadable:
+  case errc::store_full:
+  case errc::store_failed:
+  case errc::store_incompatible:
+    return "STORE_UNAVAILABLE";
+  case errc::internal:
+    return "INTERNAL_SERVER_ERROR";
+  }
+  return "INTERNAL_SERVER_ERROR";
+}
+
 std::string_view to_string(retry_class value) noexcept {
   switch (value) {
   case retry_class::never:

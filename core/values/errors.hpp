@@ -75,6 +75,9 @@ enum class retry_class : uint8_t {
 
 /// @returns the stable lower-case name, as written to logs, records and answers.
 std::string_view to_string(errc code) noexcept;
+
+/// The word of the HTTP API: `VALIDATION_ERROR`, `TIMEOUT_ERROR`. Several codes may share one.
+std::string_view api_code(errc code) noexcept;
 std::string_view to_string(retry_class value) noexcept;
 
 /// @returns the code named by @p name, or errc::internal for an unknown name.

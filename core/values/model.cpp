@@ -66,6 +66,17 @@ std::optional<wire_protocol> wire_protocol_from_string(std::string_view name) no
   return std::nullopt;
 }
 
+std::string_view to_string(in_flight_rule rule) noexcept {
+  return rule == in_flight_rule::fixed ? "fixed" : "adaptive";
+}
+
+std::optional<in_flight_rule> in_flight_rule_from_string(std::string_view name) noexcept {
+  for (const auto rule : {in_flight_rule::adaptive, in_flight_rule::fixed})
+    if (to_string(rule) == name)
+      return rule;
+  return std::nullopt;
+}
+
 sampling overlay(sampling base, const sampling& over) {
   const auto replace = [](auto& target, const auto& source) {
     if (source)

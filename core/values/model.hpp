@@ -51,6 +51,16 @@ struct rate_limits {
   bool operator==(const rate_limits&) const = default;
 };
 
+/// What decides how many calls of one key and model are in flight.
+enum class in_flight_rule : uint8_t {
+  adaptive = 1, ///< Found out: up while the provider keeps up, down when it answers 429. Never over the cap.
+  fixed = 2,    ///< The cap itself.
+};
+
+std::string_view to_string(in_flight_rule rule) noexcept;
+/// @returns nothing for any other word.
+std::optional<in_flight_rule> in_flight_rule_from_string(std::string_view name) noexcept;
+
 /// Dollars per million tokens. A model without prices costs an unknown amount, never zero.
 struct token_prices {
   double input_per_mtok = 0;
@@ -85,6 +95,7 @@ struct model_profile {
   std::vector<std::string> supported_tasks; ///< Task groups; empty means all.
   sampling defaults;
   rate_limits limits;
+  std::optional<in_flight_rule> in_flight; ///< Unset leaves it to the farm.
   std::optional<token_prices> prices;
   std::optional<money> max_cost_per_request;
   std::optional<money> daily_budget;

@@ -32,8 +32,20 @@ run_id run_id_of(const nlohmann::json& value) {
   return *id;
 }
 
+nlohmann::json file_to_json(const pinned_file& file) {
+  return {{"path", file.path}, {"hash", file.hash}, {"rows", file.rows}};
+}
+
+pinned_file file_from_json(const nlohmann::json& in) {
+  pinned_file file;
+  read(in, "path", file.path);
+  read(in, "hash", file.hash);
+  read(in, "rows", file.rows);
+  return file;
+}
+
 nlohmann::json task_to_json(const pinned_task& task) {
-  return {
+  nlohmann::json out{
       {"task_id", task.id.value},
       {"definition", task.definition},
       {"definition_hash", task.definition_hash},
@@ -44,6 +56,9 @@ nlohmann::json task_to_json(const pinned_task& task) {
       {"scorer_names", task.scorer_names},
       {"generation", task.generation},
   };
+  if (task.fewshot)
+    out["fewshot"] = file_to_json(*task.fewshot);
+  return out;
 }
 
 pinned_task task_from_json(const nlohmann::json& in) {
@@ -57,6 +72,8 @@ pinned_task task_from_json(const nlohmann::json& in) {
   read(in, "sample_count", task.sample_count);
   read(in, "scorer_names", task.scorer_names);
   read(in, "generation", task.generation);
+  if (const auto* file = find(in, "fewshot"))
+    task.fewshot = file_from_json(*file);
   return task;
 }
 
@@ -347,6 +364,7 @@ nlohmann::json run_status_json(const run_record& run) {
       {"start_time", json_fields::time_or_null(run.started_at)},
       {"estimated_completion", json_fields::time_or_null(progress.estimated_completion)},
       {"error_message", nullptr},
+      {"error_code", nullptr},
       {"error", nullptr},
       {"created_at", to_rfc3339(spec.created_at)},
       {"finished_at", json_fields::time_or_null(run.finished_at)},
@@ -386,6 +404,7 @@ nlohmann::json run_status_json(const run_record& run) {
   if (run.error) {
     out["error"] = fault_to_json(*run.error);
     out["error_message"] = out["error"]["message"];
+    out["error_code"] = api_code(run.error->code);
   }
   return out;
 }

@@ -41,6 +41,15 @@ bool is_final(run_state state) noexcept;
 /// The word of the engine API: `created` while queued or preparing, else the state's own name.
 std::string_view engine_status(run_state state) noexcept;
 
+/// A file of rows as it was at submission.
+struct pinned_file {
+  std::string path; ///< Absolute.
+  std::string hash; ///< SHA-256, hexadecimal.
+  uint64_t rows = 0;
+
+  bool operator==(const pinned_file&) const = default;
+};
+
 /// A task as it was at submission. A run never reads the task file again.
 struct pinned_task {
   task_id id;
@@ -52,6 +61,8 @@ struct pinned_task {
   uint64_t sample_count = 0; ///< After the limit; what one variant and epoch of the task takes.
   std::vector<std::string> scorer_names;
   sampling generation; ///< Resolved for this task: request over task over task type over model.
+  /// Where few-shot examples come from, when the run shows some and they have a file of their own.
+  std::optional<pinned_file> fewshot;
 
   bool operator==(const pinned_task&) const = default;
 };

@@ -1,12 +1,12 @@
 #include "core/values/run_request.hpp"
 
 #include "core/values/closest_word.hpp"
+#include "core/values/run_request_fields.hpp"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <string_view>
@@ -16,11 +16,10 @@ namespace assay {
 
 namespace {
 
+using namespace run_request_detail;
 using json = nlohmann::json;
 
 constexpr size_t most_tasks = 1000;
-constexpr size_t longest_name = 256;
-constexpr size_t most_stop_texts = 16;
 constexpr size_t largest_map = 64 * 1024;
 constexpr int64_t longest_run_seconds = 30 * 24 * 3600;
 
@@ -112,13 +111,6 @@ constexpr std::string_view setting_keys[] = {
     "gen_kwargs",
 };
 
-/// Settings that may stand in `gen_kwargs`.
-constexpr std::string_view generation_keys[] = {
-    "temperature", "top_p",        "frequency_penalty", "presence_penalty",
-    "max_tokens",  "max_gen_toks", "stop_sequences",    "stop",
-    "until",       "seed",         "do_sample",
-};
-
 constexpr std::string_view context_modes[] = {"no_context", "minimal_context", "full_context",
                                               "domain_context"};
 
@@ -141,81 +133,14 @@ constexpr std::string_view model_kinds[] = {
     "openai_compatible",
 };
 
-template <size_t N>
-bool contains(const std::string_view (&words)[N], std::string_view word) {
-  return std::find(std::begin(words), std::end(words), word) != std::end(words);
-}
-
-fault refused(std::string where, std::string message, std::string hint = {}) {
-  return fault{errc::invalid_argument, std::move(message), std::move(where), std::move(hint)};
-}
-
-std::string shown(const json& value) {
-  auto text = value.dump(-1, ' ', true, json::error_handler_t::replace);
-  if (text.size() > 60)
-    text = text.substr(0, 57) + "...";
-  return text;
-}
-
-/// One value with the place where the caller wrote it.
-struct given {
-  std::string where;
-  const json* value = nullptr;
-};
-
-/// Collects the faults of one body; the first one counts.
-class reader {
+/// Reads one body, part by part.
+class reader : private fields {
 public:
-  explicit reader(const json& body) : body_(body) {}
+  explicit reader(const json& body) : fields(body) {}
 
   result<run_request> read();
 
 private:
-  // -- finding values -----------------------------------------------------------------------------------
-
-  void collect(std::initializer_list<std::string_view> aliases);
-  void look_in(const json& object, const std::string& prefix, std::string_view key);
-  const json* object_at(const json& parent, const std::string& where, std::string_view key);
-
-  /// Converts every place that names the setting and insists that they agree.
-  template <class T, class Convert>
-  std::optional<T> agreed(std::initializer_list<std::string_view> aliases, Convert convert) {
-    collect(aliases);
-    std::optional<T> value;
-    std::string first;
-    for (const auto& place : found_) {
-      const std::optional<T> here = convert(place);
-      if (failed() || !here)
-        return std::nullopt;
-      if (value && *value != *here) {
-        fail(first + ", " + place.where, "these two fields contradict each other",
-             "give one of them, or the same value in both");
-        return std::nullopt;
-      }
-      if (!value)
-        first = place.where;
-      value = here;
-    }
-    return value;
-  }
-
-  // -- converting ---------------------------------------------------------------------------------------
-
-  std::optional<int64_t> whole(const given& at, int64_t lowest, int64_t highest);
-  std::optional<double> number(const given& at, double lowest, double highest);
-  std::optional<bool> flag(const given& at);
-  std::optional<std::string> text(const given& at, size_t longest);
-  std::optional<std::vector<std::string>> names(const given& at, size_t most);
-  std::optional<std::vector<std::string>> stop_texts(const given& at);
-
-  std::optional<int64_t> whole_setting(std::initializer_list<std::string_view> names, int64_t lowest,
-                                       int64_t highest);
-  std::optional<double> number_setting(std::string_view name, double lowest, double highest);
-  std::optional<bool> flag_setting(std::string_view name);
-  std::optional<std::string> text_setting(std::string_view name, size_t longest);
-
-  // -- parts of the body --------------------------------------------------------------------------------
-
   void check_keys();
   void read_model();
   void read_tasks();
@@ -226,175 +151,8 @@ private:
   void read_maps();
   void note_what_changes_nothing();
 
-  // -- outcome ------------------------------------------------------------------------------------------
-
-  bool failed() const noexcept { return error_.has_value(); }
-  void fail(std::string where, std::string message, std::string hint = {}) {
-    if (!error_)
-      error_ = refused(std::move(where), std::move(message), std::move(hint));
-  }
-  void note(std::string text) { out_.notes.push_back(std::move(text)); }
-
-  const json& body_;
-  const json* configuration_ = nullptr;
-  std::vector<std::pair<std::string, const json*>> generation_objects_;
-  std::vector<given> found_;
-  std::optional<fault> error_;
   run_request out_;
 };
-
-// -- finding values -------------------------------------------------------------------------------------
-
-void reader::look_in(const json& object, const std::string& prefix, std::string_view key) {
-  const auto it = object.find(key);
-  if (it != object.end() && !it->is_null())
-    found_.push_back({prefix + std::string(key), &*it});
-}
-
-void reader::collect(std::initializer_list<std::string_view> aliases) {
-  found_.clear();
-  for (const auto alias : aliases) {
-    look_in(body_, "", alias);
-    if (configuration_)
-      look_in(*configuration_, "configuration.", alias);
-    if (contains(generation_keys, alias))
-      for (const auto& [prefix, object] : generation_objects_)
-        look_in(*object, prefix + ".", alias);
-  }
-}
-
-const json* reader::object_at(const json& parent, const std::string& where, std::string_view key) {
-  const auto it = parent.find(key);
-  if (it == parent.end() || it->is_null())
-    return nullptr;
-  if (!it->is_object()) {
-    fail(where, "must be an object, not " + shown(*it));
-    return nullptr;
-  }
-  return &*it;
-}
-
-// -- converting -----------------------------------------------------------------------------------------
-
-std::optional<int64_t> reader::whole(const given& at, int64_t lowest, int64_t highest) {
-  const auto& value = *at.value;
-  std::optional<int64_t> number;
-  if (value.is_number_unsigned()) {
-    if (value.get<uint64_t>() <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
-      number = static_cast<int64_t>(value.get<uint64_t>());
-  } else if (value.is_number_integer()) {
-    number = value.get<int64_t>();
-  } else if (value.is_number_float()) {
-    const auto real = value.get<double>();
-    if (std::abs(real) < 9e15 && real == std::floor(real))
-      number = static_cast<int64_t>(real);
-  }
-  if (number && *number >= lowest && *number <= highest)
-    return number;
-  fail(at.where, "must be a whole number from " + std::to_string(lowest) + " to " + std::to_string(highest)
-                     + ", not " + shown(value));
-  return std::nullopt;
-}
-
-std::optional<double> reader::number(const given& at, double lowest, double highest) {
-  const auto& value = *at.value;
-  if (value.is_number()) {
-    const auto real = value.get<double>();
-    if (real >= lowest && real <= highest)
-      return real;
-  }
-  fail(at.where, "must be a number from " + shown(json(lowest)) + " to " + shown(json(highest)) + ", not "
-                     + shown(value));
-  return std::nullopt;
-}
-
-std::optional<bool> reader::flag(const given& at) {
-  if (at.value->is_boolean())
-    return at.value->get<bool>();
-  fail(at.where, "must be true or false, not " + shown(*at.value));
-  return std::nullopt;
-}
-
-std::optional<std::string> reader::text(const given& at, size_t longest) {
-  if (at.value->is_string()) {
-    const auto& value = at.value->get_ref<const std::string&>();
-    if (value.size() <= longest && value.find('\0') == std::string::npos)
-      return value;
-  }
-  fail(at.where, "must be a text of at most " + std::to_string(longest) + " bytes, not " + shown(*at.value));
-  return std::nullopt;
-}
-
-std::optional<std::vector<std::string>> reader::names(const given& at, size_t most) {
-  if (!at.value->is_array()) {
-    fail(at.where, "must be a list of names, not " + shown(*at.value));
-    return std::nullopt;
-  }
-  if (at.value->size() > most) {
-    fail(at.where, "has " + std::to_string(at.value->size()) + " entries; at most " + std::to_string(most)
-                       + " are allowed");
-    return std::nullopt;
-  }
-  std::vector<std::string> out;
-  for (size_t i = 0; i < at.value->size(); ++i) {
-    const given element{at.where + "[" + std::to_string(i) + "]", &(*at.value)[i]};
-    auto name = text(element, longest_name);
-    if (!name)
-      return std::nullopt;
-    if (name->empty()) {
-      fail(element.where, "must not be empty");
-      return std::nullopt;
-    }
-    if (std::find(out.begin(), out.end(), *name) != out.end())
-      note(element.where + ": '" + *name + "' is listed twice and taken once");
-    else
-      out.push_back(std::move(*name));
-  }
-  return out;
-}
-
-std::optional<std::vector<std::string>> reader::stop_texts(const given& at) {
-  std::vector<std::string> out;
-  if (at.value->is_string()) {
-    out.push_back(at.value->get<std::string>());
-  } else if (at.value->is_array() && at.value->size() <= most_stop_texts) {
-    for (size_t i = 0; i < at.value->size(); ++i) {
-      auto one = text({at.where + "[" + std::to_string(i) + "]", &(*at.value)[i]}, longest_name);
-      if (!one)
-        return std::nullopt;
-      out.push_back(std::move(*one));
-    }
-  } else {
-    fail(at.where, "must be a text or a list of at most " + std::to_string(most_stop_texts) + " texts, not "
-                       + shown(*at.value));
-    return std::nullopt;
-  }
-  for (const auto& one : out)
-    if (one.empty()) {
-      fail(at.where, "must not hold an empty text");
-      return std::nullopt;
-    }
-  return out;
-}
-
-std::optional<int64_t> reader::whole_setting(std::initializer_list<std::string_view> aliases, int64_t lowest,
-                                             int64_t highest) {
-  return agreed<int64_t>(aliases, [&](const given& at) { return whole(at, lowest, highest); });
-}
-
-std::optional<double> reader::number_setting(std::string_view name, double lowest, double highest) {
-  return agreed<double>({name}, [&](const given& at) { return number(at, lowest, highest); });
-}
-
-std::optional<bool> reader::flag_setting(std::string_view name) {
-  return agreed<bool>({name}, [&](const given& at) { return flag(at); });
-}
-
-std::optional<std::string> reader::text_setting(std::string_view name, size_t longest) {
-  return agreed<std::string>({name}, [&](const given& at) { return text(at, longest); });
-}
-
-// -- parts of the body ----------------------------------------------------------------------------------
 
 void reader::check_keys() {
   for (const auto& [key, value] : body_.items())
@@ -597,7 +355,7 @@ void reader::note_what_changes_nothing() {
 
 result<run_request> reader::read() {
   if (!body_.is_object())
-    return refused({}, "the body must be a JSON object, not " + shown(body_));
+    return fault{errc::invalid_argument, "the body must be a JSON object, not " + shown(body_), {}, {}};
   using part = void (reader::*)();
   constexpr std::array<part, 9> parts{
       &reader::check_keys,        &reader::read_model, &reader::read_tasks,
@@ -608,6 +366,7 @@ result<run_request> reader::read() {
     if (error_)
       return std::move(*error_);
   }
+  out_.notes = std::move(notes_);
   return std::move(out_);
 }
 

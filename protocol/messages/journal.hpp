@@ -33,12 +33,14 @@ struct append_batch {
   std::vector<event> events; ///< Lifecycle events; the journal numbers them.
   std::vector<std::pair<run_id, std::string>> results;
   std::vector<document_change> documents;
+  /// Final runs to be removed with all that belongs to them.
+  std::vector<run_id> erased_runs;
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, append_batch& x) {
   return f(caf::meta::type_name("append_batch"), x.watermark, x.responses, x.samples, x.runs, x.events,
-           x.results, x.documents);
+           x.results, x.documents, x.erased_runs);
 }
 
 /// Everything the owner appended up to this watermark is durable. Or nothing more will be, with the reason.

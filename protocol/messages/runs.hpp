@@ -163,6 +163,18 @@ typename Inspector::result_type inspect(Inspector& f, open_runs_found& x) {
   return f(caf::meta::type_name("open_runs_found"), x.runs, error);
 }
 
+/// INTERNAL: finished runs that are older than the configuration wants them kept.
+struct expired_runs_found {
+  std::vector<run_id> runs;
+  std::optional<fault> error;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, expired_runs_found& x) {
+  auto error = field(x.error);
+  return f(caf::meta::type_name("expired_runs_found"), x.runs, error);
+}
+
 /// Come to rest without changing any run: send nothing new, keep what comes back, then end. The runs go on at
 /// the next start.
 struct drain {

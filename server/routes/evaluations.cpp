@@ -256,6 +256,7 @@ void add_schemas(schema_set& schemas) {
       "start_time": {"type": ["string", "null"], "format": "date-time"},
       "estimated_completion": {"type": ["string", "null"], "format": "date-time"},
       "error_message": {"type": ["string", "null"]},
+      "error_code": {"type": ["string", "null"], "description": "As in errors of this API: TIMEOUT_ERROR, DATASET_CHANGED, ..."},
       "model_id": {"type": "string"},
       "samples": {"type": "object"},
       "cost": {"type": ["number", "null"], "description": "Dollars; null while unknown."},

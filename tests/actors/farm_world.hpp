@@ -22,6 +22,7 @@ protected:
   std::optional<fault> escalation;
   rate_limits limits;
   uint32_t cap = 8;
+  std::optional<in_flight_rule> in_flight; ///< The model's own; the farm's is fixed.
 
   root_supervisor_config config() {
     root_supervisor_config out;
@@ -34,6 +35,7 @@ protected:
       known.provider = the_provider;
       known.wire_model = "m";
       known.limits = limits;
+      known.in_flight = in_flight;
       known.prices = token_prices{1.0, 2.0, std::nullopt};
       return known;
     };
@@ -61,6 +63,13 @@ protected:
     out.runs.read.find_run = [this](run_id id) -> result<std::optional<run_record>> {
       const auto found = store->runs.find(id);
       return found == store->runs.end() ? std::optional<run_record>{} : found->second;
+    };
+    out.runs.read.find_expired = [this](wall_time before, size_t limit) -> result<std::vector<run_id>> {
+      std::vector<run_id> old;
+      for (const auto& [id, record] : store->runs)
+        if (is_final(record.state) && record.finished_at < before && old.size() < limit)
+          old.push_back(id);
+      return old;
     };
     out.runs.read.find_idempotent = [this](const std::string& key) -> result<std::optional<run_id>> {
       const auto found = store->documents.find("idempotency/" + key);

@@ -110,6 +110,34 @@ TEST_F(journal_test, AFailedStoreIsToldToEveryLaterAppend) {
   EXPECT_EQ(news[1].error->code, errc::store_failed) << "a failed flush is never blindly retried";
 }
 
+TEST_F(journal_test, ABatchThatTheStoreCannotTakeIsRefusedAlone) {
+  store->broken = fault{errc::too_large, "an answer is too large", {}, {}};
+  append_rows(1);
+  store->broken.reset();
+  append_rows(2);
+  const auto& news = state_of<owner_state>(sink).news;
+  ASSERT_EQ(news.size(), 2u);
+  EXPECT_EQ(news[0].error->code, errc::too_large);
+  EXPECT_FALSE(news[1].error.has_value());
+}
+
+TEST_F(journal_test, ARemovalThatTheStoreRefusesLeavesItWritable) {
+  append_batch start;
+  start.watermark = 1;
+  start.runs.emplace_back();
+  start.runs.back().spec.id = the_run;
+  tell(the_journal, append{start, sink});
+  append_batch removal;
+  removal.watermark = 2;
+  removal.erased_runs = {the_run, run_id{1U, 1U}};
+  tell(the_journal, append{removal, sink});
+  append_rows(3);
+  const auto& news = state_of<owner_state>(sink).news;
+  ASSERT_EQ(news.size(), 3u);
+  EXPECT_TRUE(news[1].error.has_value());
+  EXPECT_FALSE(news[2].error.has_value());
+}
+
 TEST_F(journal_test, AnsweringARequestWaitsForTheCommit) {
   store->hold = true;
   auto pending = self->request(the_journal, caf::infinite, append_and_wait{});

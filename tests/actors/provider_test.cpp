@@ -20,6 +20,29 @@ protected:
   response_record only_response(run_id id) { return store->responses[id].begin()->second; }
 };
 
+TEST_F(provider_test, AFixedModelKeepsItsCallsInFlightThroughRateLimits) {
+  auto with = config();
+  with.providers.child.in_flight.fixed = false;
+  with.providers.child.in_flight.initial = 2;
+  in_flight = in_flight_rule::fixed;
+  limits.concurrent_requests = 6;
+  start_farm(with);
+  submit(60);
+  ASSERT_EQ(wire.requests.size(), 6u) << "no slow start, and the model's own cap";
+  wire.deliver(fake_wire::failure(wire.requests.front().id, 429, {}, "rate_limit_exceeded"));
+  advance(30s, 50ms);
+  EXPECT_EQ(wire.requests.size(), 6u) << "a 429 does not make it fewer";
+}
+
+TEST_F(provider_test, AnAdaptiveModelFindsItsNumberOfCallsInAFixedFarm) {
+  auto with = config();
+  with.providers.child.in_flight.initial = 2;
+  in_flight = in_flight_rule::adaptive;
+  start_farm(with);
+  submit(60);
+  EXPECT_EQ(wire.requests.size(), 2u);
+}
+
 TEST_F(provider_test, RetriesTransientFailuresAndRecordsEach) {
   start_farm();
   const auto id = submit(1);

@@ -54,6 +54,19 @@ TEST_F(models, WhatIsSaidWins) {
   EXPECT_EQ(gpt.target_success_rate, 0.95);
 }
 
+TEST_F(models, AModelMayHaveAFixedNumberOfCallsInFlight) {
+  file("local.yaml", "farm: {in_flight: fixed}\n"
+                     "models:\n  gpt-4o: {in_flight: adaptive}\n"
+                     "  claude-3-haiku: {in_flight: fixed, workers: 7}\n  gpt-4o-mini: {}\n");
+  const auto values = loaded();
+  EXPECT_EQ(values.farm.in_flight, in_flight_rule::fixed);
+  EXPECT_EQ(model(values, "gpt-4o").in_flight, in_flight_rule::adaptive);
+  EXPECT_EQ(model(values, "claude-3-haiku").in_flight, in_flight_rule::fixed);
+  EXPECT_EQ(model(values, "claude-3-haiku").limits.concurrent_requests, 7U);
+  EXPECT_FALSE(model(values, "gpt-4o-mini").in_flight.has_value()) << "as the farm says";
+  EXPECT_EQ(settings{}.farm.in_flight, in_flight_rule::adaptive);
+}
+
 TEST_F(models, LessThanOneRequestASecondBecomesALimitPerMinute) {
   file("local.yaml", "models: {gpt-4o: {qps: 0.5}}\n");
   EXPECT_EQ(model(loaded(), "gpt-4o").limits.requests_per_minute, 30U);

@@ -14,7 +14,7 @@ KILLS = 10
 
 def config(bench):
     path = bench.folder / "farm.yaml"
-    path.write_text(f"farm:\n  in_flight_start: {IN_FLIGHT}\n  in_flight_cap: {IN_FLIGHT}\n", encoding="utf-8")
+    path.write_text(f"farm:\n  in_flight: fixed\n  in_flight_cap: {IN_FLIGHT}\n", encoding="utf-8")
     return path
 
 

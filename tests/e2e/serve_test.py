@@ -79,7 +79,7 @@ def a_run_survives_ten_kills(bench):
     bench.start_mock("--tasks-dir", bench.folder / "tasks", "--latency", "uniform:5ms-25ms")
     config = bench.folder / "farm.yaml"
     config.write_text(f"tasks_dirs: [{bench.folder / 'tasks'}]\n"
-                      f"farm:\n  in_flight_start: {IN_FLIGHT}\n  in_flight_cap: {IN_FLIGHT}\n", encoding="utf-8")
+                      f"farm:\n  in_flight: fixed\n  in_flight_cap: {IN_FLIGHT}\n", encoding="utf-8")
     dice = random.Random(20260103)
     server, url = bench.start_server("--config", config)
     evaluation = create(url, login(url), {"model_id": "mock/sim-p100", "task_ids": ["many"]})["evaluation_id"]

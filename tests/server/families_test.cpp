@@ -30,6 +30,10 @@ TEST(families, GiveTheSameFailureTheirOwnStatusAndWord) {
   EXPECT_EQ(problem_of(family::jobs, wrong).status, 422u);
   EXPECT_EQ(problem_of(family::datalab, wrong).status, 400u);
   const fault missing{errc::not_found, "no", {}, {}};
+  EXPECT_EQ(problem_of(family::engine, missing).code, "NOT_FOUND");
+  EXPECT_EQ(problem_of(family::engine, {errc::time_limit_reached, {}, {}, {}}).code, "TIMEOUT_ERROR");
+  EXPECT_EQ(problem_of(family::engine, {errc::store_full, {}, {}, {}}).code, "STORE_UNAVAILABLE");
+  EXPECT_EQ(problem_of(family::jobs, {errc::store_full, {}, {}, {}}).code, "SERVICE_UNAVAILABLE");
   EXPECT_EQ(problem_of(family::jobs, missing).code, "RESOURCE_NOT_FOUND");
   EXPECT_EQ(problem_of(family::datalab, missing).code, "NOT_FOUND");
   EXPECT_EQ(problem_of(family::engine, {errc::provider_unavailable, {}, {}, {}}).status, 502u);

@@ -78,6 +78,16 @@ TEST(encoding, SealsSmallValuesAsTheyAreAndCompressesLargeOnes) {
   EXPECT_EQ(opener.open(small).value().version, 3);
 }
 
+TEST(encoding, CompressesFromTwoKilobytesOn) {
+  const auto sealed_size = [](size_t size) {
+    value_sealer sealer;
+    sealer.begin(1).append(std::string(size, 'x'));
+    return sealer.seal().size();
+  };
+  EXPECT_EQ(sealed_size(2048), 2048U + 2U);
+  EXPECT_LT(sealed_size(2049), 200U);
+}
+
 TEST(encoding, KeepsWhatDoesNotShrink) {
   const auto noise = number_source(1).bytes(10'000);
   value_sealer sealer;

@@ -206,6 +206,17 @@ int read_helper(const std::string& folder) {
   return 0;
 }
 
+/// Keeps a snapshot open until its input ends.
+int hold_helper(const std::string& folder) {
+  const auto data = store::open_read_only(folder).value();
+  auto view = snapshot::open(data).value();
+  say(view.find_run(first_run) ? "held" : "failed");
+  std::string line;
+  while (std::getline(std::cin, line)) {
+  }
+  return 0;
+}
+
 } // namespace
 
 int run_helper(const std::string& mode, const std::vector<std::string>& arguments) {
@@ -218,6 +229,8 @@ int run_helper(const std::string& mode, const std::vector<std::string>& argument
     return full_helper(argument(0));
   if (mode == "read")
     return read_helper(argument(0));
+  if (mode == "hold")
+    return hold_helper(argument(0));
   return 2;
 }
 

@@ -206,6 +206,26 @@ private:
   ticket_done apply(uint64_t ticket, append_batch& batch) {
     ticket_done done;
     done.ticket = ticket;
+    for (const auto id : batch.erased_runs) {
+      const auto found = runs.find(id);
+      if (found == runs.end())
+        done.error = fault{errc::not_found, "there is no such run", {}, {}};
+      else if (!is_final(found->second.state))
+        done.error = fault{errc::conflict, "the run is not final", {}, {}};
+    }
+    for (const auto& change : batch.documents) {
+      if (change.only_if_absent && documents.contains(change.table + "/" + change.key))
+        done.error = fault{errc::conflict, "the document exists", {}, {}};
+    }
+    if (done.error)
+      return done;
+    for (const auto id : batch.erased_runs) {
+      runs.erase(id);
+      samples.erase(id);
+      responses.erase(id);
+      results.erase(id);
+      events.erase(id);
+    }
     for (auto& row : batch.responses)
       responses[row.run][row.address] = row;
     for (auto& row : batch.samples) {

@@ -26,8 +26,9 @@ run_record full_run() {
                  100,
                  5,
                  {"exact_match", "f1"},
-                 {0.1 + 0.2, {}, {}, {}, {}, -1, {"x"}}},
-                {task_id{"second"}, "name: second\n", "cc", "/data/second.csv", "dd", 10, 3, {"f1"}, {}}};
+                 {0.1 + 0.2, {}, {}, {}, {}, -1, {"x"}},
+                 pinned_file{"/data/examples.jsonl", "ff", 7}},
+                {task_id{"second"}, "name: second\n", "cc", "/data/second.csv", "dd", 10, 3, {"f1"}, {}, {}}};
   spec.prompt_types = {"direct", "reasoned"};
   spec.epochs = 3;
   spec.limit = 5;
@@ -164,6 +165,7 @@ TEST(run_status, HasTheDocumentedKeys) {
   EXPECT_EQ(out["start_time"], "2024-01-01T12:00:01Z");
   EXPECT_EQ(out["estimated_completion"], "2024-01-01T12:01:40Z");
   EXPECT_TRUE(out["error_message"].is_null());
+  EXPECT_TRUE(out["error_code"].is_null());
   EXPECT_EQ(out["metadata"]["experiment_name"], "baseline");
   EXPECT_EQ(out["configuration"]["limit"], 5);
   EXPECT_EQ(out["task_ids"], json({"first", "second"}));
@@ -178,6 +180,7 @@ TEST(run_status, SaysWhatFailedAndWhatToDo) {
   const auto out = run_status_json(full_run());
   EXPECT_EQ(out["status"], "failed");
   EXPECT_EQ(out["error_message"], "the run took longer than 3600 s");
+  EXPECT_EQ(out["error_code"], "TIMEOUT_ERROR");
   EXPECT_EQ(out["error"]["code"], "time_limit_reached");
   EXPECT_EQ(out["error"]["hint"], "raise it");
   EXPECT_EQ(out["execution_time"], 60.5);

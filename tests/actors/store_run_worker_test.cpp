@@ -1,0 +1,199 @@
+#include "actors/runs/admission.hpp"
+#include "actors/runs/store_run_worker.hpp"
+#include "tests/storage/support.hpp"
+
+#include <gmock/gmock.h>
+
+#include <fstream>
+
+namespace assay {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+/// Admission and the slow half of an evaluation, with real files and a real store.
+class store_run_worker_test : public ::testing::Test {
+protected:
+  storage::testing::temp_folder folder;
+  storage::testing::test_farm farm{folder.data()};
+
+  std::string file(const std::string& name) const { return (folder.path() / name).string(); }
+
+  void write(const std::string& name, std::string_view text) const {
+    std::ofstream{file(name), std::ios::binary} << text;
+  }
+
+  /// @param first Number of the first row.
+  static std::string rows(size_t count, size_t first = 0) {
+    std::string text;
+    for (size_t i = first; i < first + count; ++i)
+      text += R"({"q":"question )" + std::to_string(i) + R"(","a":"right"})" + "\n";
+    return text;
+  }
+
+  void write_task(const std::string& more = {}) const {
+    write("task.yaml", "id: sums\nname: Sums\ndescription: Sums.\ndataset: rows.jsonl\nprompt: '{q}'\n"
+                       "target: '{a}'\nscorer: {type: exact_match}\n"
+                           + more);
+  }
+
+  result<run_submitted> admit(const run_request& wish) const {
+    auto settings = std::make_shared<config::settings>();
+    provider_profile provider;
+    provider.id = provider_id{"house"};
+    provider.base_url = "http://127.0.0.1:1/v1";
+    provider.key_required = false;
+    settings->providers = {provider};
+    model_profile model;
+    model.id = model_id{"m"};
+    model.provider = provider.id;
+    model.wire_model = "m";
+    settings->models = {model};
+    auto tasks = std::make_shared<tasks::task_catalogue>();
+    auto task = tasks::load_task_file(folder.path() / "task.yaml");
+    if (!task)
+      return task.error();
+    tasks->add(std::move(*task));
+    return make_admission({settings, tasks, false, 1'000, [] { return 7; }})(wish);
+  }
+
+  static run_request request() {
+    run_request out;
+    out.model = model_id{"m"};
+    out.tasks = {task_id{"sums"}};
+    return out;
+  }
+
+  /// Pins the run as a farm would, and reads it back as one that is started again would.
+  run_record pin(const run_request& wish) const {
+    auto admitted = admit(wish);
+    if (!admitted) {
+      ADD_FAILURE() << to_string(admitted.error());
+      return {};
+    }
+    admitted->record.spec.id = storage::testing::first_run;
+    return run_from_text(run_to_text(admitted->record));
+  }
+
+  std::optional<fault> error_of_recovery(const run_record& record) const {
+    store_run_worker worker{farm.data()};
+    return worker.recover(record).error;
+  }
+};
+
+TEST_F(store_run_worker_test, AnUnchangedRunGoesOn) {
+  write_task();
+  write("rows.jsonl", rows(5));
+  EXPECT_EQ(error_of_recovery(pin(request())), std::nullopt);
+}
+
+TEST_F(store_run_worker_test, AChangedDatasetIsRefusedWithTheDifference) {
+  write_task();
+  write("rows.jsonl", rows(5));
+  const auto record = pin(request());
+  write("rows.jsonl", rows(6));
+  const auto longer = error_of_recovery(record);
+  ASSERT_TRUE(longer.has_value());
+  EXPECT_EQ(longer->code, errc::dataset_changed);
+  EXPECT_EQ(longer->where, file("rows.jsonl"));
+  EXPECT_THAT(longer->message, HasSubstr("the dataset of task 'sums'"));
+  EXPECT_THAT(longer->message, HasSubstr("5 rows then, 6 now"));
+  write("rows.jsonl", rows(5, 1));
+  EXPECT_THAT(error_of_recovery(record)->message, HasSubstr("the same number of rows, other content"));
+}
+
+TEST_F(store_run_worker_test, AChangedFewShotDatasetIsRefusedWithTheDifference) {
+  write_task("fewshot: {dataset: examples.jsonl}\n");
+  write("rows.jsonl", rows(5));
+  write("examples.jsonl", rows(30, 100));
+  auto wish = request();
+  wish.num_fewshot = 2;
+  const auto record = pin(wish);
+  ASSERT_TRUE(record.spec.tasks.front().fewshot.has_value());
+  EXPECT_EQ(record.spec.tasks.front().fewshot->rows, 30u);
+  EXPECT_EQ(error_of_recovery(record), std::nullopt);
+  write("examples.jsonl", rows(31, 100));
+  const auto longer = error_of_recovery(record);
+  ASSERT_TRUE(longer.has_value());
+  EXPECT_EQ(longer->code, errc::dataset_changed);
+  EXPECT_EQ(longer->where, file("examples.jsonl"));
+  EXPECT_THAT(longer->message, HasSubstr("the few-shot dataset of task 'sums'"));
+  EXPECT_THAT(longer->message, HasSubstr("30 rows then, 31 now"));
+  write("examples.jsonl", rows(30, 101));
+  EXPECT_THAT(error_of_recovery(record)->message, HasSubstr("the same number of rows, other content"));
+  std::filesystem::remove(file("examples.jsonl"));
+  EXPECT_EQ(error_of_recovery(record)->code, errc::dataset_unreadable);
+}
+
+TEST_F(store_run_worker_test, AFewShotDatasetThatTheRunDoesNotUseMayChange) {
+  write_task("fewshot: {dataset: examples.jsonl}\n");
+  write("rows.jsonl", rows(5));
+  write("examples.jsonl", rows(30, 100));
+  const auto record = pin(request());
+  write("examples.jsonl", rows(31, 100));
+  EXPECT_EQ(error_of_recovery(record), std::nullopt);
+}
+
+TEST_F(store_run_worker_test, OtherExamplesMakeAnotherRun) {
+  write_task("fewshot: {dataset: examples.jsonl}\n");
+  write("rows.jsonl", rows(5));
+  write("examples.jsonl", rows(30, 100));
+  auto wish = request();
+  wish.num_fewshot = 2;
+  const auto before = pin(wish).spec.fingerprint;
+  EXPECT_EQ(pin(wish).spec.fingerprint, before);
+  write("examples.jsonl", rows(30, 101));
+  EXPECT_NE(pin(wish).spec.fingerprint, before);
+}
+
+TEST_F(store_run_worker_test, ABrokenFewShotDatasetIsRefusedBeforeAnythingIsPaidFor) {
+  write_task("fewshot: {dataset: examples.jsonl}\n");
+  write("rows.jsonl", rows(5));
+  write("examples.jsonl", "{\"q\":\"a\"\n");
+  auto wish = request();
+  wish.num_fewshot = 2;
+  const auto refused = admit(wish);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, errc::dataset_unreadable);
+}
+
+TEST_F(store_run_worker_test, ARetryLoadsWhatFailedAndWhatWasNeverAsked) {
+  write_task();
+  write("rows.jsonl", rows(8));
+  auto record = pin(request());
+  const auto id = record.spec.id;
+  record.state = run_state::failed;
+  record.started_at = wall_time{};
+  storage::write_batch rows;
+  rows.runs = {record};
+  for (const uint32_t sample : {0, 2, 3})
+    rows.samples.push_back(storage::testing::sample_of(id, sample));
+  for (const uint32_t sample : {1, 5})
+    rows.samples.push_back(storage::testing::sample_of(id, sample, sample_status::failed));
+  // Answered, but the process died before the score was written.
+  rows.responses.push_back(storage::testing::response_of(id, 4));
+  ASSERT_FALSE(farm.write(std::move(rows)).error);
+
+  const auto loaded = [&](const run_record& from) {
+    store_run_worker worker{farm.data()};
+    const auto found = worker.recover(from);
+    EXPECT_EQ(found.error, std::nullopt);
+    std::vector<uint32_t> out;
+    for (const auto& sample : worker.next_page(100).samples)
+      out.push_back(sample.address.sample);
+    return out;
+  };
+  EXPECT_THAT(loaded(record), ElementsAre(4, 6, 7)) << "the same generation leaves failures alone";
+  ++record.generation;
+  EXPECT_THAT(loaded(record), ElementsAre(1, 4, 5, 6, 7));
+
+  store_run_worker worker{farm.data()};
+  const auto found = worker.recover(record);
+  EXPECT_EQ(found.record.progress.done, 3u);
+  EXPECT_EQ(found.record.progress.failed, 0u);
+  EXPECT_EQ(found.record.progress.total, 8u);
+}
+
+} // namespace
+} // namespace assay
