@@ -1,7 +1,9 @@
 #include "cli/api_client.hpp"
 
 #include "cli/arguments.hpp"
+#include "core/values/loopback.hpp"
 #include "io/http_fetch.hpp"
+#include "storage/folder_lock.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -10,6 +12,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
 
 namespace assay::cli {
 
@@ -108,6 +111,24 @@ result<secret> read_secret(const std::string& prompt) {
   return secret{std::move(out)};
 }
 
+bool means_server(const config::settings& settings, const api_flags& flags) {
+  if (!flags.url.empty())
+    return true;
+  const auto& folder = settings.storage.data_dir;
+  std::error_code ignored;
+  if (!std::filesystem::exists(folder, ignored))
+    return false;
+  const auto lock = storage::lock_folder(folder);
+  return !lock && lock.error().code == errc::store_locked;
+}
+
+io::proxy_options proxy_for(const config::network_settings& settings, const io::origin& where) {
+  if (is_loopback_host(where.host))
+    return {};
+  const bool secure = where.scheme == io::url_scheme::https;
+  return {secure ? settings.https_proxy : settings.http_proxy, settings.no_proxy};
+}
+
 void add_api_flags(CLI::App& sub, api_flags& flags) {
   sub.add_option("--url", flags.url, "Where the server is; default: the configured host and port");
   sub.add_option("--token", flags.token,
@@ -127,6 +148,7 @@ result<api_client> api_client::connect(const config::settings& settings, const a
   api_client out;
   out.where_ = std::move(*where);
   out.extra_ca_file_ = settings.network.extra_ca_file;
+  out.proxy_ = proxy_for(settings.network, out.where_);
   out.token_ = flags.token.empty() ? environment_secret("ASSAY_TOKEN") : secret{flags.token};
   if (!out.token_.empty())
     return out;
@@ -159,6 +181,7 @@ std::optional<fault> api_client::ask(const std::string& method, const std::strin
   request.target = path;
   request.timeout = answer_timeout;
   request.tls.extra_ca_file = extra_ca_file_;
+  request.proxy = proxy_;
   request.headers.emplace_back("Accept", "application/json");
   if (!token_.empty())
     request.headers.emplace_back("Authorization", "Bearer " + token_.reveal());

@@ -4,6 +4,7 @@
 #include "config/settings.hpp"
 #include "core/values/errors.hpp"
 #include "core/values/secret.hpp"
+#include "io/proxy.hpp"
 #include "io/url.hpp"
 
 #include <nlohmann/json_fwd.hpp>
@@ -26,6 +27,13 @@ struct api_flags {
 
 void add_api_flags(CLI::App& sub, api_flags& flags);
 
+/// @returns whether a command that works with a server or with the data folder itself has to ask the server:
+/// one was named, or a farm has the folder.
+bool means_server(const config::settings& settings, const api_flags& flags);
+
+/// @returns the proxy for @p where as the settings say; none for a server on this machine.
+io::proxy_options proxy_for(const config::network_settings& settings, const io::origin& where);
+
 /// Talks to a running server, one request after another.
 class api_client {
 public:
@@ -40,10 +48,12 @@ public:
 
   const io::origin& where() const noexcept { return where_; }
   const std::string& extra_ca_file() const noexcept { return extra_ca_file_; }
+  const io::proxy_options& proxy() const noexcept { return proxy_; }
 
 private:
   io::origin where_;
   std::string extra_ca_file_;
+  io::proxy_options proxy_;
   secret token_;
 };
 

@@ -55,7 +55,10 @@ void add_tasks_command(CLI::App& app, command_context& context);
 void add_models_command(CLI::App& app, command_context& context);
 void add_results_command(CLI::App& app, command_context& context);
 void add_show_command(CLI::App& app, command_context& context);
+void add_runs_command(CLI::App& app, command_context& context);
 void add_watch_command(CLI::App& app, command_context& context);
+/// pause, resume, cancel, retry
+void add_verb_commands(CLI::App& app, command_context& context);
 void add_store_command(CLI::App& app, command_context& context);
 void add_users_command(CLI::App& app, command_context& context);
 void add_doctor_command(CLI::App& app, command_context& context);

@@ -1,6 +1,5 @@
 #include "cli/local_users.hpp"
 
-#include "server/auth/authenticator.hpp"
 #include "server/auth/passwords.hpp"
 #include "server/auth/users.hpp"
 #include "storage/snapshot.hpp"
@@ -18,11 +17,6 @@ using nlohmann::json;
 
 fault unknown_user(const std::string& name) {
   return {errc::not_found, "there is no user '" + name + "'", {}, "`assay users` lists them"};
-}
-
-bool is_active_admin(const server::user_record& user) {
-  return !user.disabled
-         && std::find(user.roles.begin(), user.roles.end(), server::role::admin) != user.roles.end();
 }
 
 } // namespace
@@ -69,12 +63,13 @@ struct local_users::state {
     const auto users = all();
     if (!users)
       return users.error();
-    return std::none_of(users->begin(), users->end(),
-                        [&](const auto& user) { return user.id.value != name && is_active_admin(user); });
+    return std::none_of(users->begin(), users->end(), [&](const auto& user) {
+      return user.id.value != name && server::is_active_admin(user);
+    });
   }
 
   std::optional<fault> refuse_last_admin(const server::user_record& user) const {
-    if (!is_active_admin(user))
+    if (!server::is_active_admin(user))
       return std::nullopt;
     const auto last = is_last_admin(user.id.value);
     if (!last)
@@ -107,6 +102,26 @@ struct local_users::state {
                        fresh ? storage::document_condition::if_absent() : storage::document_condition{});
     return write(std::move(batch));
   }
+
+  /// Changes roles or the right to sign in, and ends the user's sessions.
+  template <class Change>
+  std::optional<fault> change(const std::string& name, const Change& apply, json& out) {
+    const auto before = find(name);
+    if (!before)
+      return before.error();
+    auto after = *before;
+    apply(after);
+    if (!server::is_active_admin(after))
+      if (auto refused = refuse_last_admin(*before))
+        return refused;
+    if (after.roles != before->roles || after.disabled != before->disabled) {
+      ++after.session_epoch;
+      if (auto refused = put(after, false))
+        return refused;
+    }
+    out = server::user_to_json(after);
+    return std::nullopt;
+  }
 };
 
 local_users::local_users(std::unique_ptr<state> made) : state_(std::move(made)) {}
@@ -134,10 +149,8 @@ std::optional<fault> local_users::list(json& out) {
 
 std::optional<fault> local_users::add(const std::string& name, const secret& password,
                                       const std::vector<std::string>& roles, json& out) {
-  constexpr size_t longest_name = 64;
-  if (!is_caller_id(name) || name.size() > longest_name || name == "anonymous")
-    return fault{errc::invalid_argument, "'" + name + "' cannot be a user's name", "NAME",
-                 "1 to 64 characters out of letters, digits, '.', '_' and '-'"};
+  if (auto good = server::check_new_name(user_id{name}); !good)
+    return fault{errc::invalid_argument, "the name " + good.error().message, "NAME", {}};
   auto known = server::roles_from_json(json(roles));
   if (!known)
     return known.error();
@@ -177,21 +190,18 @@ std::optional<fault> local_users::set_password(const std::string& name, const se
   return state_->put(std::move(*user), false);
 }
 
+std::optional<fault> local_users::set_roles(const std::string& name, const std::vector<std::string>& roles,
+                                            json& out) {
+  auto known = server::roles_from_json(json(roles));
+  if (!known)
+    return known.error();
+  return state_->change(
+      name, [&](server::user_record& user) { user.roles = *known; }, out);
+}
+
 std::optional<fault> local_users::set_disabled(const std::string& name, bool disabled, json& out) {
-  auto user = state_->find(name);
-  if (!user)
-    return user.error();
-  if (disabled)
-    if (auto refused = state_->refuse_last_admin(*user))
-      return refused;
-  if (user->disabled != disabled) {
-    user->disabled = disabled;
-    ++user->session_epoch;
-    if (auto refused = state_->put(*user, false))
-      return refused;
-  }
-  out = server::user_to_json(*user);
-  return std::nullopt;
+  return state_->change(
+      name, [&](server::user_record& user) { user.disabled = disabled; }, out);
 }
 
 std::optional<fault> local_users::erase(const std::string& name) {

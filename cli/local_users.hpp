@@ -27,6 +27,8 @@ public:
   std::optional<fault> add(const std::string& name, const secret& password,
                            const std::vector<std::string>& roles, nlohmann::json& out);
   std::optional<fault> set_password(const std::string& name, const secret& password);
+  std::optional<fault> set_roles(const std::string& name, const std::vector<std::string>& roles,
+                                 nlohmann::json& out);
   std::optional<fault> set_disabled(const std::string& name, bool disabled, nlohmann::json& out);
   std::optional<fault> erase(const std::string& name);
 

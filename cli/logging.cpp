@@ -89,6 +89,18 @@ spdlog::level::level_enum level_of(const command_context& context, const config:
   return spdlog::level::from_str(to_console && !least.empty() ? least : settings.logging.level);
 }
 
+/// The one logger, made at its first use. What logs keeps it, so a reload changes what is behind it.
+std::shared_ptr<spdlog::logger> the_logger() {
+  constexpr const char* name = "assay";
+  auto known = spdlog::default_logger();
+  if (known && known->name() == name)
+    return known;
+  auto made = std::make_shared<spdlog::logger>(name, std::make_shared<spdlog::sinks::dist_sink_mt>());
+  made->flush_on(spdlog::level::warn);
+  spdlog::set_default_logger(made);
+  return made;
+}
+
 } // namespace
 
 result<void> start_logging(const command_context& context, const config::settings& settings,
@@ -108,15 +120,14 @@ result<void> start_logging(const command_context& context, const config::setting
                    "logging.file", "choose a file in a folder that can be written"};
     }
   }
-  auto logger = std::make_shared<spdlog::logger>("assay", std::move(sink));
   if (logging.json)
-    logger->set_formatter(std::make_unique<json_formatter>());
+    sink->set_formatter(std::make_unique<json_formatter>());
   else
-    logger->set_formatter(
+    sink->set_formatter(
         std::make_unique<spdlog::pattern_formatter>(text_pattern, spdlog::pattern_time_type::utc));
+  const auto logger = the_logger();
+  dynamic_cast<spdlog::sinks::dist_sink_mt&>(*logger->sinks().front()).set_sinks({std::move(sink)});
   logger->set_level(level_of(context, settings, least));
-  logger->flush_on(spdlog::level::warn);
-  spdlog::set_default_logger(std::move(logger));
   if (!logging.file.empty())
     spdlog::flush_every(std::chrono::seconds{1});
   return {};

@@ -56,35 +56,6 @@ result<std::vector<run_record>> unfinished_runs(const config::settings& settings
   return out;
 }
 
-/// Ends runs that nobody wants to go on with, while no farm runs.
-result<void> cancel_in_store(const config::settings& settings, std::vector<run_record> runs) {
-  auto store = storage::store::open(store_options_of(settings));
-  if (!store)
-    return store.error();
-  std::optional<fault> failed;
-  auto writer = storage::writer::start(*store, {}, [&](storage::commit_report&& done) {
-    for (const auto& ticket : done.tickets)
-      if (ticket.error && !failed)
-        failed = ticket.error;
-  });
-  if (!writer)
-    return writer.error();
-  storage::write_batch batch;
-  for (auto& run : runs) {
-    run.state = run_state::cancelled;
-    run.finished_at = wall_now();
-    batch.events.push_back({run.spec.id, 0, event_type::evaluation_cancelled, *run.finished_at,
-                            shared_text{run_status_json(run).dump()}});
-    batch.runs.push_back(std::move(run));
-  }
-  if (auto taken = (*writer)->submit(std::move(batch)); !taken)
-    return taken.error();
-  (*writer)->stop();
-  if (failed)
-    return *failed;
-  return {};
-}
-
 bool is_ours(const run_record& run, const planned_run& planned) {
   return run.spec.owner == command_line_user()
          && run.spec.fingerprint == planned.admitted.record.spec.fingerprint;
@@ -129,6 +100,34 @@ bool is_store_fault(const std::optional<fault>& reason) {
 }
 
 } // namespace
+
+result<void> cancel_in_store(const config::settings& settings, std::vector<run_record> runs) {
+  auto store = storage::store::open(store_options_of(settings));
+  if (!store)
+    return store.error();
+  std::optional<fault> failed;
+  auto writer = storage::writer::start(*store, {}, [&](storage::commit_report&& done) {
+    for (const auto& ticket : done.tickets)
+      if (ticket.error && !failed)
+        failed = ticket.error;
+  });
+  if (!writer)
+    return writer.error();
+  storage::write_batch batch;
+  for (auto& run : runs) {
+    run.state = run_state::cancelled;
+    run.finished_at = wall_now();
+    batch.events.push_back({run.spec.id, 0, event_type::evaluation_cancelled, *run.finished_at,
+                            shared_text{run_status_json(run).dump()}});
+    batch.runs.push_back(std::move(run));
+  }
+  if (auto taken = (*writer)->submit(std::move(batch)); !taken)
+    return taken.error();
+  (*writer)->stop();
+  if (failed)
+    return *failed;
+  return {};
+}
 
 run_session::~run_session() = default;
 
@@ -187,6 +186,34 @@ result<std::unique_ptr<run_session>> run_session::start(const command_context& c
     out->resume_.push_back(same != nullptr && same->state == run_state::paused);
     out->runs_.push_back(std::move(line));
   }
+  return out;
+}
+
+result<std::unique_ptr<run_session>> run_session::go_on(std::shared_ptr<const config::settings> settings,
+                                                        std::shared_ptr<const tasks::task_catalogue> tasks,
+                                                        const run_record& run, run_verb verb) {
+  const auto id = run.spec.id;
+  const bool is_over = is_final(run.state);
+  if (is_over != (verb == run_verb::retry))
+    return fault{errc::invalid_transition, "the run is " + std::string(to_string(run.state)), to_string(id),
+                 is_over ? "`assay retry` asks the failed samples of a run that has ended again"
+                         : "`assay resume` goes on with a run that has not ended"};
+  std::unique_ptr<run_session> out(new run_session());
+  auto started = farm::start({std::move(settings), std::move(tasks), true,
+                              [id](const run_record& one) { return one.spec.id == id; }});
+  if (!started)
+    return started.error();
+  out->farm_ = std::move(*started);
+  progress_line line{run.spec.model.value, run};
+  if (verb == run_verb::retry) {
+    auto changed = out->farm_->command(id, verb);
+    if (!changed)
+      return changed.error();
+    line.record = std::move(*changed);
+  }
+  line.record.progress.done = count_done(out->farm_->store(), id);
+  out->resume_.push_back(line.record.state == run_state::paused);
+  out->runs_.push_back(std::move(line));
   return out;
 }
 

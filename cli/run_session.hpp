@@ -20,13 +20,19 @@ enum class session_end : uint8_t {
   broken,      ///< The farm gave up, or the store takes no more writes.
 };
 
-/// The runs of one `assay run`, in a farm of this process.
+/// The runs of one command, in a farm of this process.
 class run_session {
 public:
   /// Starts the farm, goes on with what an earlier process left unfinished of these runs, and submits the
   /// others.
   static result<std::unique_ptr<run_session>> start(const command_context& context, const run_plan& plan,
                                                     bool fresh);
+  /// Starts the farm and goes on with one stored run: @p verb is resume, for what an earlier process left
+  /// unfinished, or retry, for the failed samples of a run that has ended.
+  /// @returns errc::invalid_transition when the run's state does not allow it.
+  static result<std::unique_ptr<run_session>> go_on(std::shared_ptr<const config::settings> settings,
+                                                    std::shared_ptr<const tasks::task_catalogue> tasks,
+                                                    const run_record& run, run_verb verb);
   ~run_session();
   run_session(const run_session&) = delete;
   run_session& operator=(const run_session&) = delete;
@@ -53,5 +59,8 @@ private:
   int signal_ = SIGINT;
   std::optional<fault> reason_;
 };
+
+/// Ends runs that nobody wants to go on with, while no farm has the data folder.
+result<void> cancel_in_store(const config::settings& settings, std::vector<run_record> runs);
 
 } // namespace assay::cli

@@ -2,6 +2,7 @@
 #include "cli/commands.hpp"
 #include "cli/farm.hpp"
 #include "cli/files.hpp"
+#include "cli/live_settings.hpp"
 #include "cli/load_settings.hpp"
 #include "cli/logging.hpp"
 #include "cli/signals.hpp"
@@ -34,9 +35,6 @@ struct serve_flags {
   std::optional<uint16_t> port;
   std::string port_file;
 };
-
-using settings_ptr = std::shared_ptr<const config::settings>;
-using tasks_ptr = std::shared_ptr<const tasks::task_catalogue>;
 
 std::shared_ptr<const server::catalogue> make_catalogue(const config::settings& settings,
                                                         const tasks::task_catalogue& tasks) {
@@ -92,9 +90,8 @@ server::edge_options edge_options_from(const config::settings& settings,
   if (http.tls.enabled())
     out.tls = server::tls_files{http.tls.cert_file, http.tls.key_file};
   out.limits = limits_from(http);
-  out.allow_origins = http.allowed_origins;
-  out.allow_origins.insert(out.allow_origins.end(), settings.cors.allow_origins.begin(),
-                           settings.cors.allow_origins.end());
+  out.allow_origins = settings.cors.allow_origins;
+  out.web_socket_origins = http.allowed_origins;
   out.version = ASSAY_VERSION;
   out.environment = settings.environment;
   out.key_file = std::filesystem::path(settings.storage.data_dir) / "token.key";
@@ -112,7 +109,9 @@ server::edge_options edge_options_from(const config::settings& settings,
   out.logins_per_user.refill = std::max(seconds{1}, seconds{60 / attempts});
   out.logins_per_address.burst = attempts * 2;
   out.logins_per_address.refill = std::max(seconds{1}, seconds{60 / attempts});
+  out.hashing_threads = settings.auth.concurrent_password_checks;
   out.anonymous = anonymous_roles(settings.auth.anonymous);
+  out.metrics_from_loopback = http.metrics_from_loopback;
   out.current_catalogue = [catalogue = std::move(catalogue)] { return catalogue; };
   out.component_states = [] {
     return std::map<std::string, std::string>{{"python_host", "unavailable"}, {"sandbox", "unavailable"}};
@@ -125,38 +124,6 @@ std::string public_url(const config::settings& settings, uint16_t port) {
   const bool six = host.find(':') != std::string::npos;
   return std::string(settings.server.tls.enabled() ? "https://" : "http://") + (six ? "[" + host + "]" : host)
          + ":" + std::to_string(port);
-}
-
-/// Names of the settings that differ, as far as a farm cannot take them up while it runs.
-std::vector<std::string> settings_that_wait(const config::settings& before, const config::settings& after) {
-  std::vector<std::string> out;
-  const auto old_values = config::dump(before);
-  const auto new_values = config::dump(after);
-  for (const auto& [name, value] : new_values.items())
-    if (!old_values.contains(name) || old_values[name] != value)
-      out.push_back(name);
-  std::erase_if(out, [](const std::string& name) {
-    return name == "warnings" || name == "sources" || name == "logging";
-  });
-  return out;
-}
-
-/// SIGHUP: what can change while the farm runs does; the rest is named.
-void reload(const command_context& context, settings_ptr& present) {
-  const auto loaded = load_settings(context);
-  if (!loaded) {
-    spdlog::error("server keeps its configuration reason=\"{}\"", to_string(loaded.error()));
-    return;
-  }
-  const auto next = std::make_shared<const config::settings>(*loaded);
-  const auto waiting = settings_that_wait(*present, *next);
-  if (auto logging = start_logging(context, *next); !logging)
-    spdlog::error("server keeps its log reason=\"{}\"", to_string(logging.error()));
-  else
-    spdlog::info("server took up the settings of logging level={}", next->logging.level);
-  for (const auto& name : waiting)
-    spdlog::warn("server needs a restart to take up changes of {}", name);
-  present = next;
 }
 
 /// The edge first, so that nobody submits to a farm that stops; then the farm, in order.
@@ -203,15 +170,19 @@ exit_code serve(command_context& context, const serve_flags& flags) {
   for (const auto& one : task_faults)
     spdlog::warn("task left out: {}", to_string(one));
   const auto catalogue = make_catalogue(*settings, *tasks);
-  spdlog::info("assay " ASSAY_VERSION " starts environment={} data=\"{}\" tasks={} models={}",
-               settings->environment, settings->storage.data_dir, catalogue->tasks.size(),
-               catalogue->models.size());
+  spdlog::info("assay " ASSAY_VERSION " starts environment={} data=\"{}\"", settings->environment,
+               settings->storage.data_dir);
+  spdlog::info("Loaded {} model configurations", settings->models.size());
+  spdlog::info("Loaded {} tasks", catalogue->tasks.size());
 
   auto started = farm::start({settings, tasks, false, {}});
   if (!started)
     return report(context, started.error());
   auto& running = **started;
-  auto edge = server::edge::start(edge_options_from(*settings, catalogue),
+  live_settings live(context, settings);
+  auto options = edge_options_from(*settings, catalogue);
+  options.reload = [&live] { return live.reload(); };
+  auto edge = server::edge::start(std::move(options),
                                   server::make_actor_farm(running.system(), running.root()), running.store());
   if (!edge) {
     running.stop(edge_grace);
@@ -229,8 +200,9 @@ exit_code serve(command_context& context, const serve_flags& flags) {
 
   while (true) {
     const auto signal = (*caught)->wait(usual_nap);
+    // What is wrong or has to wait is in the log.
     if (signal && *signal == SIGHUP)
-      reload(context, settings);
+      static_cast<void>(live.reload());
     else if (signal)
       break;
     if (const auto failure = running.failure()) {

@@ -4,12 +4,10 @@
 #include "cli/load_settings.hpp"
 #include "cli/local_users.hpp"
 #include "cli/parse.hpp"
-#include "storage/folder_lock.hpp"
 
 #include <nlohmann/json.hpp>
 
 #include <cstdlib>
-#include <filesystem>
 #include <memory>
 
 namespace assay::cli {
@@ -33,6 +31,8 @@ public:
   virtual std::optional<fault> add(const std::string& name, const secret& password,
                                    const std::vector<std::string>& roles, json& out) = 0;
   virtual std::optional<fault> set_password(const std::string& name, const secret& password) = 0;
+  virtual std::optional<fault> set_roles(const std::string& name, const std::vector<std::string>& roles,
+                                         json& out) = 0;
   virtual std::optional<fault> set_disabled(const std::string& name, bool disabled, json& out) = 0;
   virtual std::optional<fault> erase(const std::string& name) = 0;
 };
@@ -56,6 +56,10 @@ public:
   std::optional<fault> set_password(const std::string& name, const secret& password) override {
     json ignored;
     return api_.ask("POST", "/users/" + name + "/password", {{"new_password", password.reveal()}}, ignored);
+  }
+  std::optional<fault> set_roles(const std::string& name, const std::vector<std::string>& roles,
+                                 json& out) override {
+    return api_.ask("PATCH", "/users/" + name, {{"roles", roles}}, out);
   }
   std::optional<fault> set_disabled(const std::string& name, bool disabled, json& out) override {
     return api_.ask("PATCH", "/users/" + name, {{"disabled", disabled}}, out);
@@ -81,6 +85,10 @@ public:
   std::optional<fault> set_password(const std::string& name, const secret& password) override {
     return users_.set_password(name, password);
   }
+  std::optional<fault> set_roles(const std::string& name, const std::vector<std::string>& roles,
+                                 json& out) override {
+    return users_.set_roles(name, roles, out);
+  }
   std::optional<fault> set_disabled(const std::string& name, bool disabled, json& out) override {
     return users_.set_disabled(name, disabled, out);
   }
@@ -90,19 +98,11 @@ private:
   local_users users_;
 };
 
-bool farm_runs_on(const std::string& folder) {
-  std::error_code ignored;
-  if (!std::filesystem::exists(folder, ignored))
-    return false;
-  const auto lock = storage::lock_folder(folder);
-  return !lock && lock.error().code == errc::store_locked;
-}
-
 result<std::unique_ptr<user_backend>> open_backend(const command_context& context, const user_flags& flags) {
   const auto settings = load_settings(context);
   if (!settings)
     return settings.error();
-  if (!flags.api.url.empty() || farm_runs_on(settings->storage.data_dir)) {
+  if (means_server(*settings, flags.api)) {
     auto api = api_client::connect(*settings, flags.api);
     if (!api)
       return api.error();
@@ -187,6 +187,18 @@ exit_code set_password(command_context& context, const user_flags& flags) {
   return exit_code::ok;
 }
 
+exit_code set_roles(command_context& context, const user_flags& flags) {
+  auto backend = open_backend(context, flags);
+  if (!backend)
+    return report(context, backend.error());
+  const auto roles = split_lists(flags.roles);
+  json user;
+  if (auto refused = (*backend)->set_roles(flags.name, roles, user))
+    return report(context, *refused);
+  print(context.flags.json ? user.dump(2) + "\n" : flags.name + " is " + names_of(json(roles)) + " now\n");
+  return exit_code::ok;
+}
+
 exit_code set_disabled(command_context& context, const user_flags& flags) {
   auto backend = open_backend(context, flags);
   if (!backend)
@@ -243,6 +255,12 @@ void add_users_command(CLI::App& app, command_context& context) {
       declare(*sub, context, flags, "add", "Add a user; the password is asked for, or ASSAY_NEW_PASSWORD",
               "  assay users add alice --role evaluator\n", add_user);
   repeatable(*add, "--role,--roles", flags->roles, "admin, evaluator or viewer; default viewer");
+  auto* role = declare(
+      *sub, context, flags, "role", "Give a user other roles; ends all sessions of the user",
+      "  assay users role alice --role viewer\n  assay users role bob --role admin,evaluator\n", set_roles);
+  repeatable(*role, "--role,--roles", flags->roles,
+             "admin, evaluator or viewer; all that the user shall have")
+      ->required();
   declare(*sub, context, flags, "passwd", "Set a password; ends all sessions of the user",
           "  assay users passwd alice\n", set_password);
   auto* disable = declare(*sub, context, flags, "disable", "Keep a user from signing in",

@@ -4,6 +4,7 @@
 #include "cli/load_settings.hpp"
 #include "cli/progress.hpp"
 #include "cli/run_report.hpp"
+#include "cli/server_runs.hpp"
 #include "cli/signals.hpp"
 #include "io/ws_client.hpp"
 
@@ -22,47 +23,9 @@ struct watch_flags {
   api_flags api;
 };
 
-std::optional<double> number(const json& from, const char* name) {
-  const auto found = from.find(name);
-  return found != from.end() && found->is_number() ? std::optional{found->get<double>()} : std::nullopt;
-}
-
 std::string text(const json& from, const char* name) {
   const auto found = from.find(name);
   return found != from.end() && found->is_string() ? found->get<std::string>() : std::string{};
-}
-
-uint64_t count(const json& from, const char* name) {
-  const auto found = from.find(name);
-  return found != from.end() && found->is_number_unsigned() ? found->get<uint64_t>() : 0;
-}
-
-/// The record as far as the API's form of a run tells it.
-run_record record_from(const json& status) {
-  run_record out;
-  if (const auto id = run_id_from_string(text(status, "evaluation_id")))
-    out.spec.id = *id;
-  out.spec.model = model_id{text(status, "model_id")};
-  out.state = run_state_from_string(text(status, "state")).value_or(run_state::queued);
-  if (const auto samples = status.find("samples"); samples != status.end() && samples->is_object()) {
-    out.progress.total = count(*samples, "total");
-    out.progress.done = count(*samples, "done");
-    out.progress.failed = count(*samples, "failed");
-    out.progress.possibly_billed = count(*samples, "possibly_billed");
-  }
-  out.progress.samples_per_second = number(status, "samples_per_second").value_or(0);
-  if (const auto cost = number(status, "cost"))
-    out.progress.cost = from_dollars(*cost);
-  if (const auto score = number(status, "score")) {
-    out.progress.scored = 1;
-    out.progress.score_sum = *score;
-  }
-  out.progress.estimated_completion = from_rfc3339(text(status, "estimated_completion"));
-  out.started_at = from_rfc3339(text(status, "start_time"));
-  out.finished_at = from_rfc3339(text(status, "finished_at"));
-  if (const auto message = text(status, "error_message"); !message.empty())
-    out.error = fault{errc::internal, message, {}, {}};
-  return out;
 }
 
 exit_code verdict(run_state state) {
@@ -95,6 +58,7 @@ result<std::unique_ptr<io::ws_client>> subscribe(const api_client& api, run_id r
   options.where = api.where();
   options.target = "/ws?ticket=" + text(answer, "ticket");
   options.tls.extra_ca_file = api.extra_ca_file();
+  options.proxy = api.proxy();
   options.wake_fd = wake_fd;
   auto socket = io::ws_client::connect(options);
   if (!socket)
@@ -118,28 +82,31 @@ std::optional<fault> follow(const command_context& context, io::ws_client& socke
     const auto type = text(event, "type");
     if (type == "error")
       return fault{errc::not_found, text(event["data"], "message"), {}, {}};
+    if (type == "log" && !context.flags.quiet)
+      context.err->line(on_one_line(text(event["data"], "level") + ": " + text(event["data"], "message")));
     if (!type.starts_with("evaluation_") || !event["data"].contains("state"))
       continue;
     status.update(event["data"]);
     const auto record = record_from(status);
     shown.show({{record.spec.model.value, record}});
     if (context.flags.verbose > 0)
-      context.err->line(type + " seq " + std::to_string(count(event, "seq")));
+      context.err->line(type + " seq " + event.value("seq", json()).dump());
   }
   return std::nullopt;
 }
 
 exit_code watch(command_context& context, const watch_flags& flags) {
-  const auto id = run_id_from_string(flags.run);
-  if (!id)
-    return report(context, {errc::invalid_argument, "'" + flags.run + "' is no run", "ID",
-                            "ids look like eval_1700000000_0000002a; `assay results` lists them"});
+  if (auto good = check_run_name(flags.run); !good)
+    return report(context, good.error());
   const auto settings = load_settings(context);
   if (!settings)
     return report(context, settings.error());
   const auto api = api_client::connect(*settings, flags.api);
   if (!api)
     return report(context, api.error());
+  const auto id = find_run_at(*api, flags.run);
+  if (!id)
+    return report(context, id.error());
   auto caught = signals::block();
   if (!caught)
     return report(context, caught.error());
@@ -169,9 +136,9 @@ exit_code watch(command_context& context, const watch_flags& flags) {
 void add_watch_command(CLI::App& app, command_context& context) {
   const auto flags = std::make_shared<watch_flags>();
   auto* sub = app.add_subcommand("watch", "Follow a run of a server live, then show its result");
-  sub->add_option("ID", flags->run, "The run")->required();
+  sub->add_option("ID", flags->run, "The run, or `last`")->required();
   add_api_flags(*sub, flags->api);
-  examples(*sub, "  assay watch eval_1700000000_0000002a\n"
+  examples(*sub, "  assay watch last\n  assay watch eval_1700000000_0000002a\n"
                  "  ASSAY_TOKEN=... assay watch eval_1700000000_0000002a --url https://farm.example.org\n");
   sub->callback(
       [&context, flags] { context.action = [flags](command_context& c) { return watch(c, *flags); }; });

@@ -2,6 +2,7 @@
 
 #include "config/models.hpp"
 #include "config/scalars.hpp"
+#include "core/values/loopback.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -20,10 +21,6 @@ constexpr std::string_view demo_password = "admin123";
 std::string where(const node& tree, std::string_view path) {
   const auto* found = at_path(tree, path);
   return found == nullptr ? std::string(path) : to_string(found->at) + " " + std::string(path);
-}
-
-bool is_loopback(std::string_view host) {
-  return host == "localhost" || host == "::1" || host == "[::1]" || host.starts_with("127.");
 }
 
 bool is_error_word(std::string_view word) {
@@ -118,7 +115,7 @@ result<void> check_settings(const node& tree, const settings& values) {
   if (tls.cert_file.empty() != tls.key_file.empty())
     return fault{errc::invalid_argument, "TLS needs both a certificate and its key",
                  where(tree, "server.tls"), "set server.tls.cert and server.tls.key, or neither"};
-  if (values.auth.admin_password.reveal() == demo_password && !is_loopback(values.server.host))
+  if (values.auth.admin_password.reveal() == demo_password && !is_loopback_host(values.server.host))
     return fault{errc::invalid_argument,
                  "the password of the documentation may only be used by a server that listens on loopback",
                  where(tree, "auth.admin_password"), "choose another password, or host 127.0.0.1"};

@@ -1,9 +1,9 @@
 #include "config/fleet.hpp"
 
 #include "config/environment.hpp"
+#include "core/values/simulated_model.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 namespace assay::config {
@@ -238,34 +238,27 @@ result<model_profile> build_model(const written_model& written, const node& tree
   return model;
 }
 
-/// Models that answer without anybody thinking, for trying the farm out. Their prices are invented.
+/// A model that answers without anybody thinking, for trying the farm out. Its prices are invented.
+model_profile simulated_profile(std::string_view id, std::string_view name, token_prices prices) {
+  model_profile model;
+  model.id = model_id(std::string(id));
+  model.name = name;
+  model.provider = provider_id(std::string(mock_provider));
+  model.wire_model = id;
+  model.version = "simulated";
+  model.capabilities = {"text_generation", "code_completion"};
+  model.prices = prices;
+  model.context_window = 128'000;
+  model.max_output_tokens = 8192;
+  model.simulated = true;
+  return model;
+}
+
 std::vector<model_profile> simulated_models() {
-  struct row {
-    std::string_view id;
-    std::string_view name;
-    double input;
-    double output;
-  };
-  static constexpr std::array<row, 4> rows{{{"sim-strong", "Simulated, mostly right", 0.10, 0.40},
-                                            {"sim-weak", "Simulated, often wrong", 0.02, 0.08},
-                                            {"sim-flaky", "Simulated, fails now and then", 0.05, 0.20},
-                                            {"sim-fast", "Simulated, answers at once", 0.01, 0.04}}};
-  std::vector<model_profile> models;
-  for (const auto& one : rows) {
-    model_profile model;
-    model.id = model_id(std::string(one.id));
-    model.name = one.name;
-    model.provider = provider_id(std::string(mock_provider));
-    model.wire_model = one.id;
-    model.version = "simulated";
-    model.capabilities = {"text_generation", "code_completion"};
-    model.prices = token_prices{one.input, one.output, {}};
-    model.context_window = 128'000;
-    model.max_output_tokens = 8192;
-    model.simulated = true;
-    models.push_back(std::move(model));
-  }
-  return models;
+  return {simulated_profile("sim-strong", "Simulated, mostly right", {0.10, 0.40, {}}),
+          simulated_profile("sim-weak", "Simulated, often wrong", {0.02, 0.08, {}}),
+          simulated_profile("sim-flaky", "Simulated, fails now and then", {0.05, 0.20, {}}),
+          simulated_profile("sim-fast", "Simulated, answers at once", {0.01, 0.04, {}})};
 }
 
 void name_missing_keys(settings& out) {
@@ -355,6 +348,14 @@ model_profile profile_of(std::string_view id, std::string_view wire_model, const
   model.max_output_tokens = entry->max_output_tokens;
   model.deprecated = entry->deprecated;
   return model;
+}
+
+std::optional<model_profile> simulated_by_percent(std::string_view id) {
+  const auto percent = simulated_percent(id);
+  if (!percent)
+    return std::nullopt;
+  const auto name = "Simulated, right in " + std::to_string(*percent) + " %";
+  return simulated_profile(id, name, {0.05, 0.20, {}});
 }
 
 result<void> build_fleet(const document& written, const node& tree, settings& out) {

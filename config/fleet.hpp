@@ -31,6 +31,9 @@ result<wire_protocol> protocol_by_name(std::string_view name);
 /// @returns a profile filled from the catalogue as far as it knows the model.
 model_profile profile_of(std::string_view id, std::string_view wire_model, const provider_id& provider);
 
+/// @returns the simulated model `sim-pNN`; nothing for any other name.
+std::optional<model_profile> simulated_by_percent(std::string_view id);
+
 /// Turns what was written under `providers` and `models` into profiles. @param tree for the places in errors.
 result<void> build_fleet(const document& written, const node& tree, settings& out);
 

@@ -2,6 +2,7 @@
 
 #include "config/fields.hpp"
 #include "config/fleet.hpp"
+#include "core/values/simulated_model.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -119,6 +120,9 @@ const model_profile* configured_as(const settings& from, std::string_view provid
 model_profile base_profile(const settings& from, std::string_view provider, std::string_view name) {
   if (const auto* model = configured_as(from, provider, name))
     return *model;
+  if (provider == "mock")
+    if (auto simulated = simulated_by_percent(name))
+      return std::move(*simulated);
   auto model = profile_of(name, name, provider_id(std::string(provider)));
   // The alias of a configured model leads to it as well.
   if (const auto* configured = configured_as(from, provider, model.wire_model))
@@ -150,6 +154,8 @@ result<model_profile> profile_by_name(const settings& from, std::string_view mod
                    "model_args.model", "leave model= out, or name the provider as the model"};
     return *configured;
   }
+  if (simulated_percent(model) && (name.empty() || name == model))
+    return base_profile(from, "mock", model);
   std::string_view provider = provider_of_word(model);
   if (find_provider(from, provider_id(std::string(model))) != nullptr)
     provider = model;

@@ -21,10 +21,9 @@ struct resolved_model {
 };
 
 /// Finds the model that a user means.
-/// @param model a configured id (`claude-3-haiku`), a simulated one (`sim-strong`), a name of the catalogue
-/// (`gpt-4o`), `provider/name`, or a word for a provider (`claude-local`, `openai-completions`) with the name
-/// in
-/// @p model_args.
+/// @param model a configured id (`claude-3-haiku`), a simulated one (`sim-strong`, or `sim-p70`, right in 70
+/// % of its answers), a name of the catalogue (`gpt-4o`), `provider/name`, or a word for a provider
+/// (`claude-local`, `openai-completions`) with the name in @p model_args.
 /// @param model_args `model=NAME,base_url=URL,max_retries=3,num_concurrent=5,...`; may be empty.
 /// @returns not_found with near names in the hint, or invalid_argument for model_args that make no sense.
 result<resolved_model> resolve_model(const settings& from, std::string_view model,

@@ -28,6 +28,8 @@ void server_fields(field_visitor& visit, server_settings& s) {
               byte_size{&s.max_ws_message});
   visit.field({"max_ws_backlog", "bytes waiting for a slow subscriber before it is closed", 1024, 1e9},
               byte_size{&s.max_ws_backlog});
+  visit.field("metrics_from_loopback", "serve /metrics without a token to this machine",
+              &s.metrics_from_loopback);
 }
 
 void cors_fields(field_visitor& visit, cors_settings& c) {

@@ -40,6 +40,7 @@ struct server_settings {
   milliseconds keep_alive = defaults::keep_alive;
   uint64_t max_ws_message = defaults::max_ws_message;
   uint64_t max_ws_backlog = defaults::max_ws_backlog; ///< A subscriber with more waiting is closed.
+  bool metrics_from_loopback = false;                 ///< GET /metrics without a token from this machine.
 };
 
 /// The role of callers without a token, by API family; `none` refuses them.

@@ -35,15 +35,22 @@ result<fetch_answer> fetch(const fetch_request& request) {
   boost::asio::io_context context;
   detail::client_stream stream(context);
   stream.expires_after(request.timeout);
-  if (auto connected = stream.connect(request.where, request.tls); !connected)
+  const auto proxy = choose_proxy(request.proxy, request.where);
+  if (!proxy)
+    return proxy.error();
+  if (auto connected = stream.connect(request.where, request.tls, *proxy); !connected)
     return connected.error();
 
   http::request<http::string_body> message;
   message.method_string(request.method);
-  message.target(request.where.base_path + request.target);
+  // A proxy is told the whole URL; through a tunnel it is told nothing.
+  const bool in_the_open = *proxy && request.where.scheme == url_scheme::http;
+  message.target((in_the_open ? to_string(request.where) : request.where.base_path) + request.target);
   message.version(11);
   message.set(http::field::host, authority_of(request.where));
   message.set(http::field::connection, "close");
+  if (in_the_open && !(*proxy)->authorization.empty())
+    message.set(http::field::proxy_authorization, (*proxy)->authorization.reveal());
   for (const auto& [name, value] : request.headers)
     message.set(name, value);
   message.body() = request.body;

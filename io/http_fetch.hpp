@@ -2,6 +2,7 @@
 
 #include "core/codecs/http_message.hpp"
 #include "io/http_pool.hpp"
+#include "io/proxy.hpp"
 #include "io/url.hpp"
 
 #include <string>
@@ -18,6 +19,7 @@ struct fetch_request {
   milliseconds timeout{30'000}; ///< For everything.
   size_t max_response_bytes = size_t{32} << 20;
   tls_options tls;
+  proxy_options proxy;
 };
 
 struct fetch_answer {
@@ -28,8 +30,8 @@ struct fetch_answer {
 
 /// Sends a request over a connection of its own and blocks until the answer is there. Any status is an
 /// answer.
-/// @returns errc::connect_failed, errc::provider_timeout, errc::truncated_answer, errc::malformed_answer or
-/// errc::too_large.
+/// @returns errc::connect_failed, errc::provider_timeout, errc::truncated_answer, errc::malformed_answer,
+/// errc::too_large, or errc::invalid_argument for a proxy that makes no sense.
 result<fetch_answer> fetch(const fetch_request& request);
 
 } // namespace assay::io

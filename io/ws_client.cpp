@@ -54,7 +54,10 @@ result<std::unique_ptr<ws_client>> ws_client::connect(const ws_options& options)
   auto made = std::make_unique<state>(options);
   auto& socket = made->socket;
   socket.next_layer().expires_after(options.connect_timeout);
-  if (auto connected = socket.next_layer().connect(options.where, options.tls); !connected)
+  const auto proxy = choose_proxy(options.proxy, options.where);
+  if (!proxy)
+    return proxy.error();
+  if (auto connected = socket.next_layer().connect(options.where, options.tls, *proxy, true); !connected)
     return connected.error();
   socket.read_message_max(options.max_message_bytes);
   socket.set_option(websocket::stream_base::decorator([&](websocket::request_type& request) {

@@ -2,6 +2,7 @@
 
 #include "core/codecs/http_message.hpp"
 #include "io/http_pool.hpp"
+#include "io/proxy.hpp"
 #include "io/url.hpp"
 
 #include <memory>
@@ -18,6 +19,7 @@ struct ws_options {
   milliseconds idle_timeout{90'000}; ///< Without any frame, pings included, the server counts as gone.
   size_t max_message_bytes = size_t{4} << 20;
   tls_options tls;
+  proxy_options proxy; ///< Reached by CONNECT, with TLS and without.
   /// receive() ends with errc::cancelled when this file descriptor becomes readable; -1: none.
   int wake_fd = -1;
 };
@@ -25,7 +27,8 @@ struct ws_options {
 /// A WebSocket of a program that waits for what it brings: command line tools, never actors. One thread.
 class ws_client {
 public:
-  /// @returns errc::connect_failed, errc::unauthenticated or errc::forbidden when the server refuses.
+  /// @returns errc::connect_failed, errc::unauthenticated or errc::forbidden when the server refuses,
+  /// errc::invalid_argument for a proxy that makes no sense.
   static result<std::unique_ptr<ws_client>> connect(const ws_options& options);
   ~ws_client();
   ws_client(const ws_client&) = delete;

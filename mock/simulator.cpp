@@ -1,10 +1,10 @@
 #include "mock/simulator.hpp"
 
+#include "core/values/simulated_model.hpp"
 #include "mock/call_record.hpp"
 #include "mock/hash.hpp"
 
 #include <algorithm>
-#include <charconv>
 
 namespace assay::mock {
 
@@ -39,14 +39,8 @@ simulator::simulator(uint64_t seed, std::vector<simulated_model> models,
 std::optional<simulated_model> simulator::find(const std::string& name) const {
   if (const auto found = index_.find(name); found != index_.end())
     return models_[found->second];
-  constexpr std::string_view prefix = "sim-p";
-  if (name.starts_with(prefix)) {
-    unsigned percent = 0;
-    const auto* end = name.data() + name.size();
-    const auto [stop, error] = std::from_chars(name.data() + prefix.size(), end, percent);
-    if (error == std::errc{} && stop == end && percent <= 100)
-      return simulated_model{.name = name, .accuracy = percent / 100.0};
-  }
+  if (const auto percent = simulated_percent(name))
+    return simulated_model{.name = name, .accuracy = *percent / 100.0};
   if (unknown_model_accuracy_)
     return simulated_model{.name = name, .accuracy = *unknown_model_accuracy_};
   return {};

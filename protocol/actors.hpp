@@ -82,7 +82,8 @@ typename Inspector::result_type inspect(Inspector& f, acquire_slots& x) {
 /// The RATE LIMITER of one (key, model) says when a call may go out.
 using rate_limiter_actor = caf::typed_actor<caf::reacts_to<acquire_slots>, caf::reacts_to<slots_settled>,
                                             caf::reacts_to<slots_withdrawn>, caf::reacts_to<limits_observed>,
-                                            caf::reacts_to<key_closed>, caf::reacts_to<tick>>;
+                                            caf::reacts_to<key_closed>,
+                                            caf::replies_to<read_gauges>::with<gauges>, caf::reacts_to<tick>>;
 
 /// Who owns a connection.
 using exchange_sink_actor = caf::typed_actor<caf::reacts_to<exchange_result_batch>>;

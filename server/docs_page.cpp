@@ -180,7 +180,7 @@ std::string block_of(const route& one, const json& schemas) {
     for (const auto* name :
          {"AuthCommand", "SubscribeEvaluationCommand", "SubscribeCommand", "UnsubscribeCommand"})
       schema("Message", name);
-  schema("Answer", one.response_schema);
+  schema(one.kind == family::jobs ? "Answer, under data" : "Answer", one.response_schema);
   return out + "</div></details>";
 }
 
@@ -202,7 +202,8 @@ documentation_page make_documentation_page(const route_table& table, const std::
       .append("</style></head><body><header><h1>assay API</h1><p>Version ")
       .append(escaped(version));
   html += ". The same as a document for programs: <a href=/openapi.json>/openapi.json</a>. Errors are always "
-          "{error:{code, message, field, details}, detail, message, request_id}.</p>"
+          "{error:{code, message, field, details}, detail, message, request_id}, below /api/v1 "
+          "{success, data, meta, errors:[{code, message, field, details}]}.</p>"
           "<p>First <code>POST /auth/login</code>, then <code>export ACCESS_TOKEN=...</code>.</p>"
           "<input type=search placeholder=\"Search paths, fields, words\" aria-label=Search></header><main>";
   for (const auto& tag : order)

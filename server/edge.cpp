@@ -1,9 +1,9 @@
 #include "server/edge.hpp"
 
+#include "core/values/loopback.hpp"
 #include "server/auth/stored_documents.hpp"
 #include "server/listener.hpp"
 #include "server/openapi.hpp"
-#include "server/origins.hpp"
 #include "server/routes/families.hpp"
 #include "server/services.hpp"
 #include "server/websocket/socket_registry.hpp"
@@ -101,7 +101,7 @@ struct edge::implementation {
 
 result<void> edge::implementation::prepare() {
   prepare_crypto();
-  const bool beyond_loopback = !is_loopback_address(options.address);
+  const bool beyond_loopback = !is_loopback_host(options.address);
   if (beyond_loopback && options.admin_password.reveal() == documented_password)
     return weak_password();
   if (options.tls) {
@@ -141,14 +141,14 @@ result<void> edge::implementation::prepare() {
 
 asio::awaitable<result<void>> edge::implementation::check_admin() {
   auto given = options.admin_password;
-  auto drawn = co_await auth->ensure_admin(std::move(given));
+  auto drawn = co_await auth->users().ensure_admin(std::move(given));
   if (!drawn)
     co_return drawn.error();
   if (*drawn)
     (options.show_admin_password ? options.show_admin_password : print_password)(**drawn);
-  if (!is_loopback_address(options.address)) {
+  if (!is_loopback_host(options.address)) {
     secret known{documented_password};
-    auto weak = co_await auth->admin_has_password(std::move(known));
+    auto weak = co_await auth->users().admin_has_password(std::move(known));
     if (!weak)
       co_return weak.error();
     if (*weak)

@@ -63,6 +63,12 @@ struct catalogue {
       task_details; ///< JSON object text merged into GET /tasks/{id}; may lack a task.
 };
 
+/// What reading the configuration again has brought.
+struct reload_report {
+  std::vector<std::string> applied;       ///< Keys whose new values hold from now on.
+  std::vector<std::string> needs_restart; ///< Keys whose new values cannot be taken up while the farm runs.
+};
+
 struct edge_options {
   std::string address = "127.0.0.1";
   uint16_t port = 8000; ///< 0 lets the system choose.
@@ -101,6 +107,9 @@ struct edge_options {
   std::function<std::shared_ptr<const catalogue>()> current_catalogue;
   /// `healthy` or `unavailable` for parts of the farm that the edge cannot see: python_host, sandbox.
   std::function<std::map<std::string, std::string>()> component_states;
+
+  /// Reads the configuration again; may block, called on a reader thread. Empty: it cannot be reloaded.
+  std::function<result<reload_report>()> reload;
 
   clocks time;
   std::shared_ptr<spdlog::logger> log; ///< The default logger when empty.

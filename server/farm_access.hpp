@@ -39,9 +39,10 @@ public:
   virtual answer<run_counts> count() = 0;
   /// Makes documents durable, all or none. @returns errc::conflict when a condition does not hold.
   virtual answer<void> write(std::vector<document_change> changes) = 0;
+  /// Waits a second at most.
   virtual answer<statistics> read_statistics() = 0;
-  /// The numbers of every actor that answers; those of others are missing.
-  virtual answer<std::vector<gauge>> read_gauges() = 0;
+  /// The numbers of every actor that answers within a second; how many do not is said too.
+  virtual answer<gauges> read_gauges() = 0;
   /// @returns nothing when the farm is not there at the moment.
   virtual boost::asio::awaitable<std::unique_ptr<event_listener>>
   listen(std::shared_ptr<frame_queue> queue) = 0;

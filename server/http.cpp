@@ -28,6 +28,14 @@ int hex_digit(char c) noexcept {
   return small >= 'a' && small <= 'f' ? small - 'a' + 10 : -1;
 }
 
+/// Also names that no route declares: what is refused is logged as well.
+bool may_name_a_secret(std::string name) {
+  std::transform(name.begin(), name.end(), name.begin(), lower);
+  constexpr std::array<std::string_view, 6> words{"token", "ticket", "secret", "passw", "key", "auth"};
+  return std::any_of(words.begin(), words.end(),
+                     [&](std::string_view word) { return name.find(word) != std::string::npos; });
+}
+
 } // namespace
 
 std::string_view to_string(http_method method) noexcept {
@@ -180,8 +188,8 @@ std::string loggable_target(std::string_view target) {
     const auto name = percent_decode(piece.substr(0, piece.find('=')), true).value_or("");
     if (start != 0)
       out.push_back('&');
-    // A name that cannot be decoded is shown without its value: it might have been meant as one of the two.
-    if (name.empty() || equals_ignoring_case(name, "token") || equals_ignoring_case(name, "ticket"))
+    // A name that cannot be decoded is shown without its value: it might have been meant as one of these.
+    if (name.empty() || may_name_a_secret(name))
       out.append(piece.substr(0, piece.find('='))).append("=***");
     else
       out.append(piece);

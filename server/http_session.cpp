@@ -311,7 +311,9 @@ asio::awaitable<bool> http_session::upgrade(exchange& one) {
   state_->gone = true;
   auto handshake = one.parser->release();
   auto who = std::move(*verdict);
-  co_await run_web_socket(std::move(stream_), std::move(handshake), edge_, std::move(who));
+  auto headers = std::move(switched.headers);
+  co_await run_web_socket(std::move(stream_), std::move(handshake), edge_, std::move(who),
+                          std::move(headers));
   co_return false;
 }
 

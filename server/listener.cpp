@@ -1,5 +1,7 @@
 #include "server/listener.hpp"
 
+#include "server/auth/passwords.hpp"
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -112,14 +114,17 @@ void listener::refuse(tcp::socket socket, unsigned status, const char* message) 
   // A TLS peer could not read it.
   if (tls_)
     return;
-  const exchange_facts facts{"refused", edge_.options.time.wall(), {}};
+  const exchange_facts facts{"req_" + random_hex(8), edge_.options.time.wall(), {}};
   auto what = http_problem(family::engine, status, message, "close connections that are not used");
   if (status == 503)
     what.code = "SERVICE_UNAVAILABLE";
   const auto body = error_body(family::engine, what, facts);
   std::string text = "HTTP/1.1 " + std::to_string(status) + " ";
   text.append(status_phrase(status))
-      .append("\r\nContent-Type: application/json\r\nRetry-After: 1\r\nConnection: close\r\n");
+      .append("\r\nContent-Type: application/json\r\nRetry-After: 1\r\nConnection: close\r\n")
+      .append("X-Process-Time: 0.00ms\r\nX-Request-Id: ")
+      .append(facts.request_id)
+      .append("\r\n");
   text.append("Content-Length: ").append(std::to_string(body.size())).append("\r\n\r\n").append(body);
   // A fresh socket takes a few hundred bytes at once, and nobody waits for this one.
   error_code error;

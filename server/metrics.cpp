@@ -1,11 +1,10 @@
+#include "core/values/metrics.hpp"
 #include "server/health.hpp"
 
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
-#include <algorithm>
 #include <limits>
-#include <map>
 #include <utility>
 
 namespace assay::server {
@@ -15,58 +14,64 @@ namespace {
 using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
-using labels = std::vector<std::pair<std::string, std::string>>;
+using values = std::vector<std::string>;
 
-/// Families by name, so that all samples of one stand together.
-class collection {
-public:
-  void gauge(const std::string& name, const char* help, double value, const labels& named = {}) {
-    add(name, help, MetricType::Gauge, named).gauge.value = value;
+MetricType type_of(metric_kind kind) noexcept {
+  switch (kind) {
+  case metric_kind::gauge:
+    return MetricType::Gauge;
+  case metric_kind::counter:
+    return MetricType::Counter;
+  case metric_kind::histogram:
+    return MetricType::Histogram;
+  case metric_kind::summary:
+    return MetricType::Summary;
   }
-  void counter(const std::string& name, const char* help, double value, const labels& named = {}) {
-    add(name, help, MetricType::Counter, named).counter.value = value;
-  }
-  ClientMetric& add(const std::string& name, const char* help, MetricType type, const labels& named) {
-    auto& one = families_[name];
-    one.name = "assay_" + name;
-    one.help = help;
-    one.type = type;
-    auto& metric = one.metric.emplace_back();
-    for (const auto& [key, value] : named) {
-      ClientMetric::Label label;
-      label.name = key;
-      label.value = value;
-      metric.label.push_back(std::move(label));
-    }
-    return metric;
-  }
-
-  std::string text() const {
-    std::vector<MetricFamily> all;
-    for (const auto& [name, one] : families_)
-      all.push_back(one);
-    return prometheus::TextSerializer{}.Serialize(all);
-  }
-
-private:
-  std::map<std::string, MetricFamily> families_;
-};
-
-/// Names come from actors; what Prometheus does not allow in one becomes '_'.
-std::string metric_name(std::string name) {
-  for (auto& c : name)
-    if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'))
-      c = '_';
-  return name;
+  return MetricType::Untyped;
 }
 
-void add_edge(collection& out, const edge_counters& counters) {
-  for (size_t i = 1; i < counters.requests_by_class.size(); ++i)
-    out.counter("http_requests_total", "Requests answered, by class of status",
-                static_cast<double>(counters.requests_by_class[i]), {{"class", std::to_string(i) + "xx"}});
-  auto& histogram = out.add("http_request_seconds", "Time from the head of a request to its answer",
-                            MetricType::Histogram, {})
-                        .histogram;
+/// One scrape: every family of the table, with the samples that there are.
+class scrape {
+public:
+  scrape() {
+    for (const auto& known : metric_families()) {
+      MetricFamily family;
+      family.name = "assay_" + std::string(known.name);
+      family.help = known.help;
+      family.type = type_of(known.kind);
+      families_.push_back(std::move(family));
+    }
+  }
+
+  /// @param labels Values, in the order of the family's label names.
+  ClientMetric& add(metric id, const values& labels = {}) {
+    const auto& known = family_of(id);
+    auto& sample = families_[static_cast<size_t>(id)].metric.emplace_back();
+    for (size_t i = 0; i < std::min(labels.size(), known.label_count()); ++i) {
+      ClientMetric::Label label;
+      label.name = known.labels[i];
+      label.value = labels[i];
+      sample.label.push_back(std::move(label));
+    }
+    return sample;
+  }
+
+  void set(metric id, double value, const values& labels = {}) {
+    auto& sample = add(id, labels);
+    if (family_of(id).kind == metric_kind::counter)
+      sample.counter.value = value;
+    else
+      sample.gauge.value = value;
+  }
+
+  std::string text() const { return prometheus::TextSerializer{}.Serialize(families_); }
+
+private:
+  std::vector<MetricFamily> families_; ///< In the order of the table.
+};
+
+void add_durations(scrape& out, const edge_counters& counters) {
+  auto& histogram = out.add(metric::http_request_duration_seconds).histogram;
   uint64_t sum = 0;
   for (size_t i = 0; i < counters.durations.size(); ++i) {
     sum += counters.durations[i];
@@ -78,46 +83,62 @@ void add_edge(collection& out, const edge_counters& counters) {
   }
   histogram.sample_count = sum;
   histogram.sample_sum = counters.duration_sum;
-  out.gauge("http_connections_open", "Open connections", static_cast<double>(counters.connections_open));
-  out.counter("http_connections_total", "Connections accepted",
-              static_cast<double>(counters.connections_accepted));
-  out.counter("http_connections_refused_total", "Connections over a limit",
-              static_cast<double>(counters.connections_refused));
-  out.gauge("web_sockets_open", "Open WebSockets", static_cast<double>(counters.web_sockets_open));
-  out.counter("web_sockets_overflowed_total", "WebSockets closed because they read too slowly",
-              static_cast<double>(counters.web_sockets_overflowed));
-  out.counter("web_socket_frames_total", "Frames written", static_cast<double>(counters.frames_sent));
 }
 
-void add_model(collection& out, const model_statistics& model) {
-  const labels named{{"model", model.model.value}, {"provider", model.provider.value}};
-  const auto with = [&](const char* key, std::string value) {
-    auto more = named;
-    more.emplace_back(key, std::move(value));
-    return more;
+void add_edge(scrape& out, const edge_counters& counters) {
+  const auto count = [&](metric id, uint64_t number) { out.set(id, static_cast<double>(number)); };
+  for (size_t i = 1; i < counters.requests_by_class.size(); ++i)
+    out.set(metric::http_requests_total, static_cast<double>(counters.requests_by_class[i]),
+            {std::to_string(i) + "xx"});
+  add_durations(out, counters);
+  count(metric::http_connections_open, counters.connections_open);
+  count(metric::http_connections_accepted_total, counters.connections_accepted);
+  count(metric::http_connections_refused_total, counters.connections_refused);
+  count(metric::web_sockets_open, counters.web_sockets_open);
+  count(metric::web_sockets_overflowed_total, counters.web_sockets_overflowed);
+  count(metric::web_socket_frames_total, counters.frames_sent);
+}
+
+void add_store(scrape& out, const storage::store& store) {
+  const auto readers = store.readers();
+  out.set(metric::store_snapshots_open, static_cast<double>(readers.open));
+  out.set(metric::store_oldest_snapshot_seconds, std::chrono::duration<double>(readers.oldest_age).count());
+  out.set(metric::store_snapshots_expired_total, static_cast<double>(readers.expired));
+}
+
+void add_farm(scrape& out, const result<gauges>& heard) {
+  out.set(metric::up, heard && !heard->silent.contains("run_supervisor") ? 1 : 0);
+  if (!heard)
+    return;
+  for (const auto& one : heard->values)
+    out.set(one.family, one.value, one.labels);
+  for (const auto& [kind, number] : heard->silent)
+    out.set(metric::actors_silent, number, {kind});
+}
+
+void add_model(scrape& out, const model_statistics& model) {
+  const auto& provider = model.provider.value;
+  const auto& name = model.model.value;
+  const auto count = [&](metric id, uint64_t number) {
+    out.set(id, static_cast<double>(number), {provider, name});
   };
-  out.counter("calls_total", "Calls to the model that ended", static_cast<double>(model.calls), named);
-  out.counter("call_failures_total", "Calls that failed after all tries", static_cast<double>(model.failures),
-              named);
-  out.counter("call_retries_total", "Tries after the first", static_cast<double>(model.retries), named);
-  for (const auto& [error, count] : model.errors)
-    out.counter("call_errors_total", "Failed calls by error", static_cast<double>(count),
-                with("error", error));
-  out.counter("tokens_total", "Tokens, as the provider counted them",
-              static_cast<double>(model.prompt_tokens), with("kind", "prompt"));
-  out.counter("tokens_total", "Tokens, as the provider counted them",
-              static_cast<double>(model.completion_tokens), with("kind", "completion"));
-  out.counter("cost_dollars_total", "What the calls cost, as far as prices are known", to_dollars(model.cost),
-              named);
-  auto& summary = out.add("call_seconds", "Time of a call", MetricType::Summary, named).summary;
+  count(metric::calls_total, model.calls);
+  count(metric::call_failures_total, model.failures);
+  count(metric::call_retries_total, model.retries);
+  for (const auto& [error, number] : model.errors)
+    out.set(metric::call_errors_total, static_cast<double>(number), {provider, name, error});
+  out.set(metric::tokens_total, static_cast<double>(model.prompt_tokens), {provider, name, "prompt"});
+  out.set(metric::tokens_total, static_cast<double>(model.completion_tokens), {provider, name, "completion"});
+  out.set(metric::cost_dollars_total, to_dollars(model.cost), {provider, name});
+  auto& summary = out.add(metric::call_duration_seconds, {provider, name}).summary;
   summary.sample_count = model.calls;
   summary.sample_sum = model.latency_mean_ms / 1000.0 * static_cast<double>(model.calls);
-  for (const auto& [quantile, value] :
+  for (const auto& [quantile, milliseconds_taken] :
        {std::pair{0.5, model.latency_p50_ms}, std::pair{0.95, model.latency_p95_ms},
         std::pair{0.99, model.latency_p99_ms}}) {
     ClientMetric::Quantile one;
     one.quantile = quantile;
-    one.value = value / 1000.0;
+    one.value = milliseconds_taken / 1000.0;
     summary.quantile.push_back(one);
   }
 }
@@ -125,33 +146,17 @@ void add_model(collection& out, const model_statistics& model) {
 } // namespace
 
 boost::asio::awaitable<std::string> metrics_text(edge_services& edge) {
-  collection out;
-  out.gauge("info", "Always 1; the version is in the label", 1, {{"version", edge.options.version}});
-  out.gauge("uptime_seconds", "Since the start",
-            std::chrono::duration<double>(edge.options.time.steady() - edge.started_at).count());
+  scrape out;
+  out.set(metric::build_info, 1, {edge.options.version});
+  out.set(metric::uptime_seconds,
+          std::chrono::duration<double>(edge.options.time.steady() - edge.started_at).count());
   add_edge(out, edge.counters);
-  const auto readers = edge.store->readers();
-  out.gauge("store_snapshots_open", "Open snapshots of the store", static_cast<double>(readers.open));
-  out.gauge("store_oldest_snapshot_seconds", "Age of the oldest open snapshot",
-            std::chrono::duration<double>(readers.oldest_age).count());
-  out.counter("store_snapshots_expired_total", "Snapshots ended because they were too old",
-              static_cast<double>(readers.expired));
-  auto counts = co_await edge.farm.count();
-  out.gauge("up", "1 when the farm answers", counts ? 1 : 0);
-  if (counts) {
-    out.gauge("evaluations", "Evaluations now, by state", counts->queued, {{"state", "queued"}});
-    out.gauge("evaluations", "Evaluations now, by state", counts->active, {{"state", "active"}});
-    out.gauge("evaluations", "Evaluations now, by state", counts->paused, {{"state", "paused"}});
-  }
-  auto gauges = co_await edge.farm.read_gauges();
-  if (gauges)
-    for (const auto& one : *gauges) {
-      labels named;
-      if (!one.label.empty())
-        named.emplace_back("name", one.label);
-      out.gauge(metric_name(one.name), "Reported by an actor of the farm", one.value, named);
-    }
-  auto models = co_await edge.farm.read_statistics();
+  add_store(out, *edge.store);
+  const auto farm = co_await edge.farm.read_gauges();
+  add_farm(out, farm);
+  const auto models = co_await edge.farm.read_statistics();
+  if (!models && farm)
+    out.set(metric::actors_silent, 1, {"monitor"});
   if (models)
     for (const auto& one : models->models)
       add_model(out, one);

@@ -77,16 +77,44 @@ std::string operation_name(const route& one) {
   return out;
 }
 
+/// What success_body() makes of the payload.
+json in_envelope(family kind, json payload) {
+  if (kind == family::engine)
+    return payload;
+  if (kind == family::jobs)
+    return {{"type", "object"},
+            {"properties",
+             {{"success", {{"const", true}}}, {"data", std::move(payload)}, {"meta", reference("Meta")}}},
+            {"required", {"success", "data", "meta"}}};
+  return {{"allOf", {reference("DatalabAnswer"), std::move(payload)}}};
+}
+
+const char* error_schema_of(family kind) noexcept {
+  switch (kind) {
+  case family::engine:
+    return "Error";
+  case family::jobs:
+    return "JobsError";
+  case family::datalab:
+    return "DatalabError";
+  }
+  return "Error";
+}
+
 json responses_of(const route& one) {
   json success{{"description", one.summary}};
-  if (one.success != 101)
-    success["content"] =
-        one.response_schema.empty() ? content(
-            one.response_type, {{"type", one.response_type == "application/json" ? "object" : "string"}})
-                                    : content(one.response_type, reference(one.response_schema));
+  if (one.success != 101) {
+    auto payload = one.response_schema.empty()
+                       ? json{{"type", one.response_type == "application/json" ? "object" : "string"}}
+                       : reference(one.response_schema);
+    if (one.response_type == "application/json")
+      payload = in_envelope(one.kind, std::move(payload));
+    success["content"] = content(one.response_type, payload);
+  }
   json out{{std::to_string(one.success), std::move(success)}};
   const auto failure = [&](const char* status, const char* why) {
-    out[status] = {{"description", why}, {"content", content("application/json", reference("Error"))}};
+    out[status] = {{"description", why},
+                   {"content", content("application/json", reference(error_schema_of(one.kind)))}};
   };
   const bool needs_caller = one.access != route_access::everyone;
   if (needs_caller)

@@ -1,5 +1,7 @@
 #include "server/origins.hpp"
 
+#include "core/values/loopback.hpp"
+
 #include <algorithm>
 
 namespace assay::server {
@@ -14,15 +16,6 @@ std::string_view without_port(std::string_view host) noexcept {
 }
 
 } // namespace
-
-bool is_loopback_address(std::string_view address) noexcept {
-  if (equals_ignoring_case(address, "localhost") || address == "::1" || address == "::ffff:127.0.0.1")
-    return true;
-  // Only the numeric form: 127.example.org is a name like any other.
-  return address.starts_with("127.") && std::all_of(address.begin(), address.end(), [](char c) {
-           return c == '.' || (c >= '0' && c <= '9');
-         });
-}
 
 bool is_same_origin(const request_head& head, std::string_view origin) noexcept {
   const std::string_view scheme = head.secure ? "https://" : "http://";
@@ -47,7 +40,7 @@ bool host_names_server(const edge_options& options, const request_head& head) no
   const auto host = without_port(head.header("Host"));
   if (host.empty())
     return false;
-  if (is_loopback_address(host) || equals_ignoring_case(host, options.address))
+  if (is_loopback_host(host) || equals_ignoring_case(host, options.address))
     return true;
   return std::any_of(options.server_names.begin(), options.server_names.end(),
                      [&](const std::string& name) { return equals_ignoring_case(host, name); });

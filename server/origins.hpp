@@ -26,7 +26,4 @@ bool host_names_server(const edge_options& options, const request_head& head) no
 /// came through no proxy, a Host that names this server, and no page of another site behind it.
 bool may_be_anonymous(const edge_options& options, const request_head& head) noexcept;
 
-/// @returns whether @p address is 127.0.0.0/8, ::1 or a name for it.
-bool is_loopback_address(std::string_view address) noexcept;
-
 } // namespace assay::server

@@ -147,11 +147,14 @@ connection_actor::behavior_type connection(self_pointer self, connection_config 
           ids.push_back(id.value);
         self->state.wire->cancel(std::move(ids));
       },
-      [self](const read_gauges&) {
+      [self, config](const read_gauges&) {
+        const auto& provider = config.provider.id.value;
         const double sockets = self->state.wire ? static_cast<double>(self->state.wire->open_sockets()) : 0.0;
-        return gauges{{{"connection_open_sockets", "", sockets},
-                       {"connection_requests_total", "", static_cast<double>(self->state.sent)},
-                       {"connection_answers_total", "", static_cast<double>(self->state.answered)}}};
+        return gauges{
+            {{metric::connection_sockets_open, {provider}, sockets},
+             {metric::connection_requests_total, {provider}, static_cast<double>(self->state.sent)},
+             {metric::connection_answers_total, {provider}, static_cast<double>(self->state.answered)}},
+            {}};
       },
       [self, config, owner](const io_completed& completed) { deliver(self, config, owner, completed); },
       [](const tick&) {},

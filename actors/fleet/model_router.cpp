@@ -246,8 +246,9 @@ model_router_actor::behavior_type model_router(self_pointer self, model_router_c
       },
       [self](const provider_up& news) { on_provider_up(self, news); },
       [self](const read_gauges&) {
-        return gauges{{{"router_open_calls", "", static_cast<double>(self->state.calls.size())},
-                       {"router_lanes", "", static_cast<double>(self->state.lanes.size())}}};
+        return gauges{{{metric::router_open_calls, {}, static_cast<double>(self->state.calls.size())},
+                       {metric::router_lanes, {}, static_cast<double>(self->state.lanes.size())}},
+                      {}};
       },
       [self, config](const tick&) { expire(self, config); },
   };

@@ -86,22 +86,6 @@ void add_lane(self_pointer self, const config_ptr& config, const open_lane& wish
   update_credit(self, *lane.model);
 }
 
-gauges read(self_pointer self, const provider_config& config) {
-  gauges out;
-  for (const auto& [id, model] : self->state.models) {
-    out.values.push_back({"provider_waiting_calls", id.value, static_cast<double>(model->line.size())});
-    out.values.push_back({"provider_in_flight_calls", id.value, static_cast<double>(model->exchanging)});
-    out.values.push_back({"provider_window", id.value, static_cast<double>(model->window.limit())});
-    out.values.push_back({"provider_breaker_open", id.value,
-                          model->breaker.state() == control::breaker_state::closed ? 0.0 : 1.0});
-  }
-  const auto& label = config.profile.id.value;
-  out.values.push_back({"provider_answered_total", label, static_cast<double>(self->state.answered)});
-  out.values.push_back({"provider_retried_total", label, static_cast<double>(self->state.retried)});
-  out.values.push_back({"provider_failed_total", label, static_cast<double>(self->state.failed)});
-  return out;
-}
-
 } // namespace
 
 provider_state::model_state::model_state(model_profile known, const provider_config& config, steady_time now,
@@ -215,7 +199,7 @@ provider_actor::behavior_type provider(self_pointer self, provider_config given,
         remember(self, config);
       },
       [self, config](exchange_result_batch& batch) { on_results(self, config, batch); },
-      [self, config](const read_gauges&) { return read(self, *config); },
+      [self, config](const read_gauges& asked) { return gather_gauges(self, *config, asked); },
       [self, config](const tick&) { on_tick(self, config); },
   };
 }

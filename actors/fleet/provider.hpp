@@ -62,6 +62,9 @@ struct provider_state {
     std::string limiter_memory;
     uint32_t acquiring = 0;
     uint32_t exchanging = 0;
+    uint64_t answered = 0;
+    uint64_t retried = 0; ///< Failed tries that were repeated; deferrals are none.
+    uint64_t failed = 0;
 
     model_state(model_profile known, const provider_config& config, steady_time now,
                 control::breaker_record record);
@@ -106,9 +109,6 @@ struct provider_state {
   bool ticking = false;
   bool memory_changed = false;
   steady_time memory_sent{};
-  uint64_t answered = 0;
-  uint64_t retried = 0;
-  uint64_t failed = 0;
 };
 
 /// Owns the waiting line of one configured provider, fair between tenants and runs, and takes calls from it

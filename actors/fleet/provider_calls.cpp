@@ -78,7 +78,7 @@ void finish_failed(self_pointer self, const config_ptr& config, call_id id, faul
   outcome.possibly_billed =
       possibly_billed || std::ranges::any_of(outcome.failures, &attempt_record::possibly_billed);
   if (outcome.error->code != errc::cancelled) {
-    ++self->state.failed;
+    ++open.model->failed;
     observe(out, *config, *open.model, outcome);
   }
   out.outcomes.add(open.run, std::move(outcome));
@@ -110,7 +110,7 @@ void finish_answered(self_pointer self, const config_ptr& config, call_id id, ex
   outcome.served_model = std::move(result.served_model);
   outcome.request_id = std::move(result.request_id);
   outcome.simulated = result.simulated;
-  ++self->state.answered;
+  ++open.model->answered;
   observe(out, *config, *open.model, outcome);
   out.outcomes.add(open.run, std::move(outcome));
   self->state.calls.erase(found);
@@ -166,7 +166,7 @@ void on_failure(self_pointer self, const config_ptr& config, call_id id, exchang
   spdlog::debug("provider retries a call provider={} class={} wait_ms={} reason=\"{}\"",
                 config->profile.id.value, to_string(code), decision.wait.count(), decision.reason);
   if (decision.burns_attempt) {
-    ++self->state.retried;
+    ++open.model->retried;
   } else {
     // A deferral was no try.
     --open.attempts;

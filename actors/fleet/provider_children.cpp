@@ -2,6 +2,7 @@
 #include "actors/fleet/provider_detail.hpp"
 #include "actors/fleet/rate_limiter.hpp"
 #include "protocol/errors.hpp"
+#include "protocol/gauge_round.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -72,6 +73,7 @@ void start_wire(self_pointer self, const config_ptr& config) {
 void start_limiter(self_pointer self, const config_ptr& config, model_state& model, bool restarted) {
   model.limiter_restart_at.reset();
   rate_limiter_config child;
+  child.provider = config->profile.id;
   child.model = model.profile.id;
   child.limits = model.profile.limits;
   // The window already bounds calls in flight; two gates for one limit would only delay each other.
@@ -116,6 +118,36 @@ void restart_due_children(self_pointer self, const config_ptr& config) {
     start_limiter(self, config, *model, true);
     pump(self, config, *model);
   }
+}
+
+// -- gauges ------------------------------------------------------------------------------------------------
+
+caf::result<gauges> gather_gauges(self_pointer self, const provider_config& config,
+                                  const read_gauges& asked) {
+  auto& state = self->state;
+  const auto& provider = config.profile.id.value;
+  gauges own;
+  const auto add = [&](metric family, std::vector<std::string> labels, double value) {
+    own.values.push_back({family, std::move(labels), value});
+  };
+  for (const auto& [id, model] : state.models) {
+    const auto& name = id.value;
+    add(metric::provider_waiting_calls, {provider, name}, static_cast<double>(model->line.size()));
+    add(metric::provider_in_flight_calls, {provider, name}, model->exchanging);
+    add(metric::provider_window_calls, {provider, name}, model->window.limit());
+    for (const auto one :
+         {control::breaker_state::closed, control::breaker_state::open, control::breaker_state::half_open})
+      add(metric::provider_breaker_state, {provider, name, std::string(to_string(one))},
+          model->breaker.state() == one ? 1 : 0);
+    add(metric::provider_calls_answered_total, {provider, name}, static_cast<double>(model->answered));
+    add(metric::provider_calls_retried_total, {provider, name}, static_cast<double>(model->retried));
+    add(metric::provider_calls_failed_total, {provider, name}, static_cast<double>(model->failed));
+  }
+  gauge_round round(self, std::move(own), asked.patience);
+  round.ask(state.wire, "connection");
+  for (const auto& [id, model] : state.models)
+    round.ask(model->limiter, "rate_limiter");
+  return round.answer();
 }
 
 // -- memory ------------------------------------------------------------------------------------------------

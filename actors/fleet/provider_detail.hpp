@@ -31,6 +31,8 @@ void on_down(self_pointer self, const config_ptr& config, const caf::down_msg& d
 /// Restarts children whose backoff is over.
 void restart_due_children(self_pointer self, const config_ptr& config);
 void remember(self_pointer self, const config_ptr& config);
+/// Its own gauges, its connection's and its limiters'.
+caf::result<gauges> gather_gauges(self_pointer self, const provider_config& config, const read_gauges& asked);
 /// @returns the breaker of @p model as the predecessor left it, and its limiter's memory.
 std::pair<control::breaker_record, std::string> recall(const provider_config& config, const model_id& model);
 

@@ -1,6 +1,7 @@
 #include "actors/fleet/provider_supervisor.hpp"
 
 #include "protocol/errors.hpp"
+#include "protocol/gauge_round.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -74,6 +75,17 @@ void store_memories(self_pointer self, const provider_supervisor_config& config)
     self->send(config.journal, append{std::move(batch), commit_sink_actor{}});
 }
 
+caf::result<gauges> gather_gauges(self_pointer self, const read_gauges& asked) {
+  const auto& providers = self->state.children_by_id;
+  const auto alive =
+      std::ranges::count_if(providers, [](const auto& entry) { return !!entry.second.handle; });
+  gauge_round round(self, gauges{{{metric::providers_alive, {}, static_cast<double>(alive)}}, {}},
+                    asked.patience);
+  for (const auto& [id, which] : providers)
+    round.ask(which.handle, "provider");
+  return round.answer();
+}
+
 void on_tick(self_pointer self, const provider_supervisor_config& config) {
   self->state.ticking = false;
   const auto now = self->clock().now();
@@ -108,11 +120,7 @@ provider_supervisor_actor::behavior_type provider_supervisor(self_pointer self,
             self->send(wish.watcher, provider_up{id, caf::actor_cast<call_target_actor>(which.handle)});
       },
       [self, config](provider_memory& news) { remember(self, config, news); },
-      [self](const read_gauges&) {
-        const auto alive = std::ranges::count_if(self->state.children_by_id,
-                                                 [](const auto& entry) { return !!entry.second.handle; });
-        return gauges{{{"providers_alive", "", static_cast<double>(alive)}}};
-      },
+      [self](const read_gauges& asked) { return gather_gauges(self, asked); },
       [self, config](const tick&) { on_tick(self, config); },
   };
 }

@@ -144,6 +144,25 @@ void withdraw(self_pointer self, const slots_withdrawn& message) {
   std::erase_if(self->state.waiting, [&](const slot_request& request) { return gone.contains(request.id); });
 }
 
+gauges read(self_pointer self, const rate_limiter_config& config) {
+  const auto& provider = config.provider.value;
+  const auto& model = config.model.value;
+  const auto& limits = *self->state.limits;
+  const std::chrono::duration<double> closed = limits.export_state(self->clock().now()).closed_for;
+  gauges out;
+  out.values.push_back(
+      {metric::limiter_waiting_calls, {provider, model}, static_cast<double>(self->state.waiting.size())});
+  out.values.push_back({metric::limiter_closed_seconds, {provider, model}, closed.count()});
+  for (size_t i = 0; i < control::limit_dimensions; ++i) {
+    const auto dimension = static_cast<limit_dimension>(i);
+    if (const auto* bucket = limits.bucket(dimension); bucket != nullptr && bucket->limit() > 0)
+      out.values.push_back({metric::limiter_limit,
+                            {provider, model, std::string(to_string(dimension))},
+                            static_cast<double>(bucket->limit())});
+  }
+  return out;
+}
+
 control::limit_set make_limits(const rate_limiter_config& config, control::steady_time now) {
   if (!config.memory.empty())
     if (const auto past = from_memory(config.memory, config.wall()))
@@ -169,6 +188,7 @@ rate_limiter_actor::behavior_type rate_limiter(self_pointer self, rate_limiter_c
       [self](const slots_withdrawn& message) { withdraw(self, message); },
       [self](const limits_observed& seen) { learn(self, seen); },
       [self](const key_closed& message) { close(self, message); },
+      [self, config](const read_gauges&) { return read(self, config); },
       [self, config, owner](const tick&) {
         self->state.wake_at.reset();
         grant(self, config, owner);

@@ -13,6 +13,7 @@
 namespace assay {
 
 struct rate_limiter_config {
+  provider_id provider; ///< For the gauges.
   model_id model;
   rate_limits limits;
   /// What the predecessor sent as limiter_memory; empty when there was none.

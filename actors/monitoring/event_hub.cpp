@@ -145,8 +145,9 @@ event_hub_actor::behavior_type event_hub(self_pointer self, event_hub_config con
       [self, config](const subscribe& wish) { return add_subscriber(self, config, wish); },
       [self](const unsubscribe& wish) { remove_subscriber(self, wish); },
       [self](const read_gauges&) {
-        return gauges{{{"event_subscribers", "", static_cast<double>(self->state.subscribers)},
-                       {"event_frames_total", "", static_cast<double>(self->state.frames_sent)}}};
+        return gauges{{{metric::event_subscribers, {}, static_cast<double>(self->state.subscribers)},
+                       {metric::event_frames_total, {}, static_cast<double>(self->state.frames_sent)}},
+                      {}};
       },
       [self, config](const tick&) {
         self->state.ticking = false;

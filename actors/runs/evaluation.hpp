@@ -103,6 +103,7 @@ struct evaluation_state {
   std::deque<waiting_reply> replies;
 
   uint32_t failures_in_a_row = 0;
+  uint32_t logged_failures = 0;
   std::optional<fault> last_failure;
   std::optional<run_state> ends_as; ///< The state that the run takes when it has come to rest.
   std::optional<fault> ends_with;

@@ -27,6 +27,11 @@ void on_outcomes(self_pointer self, const context_ptr& ctx, call_outcome_batch& 
 void apply_commits(evaluation_state& state, uint64_t watermark);
 void withdraw(self_pointer self, const context_ptr& ctx, std::optional<milliseconds> grace);
 
+// -- evaluation_log.cpp
+
+/// Adds a `log` event for each sample in @p rows that failed for good; for the first few of a run.
+void log_failures(evaluation_state& state, const context& ctx, append_batch& rows);
+
 // -- evaluation.cpp: the life of the run
 
 /// Runs @p job on a worker; later when there is no room now.

@@ -167,6 +167,7 @@ void keep(self_pointer self, const context_ptr& ctx, harvest&& crop) {
   if (crop.rows.samples.empty())
     return;
   auto& state = self->state;
+  log_failures(state, *ctx, crop.rows);
   hand_over(self, ctx, std::move(crop.rows));
   crop.effect.watermark = state.next_watermark;
   state.uncommitted_samples += static_cast<uint32_t>(crop.effect.tasks.size());

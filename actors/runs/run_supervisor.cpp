@@ -314,9 +314,10 @@ run_supervisor_actor::behavior_type run_supervisor(self_pointer self, run_superv
       [self](const count_runs&) { return count(self); },
       [self](const read_gauges&) {
         const auto now = count(self);
-        return gauges{{{"runs", "queued", static_cast<double>(now.queued)},
-                       {"runs", "active", static_cast<double>(now.active)},
-                       {"runs", "paused", static_cast<double>(now.paused)}}};
+        return gauges{{{metric::evaluations, {"queued"}, static_cast<double>(now.queued)},
+                       {metric::evaluations, {"active"}, static_cast<double>(now.active)},
+                       {metric::evaluations, {"paused"}, static_cast<double>(now.paused)}},
+                      {}};
       },
       [self](const drain& wish) { begin_draining(self, wish); },
       [self, config](open_runs_found& found) { on_open_runs(self, config, found); },

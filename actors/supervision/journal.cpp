@@ -133,10 +133,11 @@ void on_report(self_pointer self, const journal_config& config, writer_reported&
 }
 
 gauges read(self_pointer self) {
-  return gauges{{{"journal_open_batches", "", static_cast<double>(self->state.open.size())},
-                 {"journal_waiting_batches", "", static_cast<double>(self->state.waiting.size())},
-                 {"journal_batches_total", "", static_cast<double>(self->state.batches)},
-                 {"journal_read_only", "", self->state.failed ? 1.0 : 0.0}}};
+  return gauges{{{metric::journal_open_batches, {}, static_cast<double>(self->state.open.size())},
+                 {metric::journal_waiting_batches, {}, static_cast<double>(self->state.waiting.size())},
+                 {metric::journal_batches_total, {}, static_cast<double>(self->state.batches)},
+                 {metric::journal_read_only, {}, self->state.failed ? 1.0 : 0.0}},
+                {}};
 }
 
 } // namespace

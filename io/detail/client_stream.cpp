@@ -1,5 +1,7 @@
 #include "io/detail/client_stream.hpp"
 
+#include "io/detail/answer_reader.hpp"
+
 #include <boost/asio/error.hpp>
 
 #include <netdb.h>
@@ -21,11 +23,16 @@ using boost::system::error_code;
 
 error_code system_error_code(int error) { return {error, boost::system::system_category()}; }
 
+fault connect_fault(const std::string& name, const std::string& reason, std::string hint = {}) {
+  return {errc::connect_failed, "no connection to " + name + ": " + reason, {}, std::move(hint)};
+}
+
 fault connect_fault(const origin& where, const std::string& reason, std::string hint = {}) {
-  return {errc::connect_failed,
-          "no connection to " + host_and_port_of(where) + ": " + reason,
-          {},
-          std::move(hint)};
+  return connect_fault(host_and_port_of(where), reason, std::move(hint));
+}
+
+std::string name_of(const proxy_endpoint& proxy) {
+  return "the proxy " + proxy.host + ":" + std::to_string(proxy.port);
 }
 
 } // namespace
@@ -114,13 +121,12 @@ size_t client_stream::write(std::string_view bytes, error_code& error) {
   }
 }
 
-result<void> client_stream::open_socket(const origin& where) {
+result<void> client_stream::open_socket(const std::string& host, uint16_t port, const std::string& name) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
-  if (const int code = ::getaddrinfo(where.host.c_str(), std::to_string(where.port).c_str(), &hints, &found);
-      code != 0)
-    return connect_fault(where, ::gai_strerror(code), "check the host's name");
+  if (const int code = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found); code != 0)
+    return connect_fault(name, ::gai_strerror(code), "check the host's name");
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> addresses(found, &::freeaddrinfo);
   error_code reason;
   for (const auto* one = found; one != nullptr; one = one->ai_next) {
@@ -143,7 +149,47 @@ result<void> client_stream::open_socket(const origin& where) {
       reason = system_error_code(errno);
     }
   }
-  return connect_fault(where, reason.message());
+  return connect_fault(name, reason.message());
+}
+
+/// RFC 9110, 9.3.6. The server speaks first in neither TLS nor HTTP, so nothing may follow the proxy's
+/// answer.
+result<void> client_stream::open_tunnel(const origin& where, const proxy_endpoint& proxy) {
+  const auto server = host_and_port_of(where);
+  const auto refused = [&](const std::string& reason, std::string hint = {}) {
+    return connect_fault(server, "through " + name_of(proxy) + ": " + reason, std::move(hint));
+  };
+  std::string request = "CONNECT " + server + " HTTP/1.1\r\nHost: " + server + "\r\n";
+  if (!proxy.authorization.empty())
+    request += "Proxy-Authorization: " + proxy.authorization.reveal() + "\r\n";
+  request += "\r\n";
+  error_code error;
+  for (size_t sent = 0; sent < request.size() && !error;)
+    sent += write(std::string_view(request).substr(sent), error);
+  answer_reader reader;
+  reader.begin(0, true);
+  std::string unread;
+  auto state = answer_reader::progress::more;
+  while (state == answer_reader::progress::more && !error) {
+    std::array<char, 4096> room{};
+    const auto got = read(room.data(), room.size(), error);
+    unread.append(room.data(), got);
+    size_t used = 0;
+    if (!error)
+      state = reader.feed(unread, used);
+    unread.erase(0, used);
+  }
+  if (error)
+    return refused(error == boost::asio::error::eof ? "it closed the connection" : error.message());
+  if (state == answer_reader::progress::failed)
+    return refused(reader.message());
+  if (const int status = reader.status(); status / 100 != 2)
+    return refused("it refused with status " + std::to_string(status),
+                   status == 407 ? "put user and password into the proxy's URL"
+                                 : "ask the proxy's operator to allow this host, or list it in NO_PROXY");
+  if (!unread.empty())
+    return refused("it sent data of its own");
+  return {};
 }
 
 result<void> client_stream::shake_hands(const origin& where, const tls_options& tls) {
@@ -166,11 +212,17 @@ result<void> client_stream::shake_hands(const origin& where, const tls_options& 
   }
 }
 
-result<void> client_stream::connect(const origin& where, const tls_options& tls) {
+result<void> client_stream::connect(const origin& where, const tls_options& tls,
+                                    const std::optional<proxy_endpoint>& proxy, bool tunnel) {
   close();
-  if (auto opened = open_socket(where); !opened)
+  const bool secure = where.scheme == url_scheme::https;
+  auto opened = proxy ? open_socket(proxy->host, proxy->port, name_of(*proxy))
+                      : open_socket(where.host, where.port, host_and_port_of(where));
+  if (opened && proxy && (secure || tunnel))
+    opened = open_tunnel(where, *proxy);
+  if (!opened || !secure)
     return opened;
-  return where.scheme == url_scheme::https ? shake_hands(where, tls) : result<void>{};
+  return shake_hands(where, tls);
 }
 
 void client_stream::close() noexcept {

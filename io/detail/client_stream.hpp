@@ -4,6 +4,7 @@
 #include "core/values/time.hpp"
 #include "io/detail/tls_client.hpp"
 #include "io/http_pool.hpp"
+#include "io/proxy.hpp"
 #include "io/url.hpp"
 
 #include <boost/asio/buffer.hpp>
@@ -14,6 +15,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <string>
 
 namespace assay::io::detail {
 
@@ -33,7 +35,10 @@ public:
   executor_type get_executor() noexcept { return context_.get_executor(); }
 
   /// Resolves, connects and shakes hands before the deadline.
-  result<void> connect(const origin& where, const tls_options& tls);
+  /// @param proxy Whom to connect to instead; a server behind TLS is reached by CONNECT.
+  /// @param tunnel CONNECT also without TLS, for protocols that a proxy would not understand.
+  result<void> connect(const origin& where, const tls_options& tls,
+                       const std::optional<proxy_endpoint>& proxy = std::nullopt, bool tunnel = false);
   void close() noexcept;
 
   /// Every later wait ends with timed_out after @p from_now.
@@ -82,7 +87,8 @@ private:
   size_t write(std::string_view bytes, boost::system::error_code& error);
   /// Waits until the socket can be read or written. @returns why not, if it cannot.
   boost::system::error_code wait(bool to_write);
-  result<void> open_socket(const origin& where);
+  result<void> open_socket(const std::string& host, uint16_t port, const std::string& name);
+  result<void> open_tunnel(const origin& where, const proxy_endpoint& proxy);
   result<void> shake_hands(const origin& where, const tls_options& tls);
 
   boost::asio::io_context& context_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/values/metrics.hpp"
 #include "protocol/inspect.hpp"
 
 #include <map>
@@ -76,33 +77,38 @@ typename Inspector::result_type inspect(Inspector& f, statistics& x) {
   return f(caf::meta::type_name("statistics"), x.models);
 }
 
-/// A number that some actor has to show: waiting calls, open sockets, commit latency.
+/// A number that some actor has to show.
 struct gauge {
-  std::string name;  ///< As in /metrics, without the prefix `assay_`.
-  std::string label; ///< The value of the gauge's one label; may be empty.
+  metric family = metric::up;
+  std::vector<std::string> labels; ///< Values, in the order of the family's label names.
   double value = 0;
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, gauge& x) {
-  return f(caf::meta::type_name("gauge"), x.name, x.label, x.value);
+  return f(caf::meta::type_name("gauge"), x.family, x.labels, x.value);
 }
 
 /// Every long-lived actor answers this.
-struct read_gauges {};
+struct read_gauges {
+  /// Whoever asks waits this long; an actor that asks others gives them less.
+  milliseconds patience{1'000};
+};
 
 template <class Inspector>
-typename Inspector::result_type inspect(Inspector& f, read_gauges&) {
-  return f(caf::meta::type_name("read_gauges"));
+typename Inspector::result_type inspect(Inspector& f, read_gauges& x) {
+  return f(caf::meta::type_name("read_gauges"), x.patience);
 }
 
 struct gauges {
   std::vector<gauge> values;
+  /// Kinds of actors that did not answer in time, and how many of each.
+  std::map<std::string, uint32_t> silent;
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, gauges& x) {
-  return f(caf::meta::type_name("gauges"), x.values);
+  return f(caf::meta::type_name("gauges"), x.values, x.silent);
 }
 
 } // namespace assay

@@ -5,12 +5,11 @@
 #include "server/auth/access_tokens.hpp"
 #include "server/auth/attempt_limiter.hpp"
 #include "server/auth/documents.hpp"
-#include "server/auth/passwords.hpp"
+#include "server/auth/password_checker.hpp"
 #include "server/auth/permissions.hpp"
-#include "server/auth/users.hpp"
+#include "server/auth/user_directory.hpp"
 #include "server/auth/web_socket_tickets.hpp"
 #include "server/clocks.hpp"
-#include "server/reader_pool.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
@@ -45,15 +44,17 @@ struct login_refusal {
   std::optional<seconds> retry_after;
 };
 
-/// Knows who is who: passwords, access tokens, refresh tokens, tickets, users. Used on the edge's thread
-/// only; hashing runs on a pool of its own.
+/// Knows who is who: logins, access tokens, refresh tokens, tickets. Used on the edge's thread only; hashing
+/// runs on threads of its own.
 class authenticator {
 public:
   template <class T>
   using awaitable = boost::asio::awaitable<T>;
 
-  authenticator(authenticator_options options, secret signing_key, std::shared_ptr<document_store> documents,
-                clocks time);
+  authenticator(const authenticator_options& options, secret signing_key,
+                std::shared_ptr<document_store> documents, clocks time);
+  authenticator(const authenticator&) = delete;
+  authenticator& operator=(const authenticator&) = delete;
 
   // -- callers ------------------------------------------------------------------------------------------
 
@@ -80,23 +81,12 @@ public:
 
   // -- users --------------------------------------------------------------------------------------------
 
-  result<std::optional<user_record>> find_user(const user_id& id) const;
-  awaitable<result<std::vector<user_record>>> list_users() const;
-  awaitable<result<user_record>> create_user(user_id id, secret password, std::vector<role> roles);
-  awaitable<result<user_record>> change_user(user_id id, std::optional<std::vector<role>> roles,
-                                             std::optional<bool> disabled);
-  awaitable<result<void>> delete_user(user_id id);
+  user_directory& users() noexcept { return users_; }
+
   /// @param current The present password; needed unless the change is an administrator's.
   awaitable<result<void>> change_password(user_id id, std::optional<secret> current, secret next);
 
-  // -- the start and housekeeping -----------------------------------------------------------------------
-
-  /// Creates the user `admin` when there are no users. @param given Its password; one is drawn when empty.
-  /// @returns the password that was drawn, to be shown once; nothing when none was.
-  awaitable<result<std::optional<secret>>> ensure_admin(secret given);
-
-  /// @returns whether `admin` can log in with @p password.
-  awaitable<result<bool>> admin_has_password(secret password);
+  // -- housekeeping -------------------------------------------------------------------------------------
 
   /// Removes sessions that have expired.
   awaitable<result<size_t>> remove_expired_sessions();
@@ -105,24 +95,15 @@ public:
   std::function<void(const user_id&, const std::string& session)> on_session_end;
 
 private:
-  struct user_with_text {
-    user_record record;
-    std::string text; ///< As stored: the condition of the next write.
-  };
   struct session_with_text {
     session_record record;
     std::string text;
   };
 
-  result<std::optional<user_with_text>> load_user(const user_id& id) const;
   result<std::optional<session_with_text>> load_session(const std::string& id) const;
   awaitable<result<issued_tokens>> open_session(user_record user);
   issued_tokens tokens_for(const user_record& user, const std::string& session,
                            const std::string& secret_part) const;
-  awaitable<result<std::string>> hash(secret password);
-  awaitable<result<bool>> matches(std::string encoded, secret password);
-  awaitable<result<void>> replace_user(user_with_text before, user_record after);
-  awaitable<result<bool>> is_last_admin(user_id id) const;
   void ended(const user_id& user, const std::string& session) const;
 
   authenticator_options options_;
@@ -132,13 +113,8 @@ private:
   attempt_limiter by_address_;
   attempt_limiter by_user_;
   web_socket_tickets tickets_;
-  std::string decoy_hash_; ///< Verified for unknown users, so that they take as long as known ones.
-  bool changing_users_ = false;
-  // Last: its threads end before what they use.
-  std::unique_ptr<reader_pool> hashing_;
+  password_checker passwords_;
+  user_directory users_;
 };
-
-/// @returns invalid_argument when @p password is too short, too long or the user's own name.
-result<void> check_new_password(const user_id& user, const secret& password);
 
 } // namespace assay::server

@@ -34,4 +34,25 @@ public:
   virtual boost::asio::awaitable<result<void>> write(std::vector<document_change> changes) = 0;
 };
 
+inline document_change put_document(const char* table, std::string key, std::string value) {
+  document_change out;
+  out.table = table;
+  out.key = std::move(key);
+  out.value = std::move(value);
+  return out;
+}
+
+inline document_change erase_document(const char* table, std::string key) {
+  document_change out;
+  out.table = table;
+  out.key = std::move(key);
+  return out;
+}
+
+inline std::vector<document_change> only(document_change change) {
+  std::vector<document_change> out;
+  out.push_back(std::move(change));
+  return out;
+}
+
 } // namespace assay::server

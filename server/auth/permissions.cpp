@@ -8,9 +8,9 @@ namespace assay::server {
 namespace {
 
 constexpr std::array all_permissions{
-    permission::evaluation_create, permission::evaluation_read, permission::evaluation_manage,
-    permission::analytics_read,    permission::tasks_read,      permission::models_read,
-    permission::users_manage,
+    permission::evaluation_create, permission::evaluation_read,      permission::evaluation_manage,
+    permission::analytics_read,    permission::tasks_read,           permission::models_read,
+    permission::users_manage,      permission::configuration_manage,
 };
 
 permission_set permissions_of_one(role value) noexcept {
@@ -20,7 +20,7 @@ permission_set permissions_of_one(role value) noexcept {
   case role::admin:
     return viewer
            | permission_set{permission::evaluation_create, permission::evaluation_manage,
-                            permission::users_manage};
+                            permission::users_manage, permission::configuration_manage};
   case role::evaluator:
     return viewer | permission_set{permission::evaluation_create, permission::evaluation_manage};
   case role::viewer:
@@ -47,6 +47,8 @@ std::string_view to_string(permission value) noexcept {
     return "models:read";
   case permission::users_manage:
     return "users:manage";
+  case permission::configuration_manage:
+    return "configuration:manage";
   }
   return "unknown";
 }

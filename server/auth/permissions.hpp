@@ -20,6 +20,7 @@ enum class permission : uint8_t {
   tasks_read,
   models_read,
   users_manage,
+  configuration_manage,
 };
 
 std::string_view to_string(permission value) noexcept;

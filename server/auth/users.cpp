@@ -1,5 +1,7 @@
 #include "server/auth/users.hpp"
 
+#include "server/auth/passwords.hpp"
+
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -9,6 +11,8 @@ namespace assay::server {
 namespace {
 
 using json = nlohmann::json;
+
+constexpr size_t longest_user_name = 64;
 
 int64_t in_milliseconds(wall_time time) { return time.time_since_epoch().count(); }
 
@@ -29,6 +33,34 @@ fault damaged(const char* what) {
 }
 
 } // namespace
+
+bool is_active_admin(const user_record& user) {
+  return !user.disabled && std::find(user.roles.begin(), user.roles.end(), role::admin) != user.roles.end();
+}
+
+result<void> check_new_name(const user_id& user) {
+  if (!is_caller_id(user.value) || user.value.size() > longest_user_name)
+    return fault{errc::invalid_argument,
+                 "must be 1 to 64 characters out of letters, digits, '.', '_' and '-'",
+                 "username",
+                 {}};
+  if (user.value == "anonymous")
+    return fault{errc::invalid_argument, "is reserved for callers without a token", "username", {}};
+  return {};
+}
+
+result<void> check_new_password(const user_id& user, const secret& password) {
+  const auto& text = password.reveal();
+  if (text.size() < shortest_password || text.size() > longest_password)
+    return fault{errc::invalid_argument,
+                 "must have " + std::to_string(shortest_password) + " to " + std::to_string(longest_password)
+                     + " bytes",
+                 "password",
+                 {}};
+  if (text == user.value)
+    return fault{errc::invalid_argument, "must differ from the user name", "password", {}};
+  return {};
+}
 
 std::string to_text(const user_record& user) {
   return json{{"user_id", user.id.value},

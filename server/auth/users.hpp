@@ -2,6 +2,7 @@
 
 #include "core/values/errors.hpp"
 #include "core/values/ids.hpp"
+#include "core/values/secret.hpp"
 #include "core/values/time.hpp"
 #include "server/auth/permissions.hpp"
 
@@ -27,6 +28,15 @@ struct user_record {
   wall_time created_at{};
   wall_time updated_at{};
 };
+
+/// @returns whether the user may manage users and everything else.
+bool is_active_admin(const user_record& user);
+
+/// @returns errc::invalid_argument for a name that no user may have.
+result<void> check_new_name(const user_id& user);
+
+/// @returns errc::invalid_argument when @p password is too short, too long or the user's own name.
+result<void> check_new_password(const user_id& user, const secret& password);
 
 std::string to_text(const user_record& user);
 /// @returns errc::store_unreadable for a text that is none.

@@ -1,11 +1,13 @@
 #include "server/bridge/actor_farm.hpp"
 
+#include "protocol/gauge_round.hpp"
 #include "server/bridge/ask.hpp"
 #include "server/websocket/frame_queue.hpp"
 
 #include <caf/actor_cast.hpp>
 #include <caf/exit_reason.hpp>
 #include <caf/send.hpp>
+#include <caf/typed_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
 #include <optional>
@@ -26,6 +28,23 @@ event_sink_actor::behavior_type event_sink(event_sink_actor::pointer self, const
   self->set_down_handler([queue](const caf::down_msg&) { queue->lose_source(); });
   return {
       [queue](const frame_batch& batch) { queue->push_live(batch.frames); },
+  };
+}
+
+using collector_actor = caf::typed_actor<caf::replies_to<read_gauges>::with<gauges>>;
+
+/// Asks all parts of the farm at once, so that the slowest alone decides how long it takes.
+collector_actor::behavior_type gauge_collector(collector_actor::pointer self, const farm_handles& farm) {
+  return {
+      [self, farm](const read_gauges& asked) {
+        gauge_round round(self, gauges{}, asked.patience);
+        round.ask(farm.journal, "journal");
+        round.ask(farm.event_hub, "event_hub");
+        round.ask(farm.providers, "provider_supervisor");
+        round.ask(farm.router, "model_router");
+        round.ask(farm.runs, "run_supervisor");
+        return round.answer();
+      },
   };
 }
 
@@ -68,7 +87,8 @@ public:
   }
   answer<run_counts> count() override { return through<run_counts>(&farm_handles::runs, count_runs{}); }
   answer<statistics> read_statistics() override {
-    return through<statistics>(&farm_handles::monitor, assay::read_statistics{});
+    return through<statistics>(&farm_handles::monitor, assay::read_statistics{},
+                               assay::read_gauges{}.patience);
   }
 
   answer<void> write(std::vector<document_change> changes) override {
@@ -82,25 +102,16 @@ public:
     co_return result<void>{};
   }
 
-  answer<std::vector<gauge>> read_gauges() override {
-    std::vector<gauge> out;
-    const auto add = [&](result<gauges>& from) {
-      if (from)
-        out.insert(out.end(), std::make_move_iterator(from->values.begin()),
-                   std::make_move_iterator(from->values.end()));
-    };
+  answer<gauges> read_gauges() override {
+    auto found = co_await current();
+    if (!found)
+      co_return found.error();
     const assay::read_gauges message{};
-    auto of_journal = co_await through<gauges>(&farm_handles::journal, message);
-    add(of_journal);
-    auto of_hub = co_await through<gauges>(&farm_handles::event_hub, message);
-    add(of_hub);
-    auto of_providers = co_await through<gauges>(&farm_handles::providers, message);
-    add(of_providers);
-    auto of_router = co_await through<gauges>(&farm_handles::router, message);
-    add(of_router);
-    auto of_runs = co_await through<gauges>(&farm_handles::runs, message);
-    add(of_runs);
-    co_return std::move(out);
+    auto heard = co_await ask<gauges>(system_, system_.spawn(gauge_collector, *found), message);
+    // Whoever is lost has a successor, which the root knows.
+    if (heard && !heard->silent.empty())
+      handles_.reset();
+    co_return std::move(heard);
   }
 
   boost::asio::awaitable<std::unique_ptr<event_listener>>
@@ -138,11 +149,12 @@ private:
   /// Asks one of the farm's actors. When it was lost, the next question goes to its successor; the question
   /// itself is not repeated, since it may have been acted upon.
   template <class Reply, class Handle, class Message>
-  awaitable<result<Reply>> through(Handle farm_handles::*which, Message message) {
+  awaitable<result<Reply>> through(Handle farm_handles::*which, Message message,
+                                   milliseconds timeout = longest_ask) {
     auto found = co_await current();
     if (!found)
       co_return found.error();
-    auto heard = co_await ask<Reply>(system_, (*found).*which, std::move(message));
+    auto heard = co_await ask<Reply>(system_, (*found).*which, std::move(message), timeout);
     if (!heard && heard.error().code == errc::actor_lost)
       handles_.reset();
     co_return std::move(heard);

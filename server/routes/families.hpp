@@ -12,6 +12,7 @@ void add_user_routes(route_table& table);
 void add_catalogue_routes(route_table& table); ///< /tasks, /models
 void add_evaluation_routes(route_table& table);
 void add_result_routes(route_table& table);
+void add_configuration_routes(route_table& table);
 void add_web_socket_route(route_table& table);
 
 /// Everything above.

@@ -62,6 +62,7 @@ void add_all_routes(route_table& table) {
   add_catalogue_routes(table);
   add_evaluation_routes(table);
   add_result_routes(table);
+  add_configuration_routes(table);
   add_web_socket_route(table);
 }
 

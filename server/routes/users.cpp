@@ -13,7 +13,7 @@ template <class T>
 using awaitable = boost::asio::awaitable<T>;
 
 awaitable<result<response>> list(request_context& context) {
-  auto users = co_await context.edge.auth.list_users();
+  auto users = co_await context.edge.auth.users().list();
   if (!users)
     co_return users.error();
   auto items = json::array();
@@ -31,7 +31,8 @@ awaitable<result<response>> create(request_context& context) {
     co_return roles.error();
   user_id id{body.at("username").get<std::string>()};
   secret password{body.at("password").get<std::string>()};
-  auto user = co_await context.edge.auth.create_user(std::move(id), std::move(password), std::move(*roles));
+  auto user =
+      co_await context.edge.auth.users().create(std::move(id), std::move(password), std::move(*roles));
   if (!user)
     co_return user.error();
   auto out = context.answer(user_to_json(*user));
@@ -40,7 +41,7 @@ awaitable<result<response>> create(request_context& context) {
 }
 
 awaitable<result<response>> find(request_context& context) {
-  auto user = context.edge.auth.find_user(user_id{context.path_value("id")});
+  auto user = context.edge.auth.users().find(user_id{context.path_value("id")});
   if (!user)
     co_return user.error();
   if (!*user)
@@ -63,7 +64,7 @@ awaitable<result<response>> change(request_context& context) {
   if (!roles && !disabled)
     co_return fault{errc::invalid_argument, "names nothing to change", "body", "give roles or disabled"};
   user_id id{context.path_value("id")};
-  auto user = co_await context.edge.auth.change_user(std::move(id), std::move(roles), disabled);
+  auto user = co_await context.edge.auth.users().change(std::move(id), std::move(roles), disabled);
   if (!user)
     co_return user.error();
   co_return context.answer(user_to_json(*user));
@@ -71,7 +72,7 @@ awaitable<result<response>> change(request_context& context) {
 
 awaitable<result<response>> remove(request_context& context) {
   user_id id{context.path_value("id")};
-  auto done = co_await context.edge.auth.delete_user(std::move(id));
+  auto done = co_await context.edge.auth.users().remove(std::move(id));
   if (!done)
     co_return done.error();
   co_return context.answer({{"status", "deleted"}, {"message", "User deleted"}});

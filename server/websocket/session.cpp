@@ -88,9 +88,10 @@ judge_upgrade(const request_head& head, const std::optional<principal>& caller, 
 }
 
 awaitable<void> run_web_socket(net_stream stream, web_socket_session::handshake_request handshake,
-                               edge_services& edge, std::optional<principal> who) {
+                               edge_services& edge, std::optional<principal> who,
+                               std::vector<header_field> headers) {
   const auto session = std::make_shared<web_socket_session>(std::move(stream), edge, std::move(who));
-  co_await session->run(std::move(handshake));
+  co_await session->run(std::move(handshake), std::move(headers));
 }
 
 // -- life -----------------------------------------------------------------------------------------------
@@ -102,7 +103,7 @@ web_socket_session::web_socket_session(net_stream stream, edge_services& edge, s
       command_budget_(edge.options.limits.web_socket_commands_per_minute),
       budget_at_(edge.options.time.steady()) {}
 
-awaitable<void> web_socket_session::run(handshake_request handshake) {
+awaitable<void> web_socket_session::run(handshake_request handshake, std::vector<header_field> headers) {
   const auto& limits = edge_.options.limits;
   const auto self = shared_from_this();
   auto wake = [weak = weak_from_this(), executor = socket_.get_executor()] {
@@ -119,8 +120,9 @@ awaitable<void> web_socket_session::run(handshake_request handshake) {
   timeouts.keep_alive_pings = true;
   socket_.set_option(timeouts);
   socket_.set_option(
-      websocket::stream_base::decorator([version = edge_.options.version](websocket::response_type& answer) {
-        answer.set(boost::beast::http::field::server, "assay/" + version);
+      websocket::stream_base::decorator([headers = std::move(headers)](websocket::response_type& answer) {
+        for (const auto& field : headers)
+          answer.set(field.name, field.value);
       }));
   socket_.read_message_max(limits.web_socket_command_bytes);
   socket_.text(true);

@@ -33,7 +33,7 @@ public:
 
   web_socket_session(net_stream stream, edge_services& edge, std::optional<principal> who);
 
-  awaitable<void> run(handshake_request handshake);
+  awaitable<void> run(handshake_request handshake, std::vector<header_field> headers);
 
   const principal* who() const noexcept override { return who_ ? &*who_ : nullptr; }
   void close(uint16_t code, std::string reason) override;

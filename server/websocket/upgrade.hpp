@@ -10,6 +10,7 @@
 #include <boost/beast/http/string_body.hpp>
 
 #include <optional>
+#include <vector>
 
 namespace assay::server {
 
@@ -21,9 +22,9 @@ struct edge_services;
 boost::system::result<std::optional<principal>, problem>
 judge_upgrade(const request_head& head, const std::optional<principal>& caller, edge_services& edge);
 
-/// Answers the handshake and serves the socket until it ends.
+/// Answers the handshake, with @p headers besides its own, and serves the socket until it ends.
 boost::asio::awaitable<void>
 run_web_socket(net_stream stream, boost::beast::http::request<boost::beast::http::string_body> handshake,
-               edge_services& edge, std::optional<principal> who);
+               edge_services& edge, std::optional<principal> who, std::vector<header_field> headers);
 
 } // namespace assay::server

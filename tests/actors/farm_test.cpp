@@ -1,6 +1,7 @@
 #include "tests/actors/farm_world.hpp"
 
 #include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
 
 namespace assay {
 namespace {
@@ -34,6 +35,36 @@ TEST_F(farm_world, NeverHasMoreCallsOutThanTheWindow) {
   EXPECT_EQ(wire.requests.size(), 5u);
   answer_everything();
   EXPECT_EQ(wire.most_open, 5u);
+}
+
+TEST_F(farm_world, SaysInTheLogWhichSamplesFailed) {
+  int number = 0;
+  wire.respond = [&](const http_request&) {
+    return std::optional{++number == 3 ? fake_wire::failure(0, 400) : fake_wire::answer(0, "right")};
+  };
+  start_farm();
+  const auto id = submit(5);
+  advance(1s);
+  EXPECT_THAT(event_types(id), ElementsAre(event_type::evaluation_created, event_type::evaluation_started,
+                                           event_type::log, event_type::evaluation_completed));
+  const auto data = nlohmann::json::parse(store->events[id][2].data.view());
+  EXPECT_EQ(data["evaluation_id"], to_string(id));
+  EXPECT_EQ(data["level"], "warning");
+  EXPECT_EQ(data["message"], "sample 2 of questions failed: provider_rejected");
+  EXPECT_EQ(data["sample"], 2);
+  EXPECT_EQ(data["prompt_type"], "baseline");
+}
+
+TEST_F(farm_world, DoesNotFillTheLogWhenEverythingFails) {
+  int number = 0;
+  wire.respond = [&](const http_request&) {
+    return std::optional{++number % 2 == 0 ? fake_wire::failure(0, 400) : fake_wire::answer(0, "right")};
+  };
+  start_farm();
+  const auto id = submit(100);
+  advance(2s);
+  const auto types = event_types(id);
+  EXPECT_EQ(std::ranges::count(types, event_type::log), 21) << "twenty, and that there are more";
 }
 
 TEST_F(farm_world, AWrongAnswerScoresZero) {

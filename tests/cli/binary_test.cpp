@@ -73,7 +73,12 @@ const std::vector<std::vector<std::string>>& all_commands() {
                                                               {"results", "list"},
                                                               {"results", "show"},
                                                               {"show"},
+                                                              {"runs"},
                                                               {"watch"},
+                                                              {"pause"},
+                                                              {"resume"},
+                                                              {"cancel"},
+                                                              {"retry"},
                                                               {"store"},
                                                               {"store", "stat"},
                                                               {"store", "backup"},
@@ -82,6 +87,7 @@ const std::vector<std::vector<std::string>>& all_commands() {
                                                               {"users"},
                                                               {"users", "list"},
                                                               {"users", "add"},
+                                                              {"users", "role"},
                                                               {"users", "passwd"},
                                                               {"users", "disable"},
                                                               {"users", "delete"},
@@ -125,6 +131,9 @@ TEST_F(binary, EndsWithTwoForWrongUsage) {
                                                     {"run", "-m", "sim-strong", "-t", "x", "--output", "xml"},
                                                     {"show"},
                                                     {"completion", "powershell"},
+                                                    {"runs", "--state", "tired"},
+                                                    {"runs", "--limit", "0"},
+                                                    {"retry"},
                                                     {"store", "prune"},
                                                     {"store", "prune", "--older-than", "soon"},
                                                     {"mock-provider", "--latency", "slow"},
@@ -255,6 +264,52 @@ TEST_F(binary, EndsWithOneWhenSamplesFailUnderStrict) {
   EXPECT_EQ(done.code, 1) << done.out << done.err;
 }
 
+TEST_F(binary, AsksFailedSamplesAgainWithoutAServer) {
+  write_task(4);
+  start_mock({"--fault", "status:status=400,times=1"});
+  ASSERT_EQ(assay({"run", "-m", "sim-p100", "-t", "sums/sums.yaml", "--strict"}).code, 1);
+  const auto before = json::parse(assay({"runs", "--json"}).out)["evaluations"];
+  ASSERT_EQ(before.size(), 1U);
+  EXPECT_EQ(before[0]["samples"]["failed"], 1);
+  const auto id = before[0]["evaluation_id"].get<std::string>();
+  const auto again = assay({"retry", id, "--json"});
+  ASSERT_EQ(again.code, 0) << again.err;
+  const auto after = json::parse(assay({"runs", "--json"}).out)["evaluations"];
+  ASSERT_EQ(after.size(), 1U) << "it is the same run";
+  EXPECT_EQ(after[0]["state"], "completed");
+  EXPECT_EQ(after[0]["samples"]["failed"], 0);
+  EXPECT_EQ(after[0]["samples"]["done"], 4);
+  EXPECT_EQ(assay({"retry", "last"}).code, 0) << "nothing failed: nothing to do";
+  EXPECT_EQ(assay({"resume", "last"}).code, 2) << "it has ended";
+  EXPECT_EQ(assay({"cancel", "last"}).code, 2) << "it has ended";
+  EXPECT_EQ(assay({"pause", "last"}).code, 2) << "nothing runs";
+  EXPECT_EQ(assay({"retry", "eval_1000000000_00000001"}).code, 4);
+}
+
+TEST_F(binary, GoesOnWithOrCancelsAnInterruptedRunByItsId) {
+  write_task(400);
+  start_mock({"--latency", "fixed:50ms", "--record", "calls.jsonl"});
+  {
+    process running({ASSAY_BINARY, "run", "-m", "sim-p100", "-t", "sums/sums.yaml", "--set",
+                     "farm.in_flight_cap=4", "--set", "farm.in_flight_start=4"},
+                    folder, environment);
+    ASSERT_FALSE(wait_for_file(folder + "/calls.jsonl", *mock).empty());
+    running.signal(SIGINT);
+    ASSERT_EQ(running.wait().code, 130);
+  }
+  EXPECT_EQ(assay({"retry", "last"}).code, 2) << "it has not ended";
+  ASSERT_EQ(assay({"store", "backup", "copy"}).code, 0);
+  const auto done = assay({"resume", "last", "--json"});
+  ASSERT_EQ(done.code, 0) << done.err;
+  EXPECT_EQ(json::parse(done.out)["evaluations"][0]["summary_metrics"]["total_samples"], 400);
+
+  EXPECT_EQ(assay({"cancel", "last", "--data-dir", "copy"}).code, 0);
+  EXPECT_EQ(assay({"cancel", "last", "--data-dir", "copy"}).code, 0) << "it is cancelled already";
+  const auto list = json::parse(assay({"runs", "--json", "--data-dir", "copy"}).out)["evaluations"];
+  EXPECT_EQ(list[0]["state"], "cancelled");
+  EXPECT_EQ(assay({"runs", "--state", "completed", "--data-dir", "copy"}).err, "no run fits\n");
+}
+
 TEST_F(binary, GoesOnAfterCtrlCWithTheSameCommand) {
   write_task(400);
   start_mock({"--latency", "fixed:50ms", "--record", "calls.jsonl"});
@@ -315,10 +370,14 @@ TEST_F(binary, ManagesUsersInADataFolderThatNoServerUses) {
   EXPECT_EQ(assay({"users", "add", "bob", "--role", "evaluator,viewer"}).code, 0);
   EXPECT_EQ(assay({"users", "add", "bob"}).code, 2) << "he is there already";
   EXPECT_EQ(assay({"users", "disable", "alice"}).code, 2) << "she is the last administrator";
+  EXPECT_EQ(assay({"users", "role", "alice", "--role", "viewer"}).code, 2) << "she is the last administrator";
+  EXPECT_EQ(assay({"users", "role", "bob", "--role", "emperor"}).code, 2);
+  EXPECT_EQ(assay({"users", "role", "bob", "--role", "viewer"}).code, 0);
   EXPECT_EQ(assay({"users", "disable", "bob"}).code, 0);
   const auto users = json::parse(assay({"users", "--json"}).out)["users"];
   ASSERT_EQ(users.size(), 2U);
   EXPECT_EQ(users[1]["disabled"], true);
+  EXPECT_EQ(users[1]["roles"], json({"viewer"}));
   EXPECT_EQ(users.dump().find("hash"), std::string::npos);
   EXPECT_EQ(assay({"users", "delete", "bob"}).code, 0);
   EXPECT_EQ(assay({"users", "passwd", "bob"}).code, 4);
@@ -331,10 +390,14 @@ TEST_F(binary, PrintsCompletionsThatTheShellTakes) {
   ASSERT_EQ(done.code, 0);
   std::ofstream(folder + "/completion.bash") << done.out
                                              << "COMP_WORDS=(assay store pr)\nCOMP_CWORD=2\n_assay\n"
+                                                "echo \"${COMPREPLY[@]}\"\n"
+                                                "COMP_WORDS=(assay ret)\nCOMP_CWORD=1\n_assay\n"
+                                                "echo \"${COMPREPLY[@]}\"\n"
+                                                "COMP_WORDS=(assay retry --tok)\nCOMP_CWORD=2\n_assay\n"
                                                 "echo \"${COMPREPLY[@]}\"\n";
   const auto shell = process({"/bin/bash", "completion.bash"}, folder).wait();
   EXPECT_EQ(shell.code, 0) << shell.err;
-  EXPECT_EQ(shell.out, "prune\n");
+  EXPECT_EQ(shell.out, "prune\nretry\n--token\n");
   EXPECT_EQ(assay({"completion", "zsh"}).code, 0);
   EXPECT_EQ(assay({"completion", "fish"}).code, 0);
 }

@@ -28,6 +28,8 @@ public:
   /// Waits for its end, at most a minute.
   finished wait();
   bool running() const;
+  /// Where its standard output goes.
+  const std::string& out_file() const noexcept { return out_file_; }
 
 private:
   pid_t pid_ = -1;

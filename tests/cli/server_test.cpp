@@ -36,17 +36,20 @@ protected:
     fs::remove_all(folder);
   }
 
-  void start() {
-    mock = std::make_unique<process>(std::vector<std::string>{ASSAY_BINARY, "mock-provider", "--port", "0",
-                                                              "--port-file", "mock.port", "--tasks-dir",
-                                                              "tasks", "--latency", "fixed:20ms"},
-                                     folder);
+  void start(const std::vector<std::string>& more = {}) {
+    std::vector<std::string> simulated{ASSAY_BINARY, "mock-provider", "--port", "0",         "--port-file",
+                                       "mock.port",  "--tasks-dir",   "tasks",  "--latency", latency};
+    if (!fault.empty())
+      simulated.insert(simulated.end(), {"--fault", fault});
+    mock = std::make_unique<process>(simulated, folder);
     environment["ASSAY_MOCK_URL"] = "http://127.0.0.1:" + port_in("mock.port", *mock) + "/v1";
-    environment["ASSAY_ADMIN_PASSWORD"] = "admin123";
+    if (!password.empty())
+      environment["ASSAY_ADMIN_PASSWORD"] = password;
     environment["ASSAY_TASKS_DIRS"] = "[tasks]";
-    server = std::make_unique<process>(
-        std::vector<std::string>{ASSAY_BINARY, "serve", "--port", "0", "--port-file", "server.port"}, folder,
-        environment);
+    environment["PORT"] = "0";
+    std::vector<std::string> serving{ASSAY_BINARY, "serve", "--port-file", "server.port"};
+    serving.insert(serving.end(), more.begin(), more.end());
+    server = std::make_unique<process>(serving, folder, environment);
     environment["PORT"] = port_in("server.port", *server);
     where = io::parse_base_url("http://127.0.0.1:" + environment["PORT"]).value();
   }
@@ -59,6 +62,21 @@ protected:
       port.pop_back();
     return port;
   }
+
+  void stop() {
+    server->signal(SIGTERM);
+    last = server->wait();
+    EXPECT_EQ(last.code, 0) << last.err;
+    mock.reset();
+    fs::remove(folder + "/server.port");
+    fs::remove(folder + "/mock.port");
+  }
+
+  std::string login(const std::string& with) {
+    return post("/auth/login", {{"username", "admin"}, {"password", with}}).value("access_token", "");
+  }
+
+  void write_config(const std::string& text) const { std::ofstream(folder + "/farm.yaml") << text; }
 
   json post(const std::string& path, const json& body) {
     io::fetch_request request;
@@ -78,10 +96,10 @@ protected:
   }
 
   std::string submit(uint64_t limit) {
-    token = post("/auth/login", {{"username", "admin"}, {"password", "admin123"}}).value("access_token", "");
+    token = login("admin123");
     const auto created =
         post("/evaluations",
-             {{"model_id", "mock/sim-p100"}, {"task_ids", {"sums"}}, {"configuration", {{"limit", limit}}}});
+             {{"model_id", "sim-p100"}, {"task_ids", {"sums"}}, {"configuration", {{"limit", limit}}}});
     EXPECT_TRUE(created.contains("evaluation_id")) << created.dump();
     return created.value("evaluation_id", "");
   }
@@ -91,11 +109,15 @@ protected:
   }
 
   std::string folder;
+  std::string latency = "fixed:20ms";
+  std::string fault;                 ///< Of the mock provider.
+  std::string password = "admin123"; ///< Of the first admin; empty lets the server draw one.
   std::map<std::string, std::string> environment;
   std::unique_ptr<process> mock;
   std::unique_ptr<process> server;
   io::origin where;
   std::string token;
+  finished last; ///< What the server printed, after stop().
 };
 
 TEST_F(served, RunsCanBeWatchedUntilTheirEnd) {
@@ -112,6 +134,61 @@ TEST_F(served, RunsCanBeWatchedUntilTheirEnd) {
   EXPECT_EQ(assay({"watch", "nonsense"}).code, 2);
 }
 
+TEST_F(served, RunsAreListedPausedResumedAndCancelledThroughTheServer) {
+  latency = "fixed:300ms";
+  start({"--set", "farm.in_flight_cap=1"});
+  const auto id = submit(40);
+  const auto state_of = [&] {
+    const auto listed = assay({"runs", "--json"});
+    EXPECT_EQ(listed.code, 0) << listed.err;
+    return json::parse(listed.out)["evaluations"][0].value("state", "");
+  };
+  const auto paused = assay({"pause", id, "--json"});
+  ASSERT_EQ(paused.code, 0) << paused.err;
+  EXPECT_EQ(json::parse(paused.out)["state"], "paused");
+  EXPECT_EQ(state_of(), "paused");
+  EXPECT_EQ(json::parse(assay({"runs", "--state", "paused", "--json"}).out)["evaluations"].size(), 1U);
+  EXPECT_EQ(json::parse(assay({"runs", "--state", "failed", "--json"}).out)["evaluations"].size(), 0U);
+  EXPECT_EQ(json::parse(assay({"runs", "--model", "gpt-4o", "--json"}).out)["evaluations"].size(), 0U);
+  EXPECT_NE(assay({"runs"}).out.find(id), std::string::npos);
+  EXPECT_EQ(assay({"resume", "last"}).code, 0);
+  EXPECT_NE(state_of(), "paused");
+  const auto cancelled = assay({"cancel", id});
+  ASSERT_EQ(cancelled.code, 0) << cancelled.err;
+  EXPECT_NE(cancelled.out.find(id + " is "), std::string::npos);
+  EXPECT_EQ(assay({"watch", id}).code, 7) << "a cancelled run has ended early";
+  EXPECT_EQ(assay({"cancel", id}).code, 0) << "it is cancelled already";
+  EXPECT_EQ(assay({"resume", id}).code, 2) << "cancelled is final";
+  EXPECT_EQ(assay({"pause", "eval_1000000000_00000001"}).code, 4);
+  EXPECT_EQ(assay({"pause", "nonsense"}).code, 2);
+}
+
+TEST_F(served, FailedSamplesAreAskedAgainThroughTheServer) {
+  fault = "status:status=400,times=1";
+  start();
+  const auto id = submit(5);
+  ASSERT_EQ(assay({"watch", id}).code, 0);
+  EXPECT_EQ(json::parse(assay({"runs", "--json"}).out)["evaluations"][0]["samples"]["failed"], 1);
+  const auto again = assay({"retry", "last"});
+  ASSERT_EQ(again.code, 0) << again.err;
+  EXPECT_NE(again.err.find("assay watch " + id), std::string::npos) << again.err;
+  ASSERT_EQ(assay({"watch", "last"}).code, 0);
+  EXPECT_EQ(json::parse(assay({"runs", "--json"}).out)["evaluations"][0]["samples"]["failed"], 0);
+}
+
+TEST_F(served, NoProxyStandsBeforeAServerOnThisMachine) {
+  start();
+  const auto id = submit(3);
+  // Whoever used it would get no connection.
+  environment["http_proxy"] = "http://127.0.0.1:1";
+  environment["HTTPS_PROXY"] = "http://127.0.0.1:1";
+  EXPECT_EQ(assay({"watch", id}).code, 0);
+  EXPECT_EQ(assay({"users"}).code, 0);
+  const auto remote = assay({"users", "--url", "http://farm.example.org:8000"});
+  EXPECT_EQ(remote.code, 5);
+  EXPECT_NE(remote.err.find("the proxy 127.0.0.1:1"), std::string::npos) << remote.err;
+}
+
 TEST_F(served, OtherCommandsReadBesideTheServer) {
   start();
   const auto id = submit(3);
@@ -119,7 +196,7 @@ TEST_F(served, OtherCommandsReadBesideTheServer) {
   EXPECT_EQ(assay({"results", id}).code, 0);
   EXPECT_EQ(assay({"show", id, "sums:0:1"}).code, 0);
   EXPECT_EQ(assay({"store"}).code, 0);
-  const auto second_farm = assay({"run", "-m", "mock/sim-p100", "-t", "sums"});
+  const auto second_farm = assay({"run", "-m", "sim-p100", "-t", "sums"});
   EXPECT_EQ(second_farm.code, 6) << second_farm.err;
   EXPECT_NE(second_farm.err.find("--data-dir"), std::string::npos) << second_farm.err;
 }
@@ -131,6 +208,8 @@ TEST_F(served, UsersAreManagedThroughTheServer) {
   const auto listed = assay({"users", "--json"});
   ASSERT_EQ(listed.code, 0) << listed.err;
   EXPECT_EQ(json::parse(listed.out)["users"].size(), 2U);
+  EXPECT_EQ(assay({"users", "role", "alice", "--role", "viewer,evaluator"}).code, 0);
+  EXPECT_EQ(json::parse(assay({"users", "--json"}).out)["users"][1]["roles"], json({"viewer", "evaluator"}));
   environment["ASSAY_ADMIN_PASSWORD"] = "another one";
   EXPECT_EQ(assay({"users"}).code, 5);
 }
@@ -138,16 +217,95 @@ TEST_F(served, UsersAreManagedThroughTheServer) {
 TEST_F(served, EndsInOrderOnASignalAndGoesOnAtTheNextStart) {
   start();
   const auto id = submit(40);
-  server->signal(SIGTERM);
-  const auto ended = server->wait();
-  EXPECT_EQ(ended.code, 0) << ended.err;
-  EXPECT_NE(ended.err.find("/docs"), std::string::npos);
-  EXPECT_EQ(ended.err.find("admin123"), std::string::npos);
-  fs::remove(folder + "/server.port");
-  fs::remove(folder + "/mock.port");
-  environment.erase("PORT");
+  stop();
+  EXPECT_NE(last.err.find("/docs"), std::string::npos);
+  EXPECT_EQ(last.err.find("admin123"), std::string::npos);
   start();
   EXPECT_EQ(assay({"watch", id}).code, 0);
+}
+
+TEST_F(served, SaysAtTheStartWhatItLoadedAndWhichKeysAreMissing) {
+  write_config("models:\n  mine:\n    model_type: openai_gpt\n    model: gpt-4o-mini\n");
+  start({"--config", "farm.yaml"});
+  stop();
+  EXPECT_NE(last.err.find("Loaded 5 model configurations"), std::string::npos)
+      << "four of them are simulated\n"
+      << last.err;
+  EXPECT_NE(last.err.find("Starting API server on http://127.0.0.1:" + environment["PORT"]),
+            std::string::npos);
+  EXPECT_NE(last.err.find("API documentation available at http://127.0.0.1:" + environment["PORT"] + "/docs"),
+            std::string::npos);
+  for (const std::string key :
+       {"OPENAI_API_KEY", "ANTHROPIC_API_KEY", "DEEPSEEK_API_KEY", "DASHSCOPE_API_KEY"}) {
+    const auto first = last.err.find(key);
+    ASSERT_NE(first, std::string::npos) << key << "\n" << last.err;
+    EXPECT_EQ(last.err.find(key, first + 1), std::string::npos) << key << " is named once";
+  }
+}
+
+TEST_F(served, DrawsThePasswordOfTheFirstAdminAndPrintsItOnce) {
+  password.clear();
+  start();
+  const auto printed = wait_for_file(server->out_file(), *server);
+  const auto at = printed.find("password ");
+  ASSERT_NE(at, std::string::npos) << printed;
+  const auto drawn = printed.substr(at + 9, printed.find(' ', at + 9) - at - 9);
+  EXPECT_GE(drawn.size(), 20U);
+  EXPECT_NE(login(drawn), "");
+  stop();
+  EXPECT_EQ(last.err.find(drawn), std::string::npos) << "the log does not have it";
+  start();
+  EXPECT_NE(login(drawn), "");
+  stop();
+  EXPECT_EQ(last.out, "") << "it is shown only once";
+}
+
+TEST_F(served, RefusesTheDocumentedPasswordBeyondLoopback) {
+  environment["ASSAY_ADMIN_PASSWORD"] = "admin123";
+  const auto configured = assay({"serve", "--host", "0.0.0.0", "--port", "0"});
+  EXPECT_EQ(configured.code, 3);
+  EXPECT_NE(configured.err.find("loopback"), std::string::npos) << configured.err;
+  start();
+  stop();
+  // Nobody says the password now, but the stored administrator still has it.
+  environment.erase("ASSAY_ADMIN_PASSWORD");
+  environment["PORT"] = "0";
+  const auto stored = assay({"serve", "--host", "0.0.0.0"});
+  EXPECT_NE(stored.code, 0);
+  EXPECT_NE(stored.err.find("admin123"), std::string::npos) << stored.err;
+}
+
+TEST_F(served, ReadsItsConfigurationAgainWhenTold) {
+  write_config("logging: {level: info}\n");
+  start({"--config", "farm.yaml"});
+  token = login("admin123");
+  auto done = post("/api/v1/config", json::object());
+  EXPECT_EQ(done["data"]["applied"], json::array()) << done.dump();
+  EXPECT_EQ(done["data"]["needs_restart"], json::array()) << done.dump();
+
+  write_config("logging: {level: warn}\nserver: {keep_alive: 11s}\nproviders: {openai: {api_key: new}}\n");
+  done = post("/api/v1/config", json::object());
+  EXPECT_EQ(done["data"]["applied"], json({"logging.level"})) << done.dump();
+  EXPECT_EQ(done["data"]["needs_restart"], json({"providers.openai.api_key", "server.keep_alive"}));
+  done = post("/api/v1/config", json::object());
+  EXPECT_EQ(done["data"]["applied"], json::array()) << "that holds already";
+  EXPECT_EQ(done["data"]["needs_restart"].size(), 2U) << "these still wait: " << done.dump();
+
+  write_config("logging: {level: loud}\n");
+  done = post("/api/v1/config", json::object());
+  EXPECT_EQ(done["success"], false);
+  EXPECT_NE(done["errors"][0]["field"].get<std::string>().find("farm.yaml:1"), std::string::npos)
+      << done.dump();
+
+  write_config("logging: {level: warn}\nfarm: {in_flight_cap: 77}\n");
+  server->signal(SIGHUP); // Handled before the signal that ends it: a lower number.
+  stop();
+  EXPECT_NE(last.err.find("key=farm.in_flight_cap"), std::string::npos) << last.err;
+  size_t requests = 0;
+  for (auto at = last.err.find("path=/api/v1/config"); at != std::string::npos;
+       at = last.err.find("path=/api/v1/config", at + 1))
+    ++requests;
+  EXPECT_EQ(requests, 1U) << "at level warn the edge logs no requests any more\n" << last.err;
 }
 
 TEST(fetch, SaysThatNobodyIsThere) {

@@ -93,6 +93,32 @@ TEST_F(resolving, AnyModelOfAProviderIsReachedByItsPrefix) {
   EXPECT_EQ(llama.model.wire_model, "meta-llama/llama-3-8b");
 }
 
+TEST_F(resolving, SimulatedModelsOfAnyAccuracyNeedNoProvidersName) {
+  for (const auto* name : {"sim-p0", "sim-p07", "sim-p70", "sim-p100"}) {
+    const auto plain = found(name);
+    EXPECT_EQ(plain.provider.id.value, "mock") << name;
+    EXPECT_EQ(plain.model.id.value, name);
+    EXPECT_EQ(plain.model.wire_model, name);
+    EXPECT_TRUE(plain.model.simulated) << name;
+    EXPECT_TRUE(plain.model.prices) << name;
+    for (const auto& longer :
+         {found("mock/" + std::string(name)), found("mock", "model=" + std::string(name))}) {
+      EXPECT_EQ(longer.model.id, plain.model.id) << "the same model by a longer name";
+      EXPECT_EQ(longer.model.prices, plain.model.prices);
+    }
+  }
+  EXPECT_EQ(found("sim-p70", "temperature=0.5").model.defaults.temperature, 0.5);
+  for (const auto* name : {"sim-p", "sim-p101", "sim-p5x", "sim-p-5", "sim-p+5", "sim-p 5", "SIM-P70"})
+    EXPECT_EQ(missed(name).code, errc::not_found) << name;
+  EXPECT_EQ(missed("sim-p70", "model=gpt-4o").code, errc::not_found);
+}
+
+TEST_F(resolving, AConfiguredModelGoesBeforeASimulatedOneOfItsName) {
+  file("local.yaml", "models:\n  sim-p70:\n    model_type: openai_gpt\n    model: gpt-4o\n");
+  values = loaded();
+  EXPECT_EQ(found("sim-p70").model.provider.value, "openai");
+}
+
 TEST_F(resolving, WhatIsUnknownComesWithNearNames) {
   const auto wrong = missed("claude-3-hiku");
   EXPECT_EQ(wrong.code, errc::not_found);

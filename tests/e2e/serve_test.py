@@ -4,6 +4,8 @@ import collections
 import json
 import random
 import signal
+import socket
+import threading
 
 from harness import check, curl, main, wait_until
 
@@ -82,7 +84,7 @@ def a_run_survives_ten_kills(bench):
                       f"farm:\n  in_flight: fixed\n  in_flight_cap: {IN_FLIGHT}\n", encoding="utf-8")
     dice = random.Random(20260103)
     server, url = bench.start_server("--config", config)
-    evaluation = create(url, login(url), {"model_id": "mock/sim-p100", "task_ids": ["many"]})["evaluation_id"]
+    evaluation = create(url, login(url), {"model_id": "sim-p100", "task_ids": ["many"]})["evaluation_id"]
     open_at_kills = 0
     for _ in range(KILLS):
         wanted = len(asked(bench)) + dice.randint(1, SAMPLES // (KILLS + 2))
@@ -104,6 +106,86 @@ def a_run_survives_ten_kills(bench):
     print(f"     {repeated} repetitions of {open_at_kills} calls in flight at {KILLS} kills")
 
 
+class Proxy:
+    """An HTTP proxy for whom every name is the server under test. Keeps the first line of what it was asked."""
+
+    def __init__(self, port):
+        self.port_of_server = port
+        self.asked = []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.treat, args=(client,), daemon=True).start()
+
+    def treat(self, client):
+        head = b""
+        while b"\r\n\r\n" not in head:
+            more = client.recv(65536)
+            if not more:
+                return
+            head += more
+        line, rest = head.split(b"\r\n", 1)
+        self.asked.append(line.decode())
+        method, url, version = line.decode().split(" ")
+        server = socket.create_connection(("127.0.0.1", self.port_of_server))
+        if method == "CONNECT":
+            client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        else:
+            path = "/" + url.split("/", 3)[3]
+            server.sendall(f"{method} {path} {version}\r\n".encode() + rest)
+        other = threading.Thread(target=self.pump, args=(client, server), daemon=True)
+        other.start()
+        self.pump(server, client)
+        other.join()
+
+    @staticmethod
+    def pump(source, sink):
+        try:
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+
+def remote_commands_go_through_a_proxy(bench):
+    bench.start_mock()
+    _, url = bench.start_server()
+    proxy = Proxy(int(url.rsplit(":", 1)[1]))
+    try:
+        made = create(url, login(url), {"model_id": "sim-p100", "task_ids": ["arithmetic_word_problems"],
+                                        "configuration": {"limit": 3}})
+        bench.env["http_proxy"] = f"http://127.0.0.1:{proxy.port}"
+        remote = ("--url", "http://farm.example.org:8000")
+        watched = bench.run("watch", made["evaluation_id"], *remote)
+        check(watched.returncode == 0, watched.stderr)
+        check("CONNECT farm.example.org:8000 HTTP/1.1" in proxy.asked, f"the WebSocket is tunnelled: {proxy.asked}")
+        check("POST http://farm.example.org:8000/auth/ws-ticket HTTP/1.1" in proxy.asked, str(proxy.asked))
+        for command in (("users",), ("runs",), ("cancel", "last")):
+            done = bench.run(*command, *remote)
+            check(done.returncode == 0 or command[0] == "cancel", f"{command}: {done.stderr}")
+        check(any(line.startswith("GET http://farm.example.org:8000/users ") for line in proxy.asked), str(proxy.asked))
+        before = len(proxy.asked)
+        check(bench.run("users", "--url", url).returncode == 0, "a server on this machine")
+        check(len(proxy.asked) == before, "a server on this machine is asked directly")
+        # An address of this machine that is no loopback address, so that a rule decides.
+        nearby = ("--url", url.replace("127.0.0.1", "0.0.0.0"))
+        check(bench.run("users", *nearby).returncode == 0 and len(proxy.asked) > before, "the proxy is asked")
+        before = len(proxy.asked)
+        bench.env["NO_PROXY"] = "0.0.0.0"
+        check(bench.run("users", *nearby).returncode == 0, "NO_PROXY is honoured")
+        check(len(proxy.asked) == before, "NO_PROXY is honoured")
+    finally:
+        proxy.listener.close()
+
+
 def a_second_farm_is_refused(bench):
     bench.start_mock()
     bench.start_server()
@@ -113,4 +195,5 @@ def a_second_farm_is_refused(bench):
 
 
 if __name__ == "__main__":
-    main([the_documented_calls, errors_name_the_field, a_run_survives_ten_kills, a_second_farm_is_refused])
+    main([the_documented_calls, errors_name_the_field, a_run_survives_ten_kills,
+          remote_commands_go_through_a_proxy, a_second_farm_is_refused])

@@ -85,7 +85,7 @@ protected:
   }
 
   void add_user(const char* name, role value, const char* password = "long enough") {
-    const auto made = wait(auth->create_user(user_id{name}, secret{password}, {value}));
+    const auto made = wait(auth->users().create(user_id{name}, secret{password}, {value}));
     ASSERT_TRUE(made) << made.error().message;
   }
 
@@ -104,24 +104,24 @@ protected:
 } // namespace
 
 TEST_F(authenticator_test, CreatesTheFirstAdminOnce) {
-  const auto drawn = wait(auth->ensure_admin(secret{}));
+  const auto drawn = wait(auth->users().ensure_admin(secret{}));
   ASSERT_TRUE(drawn);
   ASSERT_TRUE(*drawn);
   EXPECT_GE((*drawn)->reveal().size(), 20u);
   EXPECT_TRUE(login("admin", (*drawn)->reveal().c_str()));
-  const auto again = wait(auth->ensure_admin(secret{"another one"}));
+  const auto again = wait(auth->users().ensure_admin(secret{"another one"}));
   ASSERT_TRUE(again);
   EXPECT_FALSE(*again);
   EXPECT_FALSE(login("admin", "another one"));
 }
 
 TEST_F(authenticator_test, TakesTheGivenAdminPassword) {
-  EXPECT_FALSE(*wait(auth->ensure_admin(secret{"admin123"})));
+  EXPECT_FALSE(*wait(auth->users().ensure_admin(secret{"admin123"})));
   const auto issued = login("admin", "admin123");
   ASSERT_TRUE(issued);
   EXPECT_EQ(issued->expires_in, seconds{3600});
-  EXPECT_TRUE(*wait(auth->admin_has_password(secret{"admin123"})));
-  EXPECT_FALSE(*wait(auth->admin_has_password(secret{"admin124"})));
+  EXPECT_TRUE(*wait(auth->users().admin_has_password(secret{"admin123"})));
+  EXPECT_FALSE(*wait(auth->users().admin_has_password(secret{"admin124"})));
   const auto who = auth->verify(issued->access_token);
   ASSERT_TRUE(who);
   EXPECT_TRUE(who->is_admin());
@@ -232,13 +232,13 @@ TEST_F(authenticator_test, EndsSessionsOfDisabledAndDeletedUsers) {
   add_user("bob", role::viewer);
   const auto ada = login("ada");
   const auto bob = login("bob");
-  ASSERT_TRUE(wait(auth->change_user(user_id{"ada"}, std::nullopt, true)));
+  ASSERT_TRUE(wait(auth->users().change(user_id{"ada"}, std::nullopt, true)));
   EXPECT_FALSE(auth->verify(ada->access_token));
   EXPECT_FALSE(login("ada"));
-  ASSERT_TRUE(wait(auth->change_user(user_id{"ada"}, std::nullopt, false)));
+  ASSERT_TRUE(wait(auth->users().change(user_id{"ada"}, std::nullopt, false)));
   EXPECT_FALSE(auth->verify(ada->access_token)) << "the old token stays dead";
   EXPECT_TRUE(login("ada"));
-  ASSERT_TRUE(wait(auth->delete_user(user_id{"bob"})));
+  ASSERT_TRUE(wait(auth->users().remove(user_id{"bob"})));
   EXPECT_FALSE(auth->verify(bob->access_token));
   wall += seconds{1};
   add_user("bob", role::admin);
@@ -249,7 +249,7 @@ TEST_F(authenticator_test, TakesRolesAsTheyAreNowAndNotAsTheyWereAtTheLogin) {
   add_user("root", role::admin);
   add_user("ada", role::admin);
   const auto before = login("ada");
-  ASSERT_TRUE(wait(auth->change_user(user_id{"ada"}, std::vector<role>{role::viewer}, std::nullopt)));
+  ASSERT_TRUE(wait(auth->users().change(user_id{"ada"}, std::vector<role>{role::viewer}, std::nullopt)));
   EXPECT_FALSE(auth->verify(before->access_token));
   EXPECT_FALSE(auth->verify(login("ada")->access_token)->permissions.has(permission::users_manage));
 }
@@ -257,14 +257,14 @@ TEST_F(authenticator_test, TakesRolesAsTheyAreNowAndNotAsTheyWereAtTheLogin) {
 TEST_F(authenticator_test, KeepsTheLastAdmin) {
   add_user("root", role::admin);
   add_user("ada", role::evaluator);
-  EXPECT_EQ(wait(auth->delete_user(user_id{"root"})).error().code, errc::conflict);
-  EXPECT_EQ(wait(auth->change_user(user_id{"root"}, std::nullopt, true)).error().code, errc::conflict);
+  EXPECT_EQ(wait(auth->users().remove(user_id{"root"})).error().code, errc::conflict);
+  EXPECT_EQ(wait(auth->users().change(user_id{"root"}, std::nullopt, true)).error().code, errc::conflict);
   EXPECT_EQ(
-      wait(auth->change_user(user_id{"root"}, std::vector<role>{role::viewer}, std::nullopt)).error().code,
+      wait(auth->users().change(user_id{"root"}, std::vector<role>{role::viewer}, std::nullopt)).error().code,
       errc::conflict);
-  ASSERT_TRUE(wait(auth->change_user(user_id{"ada"}, std::vector<role>{role::admin}, std::nullopt)));
-  EXPECT_TRUE(wait(auth->delete_user(user_id{"root"})));
-  EXPECT_EQ(wait(auth->delete_user(user_id{"ada"})).error().code, errc::conflict);
+  ASSERT_TRUE(wait(auth->users().change(user_id{"ada"}, std::vector<role>{role::admin}, std::nullopt)));
+  EXPECT_TRUE(wait(auth->users().remove(user_id{"root"})));
+  EXPECT_EQ(wait(auth->users().remove(user_id{"ada"})).error().code, errc::conflict);
 }
 
 TEST_F(authenticator_test, ChangesPasswords) {
@@ -283,15 +283,15 @@ TEST_F(authenticator_test, ChangesPasswords) {
 
 TEST_F(authenticator_test, RefusesBadNamesAndPasswords) {
   for (const auto* name : {"", "with space", "a/b", "anonymous", "ünal"})
-    EXPECT_EQ(wait(auth->create_user(user_id{name}, secret{"long enough"}, {role::viewer})).error().where,
+    EXPECT_EQ(wait(auth->users().create(user_id{name}, secret{"long enough"}, {role::viewer})).error().where,
               "username")
         << name;
-  EXPECT_EQ(wait(auth->create_user(user_id{"ada12345"}, secret{"ada12345"}, {role::viewer})).error().where,
+  EXPECT_EQ(wait(auth->users().create(user_id{"ada12345"}, secret{"ada12345"}, {role::viewer})).error().where,
             "password");
-  EXPECT_EQ(wait(auth->create_user(user_id{"ada"}, secret{"short"}, {role::viewer})).error().where,
+  EXPECT_EQ(wait(auth->users().create(user_id{"ada"}, secret{"short"}, {role::viewer})).error().where,
             "password");
   add_user("ada", role::viewer);
-  EXPECT_EQ(wait(auth->create_user(user_id{"ada"}, secret{"long enough"}, {role::viewer})).error().code,
+  EXPECT_EQ(wait(auth->users().create(user_id{"ada"}, secret{"long enough"}, {role::viewer})).error().code,
             errc::conflict);
 }
 

@@ -148,6 +148,9 @@ TEST_F(edge_limits_test, CapsConnectionsOfOneAddress) {
   const auto refused = fourth.receive();
   EXPECT_EQ(refused.status, 429);
   EXPECT_EQ(refused.json()["error"]["code"], "TOO_MANY_REQUESTS");
+  EXPECT_EQ(refused.json()["request_id"], refused.header("x-request-id"));
+  EXPECT_EQ(refused.header("retry-after"), "1");
+  EXPECT_NE(refused.header("x-process-time"), "");
   open.front().reset();
   // The server sees the end of the first one in its own time.
   int status = 0;

@@ -1,4 +1,6 @@
+#include "core/values/metrics.hpp"
 #include "tests/server/edge_fixture.hpp"
+#include "tests/server/exposition.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -213,16 +215,37 @@ TEST_F(edge_test, ExportsMetrics) {
   const auto reply = get("/metrics", user("vera", "viewer"));
   ASSERT_EQ(reply.status, 200);
   EXPECT_THAT(reply.header("content-type"), HasSubstr("version=0.0.4"));
-  EXPECT_THAT(reply.body, HasSubstr("assay_up 1"));
-  EXPECT_THAT(reply.body, HasSubstr("assay_journal_commits 7"));
-  EXPECT_THAT(reply.body, HasSubstr("assay_event_hub_subscribers{name=\"a\"} 1"));
-  EXPECT_THAT(reply.body, HasSubstr("assay_evaluations{state=\"active\"} 2"));
-  EXPECT_THAT(
-      reply.body,
-      HasSubstr(
-          "assay_call_seconds{model=\"gpt \\\"quoted\\\"\\n\",provider=\"openai\",quantile=\"0.5\"} 0.25"));
-  EXPECT_THAT(reply.body, HasSubstr("assay_http_requests_total{class=\"4xx\"} 1"));
-  EXPECT_THAT(reply.body, HasSubstr("assay_http_request_seconds_bucket{le=\"+Inf\"}"));
+  const auto text = reply.body;
+  EXPECT_THAT(text, HasSubstr("\nassay_up 1\n"));
+  EXPECT_THAT(text,
+              HasSubstr("\n# TYPE assay_journal_batches_total counter\nassay_journal_batches_total 7\n"));
+  EXPECT_THAT(text, HasSubstr("\nassay_event_subscribers 1\n"));
+  EXPECT_THAT(text, HasSubstr("\nassay_evaluations{state=\"active\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("\nassay_call_duration_seconds{provider=\"openai\",model=\"gpt "
+                              "\\\"quoted\\\"\\n\",quantile=\"0.5\"} 0.25\n"));
+  EXPECT_THAT(text, HasSubstr("\nassay_http_requests_total{class=\"4xx\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("\nassay_http_request_duration_seconds_bucket{le=\"+Inf\"}"));
+}
+
+TEST_F(edge_test, CountsTheActorsThatDidNotAnswerAScrape) {
+  start();
+  const auto text = get("/metrics", admin()).body;
+  EXPECT_THAT(text, HasSubstr("\nassay_actors_silent{kind=\"rate_limiter\"} 2\n"));
+  // The fake farm has no such actors.
+  EXPECT_THAT(text, HasSubstr("\nassay_actors_silent{kind=\"provider_supervisor\"} 1\n"));
+}
+
+TEST_F(edge_test, ExportsMetricsThatAStrictReaderTakes) {
+  start();
+  const auto text = get("/metrics", admin()).body;
+  const auto read = read_exposition(text);
+  EXPECT_EQ(read.complaints, std::vector<std::string>{});
+  for (const auto& family : metric_families()) {
+    const auto found = read.families.find("assay_" + std::string(family.name));
+    ASSERT_NE(found, read.families.end()) << family.name;
+    EXPECT_EQ(found->second.help, family.help);
+  }
+  EXPECT_EQ(read.families.size(), metric_families().size());
 }
 
 TEST_F(edge_test, ExportsMetricsToLoopbackWhenTold) {
@@ -230,6 +253,55 @@ TEST_F(edge_test, ExportsMetricsToLoopbackWhenTold) {
   start();
   EXPECT_EQ(get("/metrics").status, 200);
   EXPECT_EQ(get("/metrics", {}, "X-Forwarded-For: 203.0.113.1\r\n").status, 401);
+}
+
+TEST_F(edge_test, ReadsItsConfigurationAgainAndNamesWhatHasToWait) {
+  result<reload_report> outcome = reload_report{{"logging.level"}, {"server.port", "farm.in_flight_cap"}};
+  options.reload = [&] { return outcome; };
+  start();
+  const auto done = post("/api/v1/config", {}, admin());
+  ASSERT_EQ(done.status, 200);
+  EXPECT_EQ(done.json()["success"], true);
+  EXPECT_EQ(done.json()["data"]["applied"], json({"logging.level"}));
+  EXPECT_EQ(done.json()["data"]["needs_restart"], json({"server.port", "farm.in_flight_cap"}));
+  EXPECT_EQ(done.json()["data"]["restart_required"], true);
+  EXPECT_EQ(done.json()["meta"]["request_id"], done.header("x-request-id"));
+
+  outcome = reload_report{};
+  EXPECT_EQ(post("/api/v1/config", "{}", admin()).json()["data"]["restart_required"], false);
+  outcome = fault{errc::malformed_input, "expected a number", "farm.yaml:3 server.port", {}};
+  const auto wrong = post("/api/v1/config", {}, admin());
+  EXPECT_EQ(wrong.status, 422);
+  EXPECT_EQ(wrong.json()["errors"][0]["field"], "farm.yaml:3 server.port");
+}
+
+TEST_F(edge_test, KeepsTheShapeOfAFamilyForEveryRefusal) {
+  start();
+  const auto code = [](const http_reply& reply) {
+    const auto body = reply.json();
+    EXPECT_EQ(body["success"], false) << reply.body;
+    EXPECT_TRUE(body["data"].is_null()) << reply.body;
+    EXPECT_EQ(body["meta"]["request_id"], reply.header("x-request-id"));
+    return std::pair{reply.status, body["errors"][0]["code"].get<std::string>()};
+  };
+  const auto expect = [&](const http_reply& reply, int status, const char* word) {
+    EXPECT_EQ(code(reply), (std::pair{status, std::string(word)}));
+  };
+  const auto token = admin();
+  expect(post("/api/v1/config", "{", token), 400, "INVALID_PARAMETER");
+  expect(post("/api/v1/config", {}), 401, "UNAUTHORIZED");
+  expect(post("/api/v1/config", {}, "nonsense"), 401, "UNAUTHORIZED");
+  expect(post("/api/v1/config", {}, user("eve", "evaluator")), 403, "FORBIDDEN");
+  expect(get("/api/v1/nothing", token), 404, "RESOURCE_NOT_FOUND");
+  const auto method = get("/api/v1/config", token);
+  expect(method, 405, "METHOD_NOT_ALLOWED");
+  EXPECT_EQ(method.header("allow"), "POST");
+  expect(post("/api/v1/config", std::string(9'000'000, ' '), token), 413, "PAYLOAD_TOO_LARGE");
+  expect(http(port(), "POST", "/api/v1/config", "a=1", token,
+              "Content-Type: application/x-www-form-urlencoded\r\n"),
+         415, "UNSUPPORTED_MEDIA_TYPE");
+  expect(post("/api/v1/config", R"({"port": 1})", token), 422, "VALIDATION_ERROR");
+  expect(post("/api/v1/config", {}, token), 422, "VALIDATION_ERROR"); // This edge was not told how to reload.
 }
 
 TEST_F(edge_test, LogsOneLineARequestAndNoSecrets) {

@@ -113,7 +113,7 @@ void fake_farm::implementation::spawn_journal() {
         },
         [](const flush_journal&) -> caf::result<committed> { return committed{}; },
         [](const read_gauges&) -> caf::result<gauges> {
-          return gauges{{{"journal_commits", "", 7}}};
+          return gauges{{{metric::journal_batches_total, {}, 7}}, {}};
         },
         [](const writer_reported&) {},
         [](const tick&) {},
@@ -140,7 +140,7 @@ void fake_farm::implementation::spawn_hub() {
                         [&](const auto& one) { return one.first == asked.run && one.second == asked.sink; });
         },
         [](const read_gauges&) -> caf::result<gauges> {
-          return gauges{{{"event_hub_subscribers", "a", 1}}};
+          return gauges{{{metric::event_subscribers, {}, 1}}, {}};
         },
         [](const tick&) {},
     };
@@ -203,7 +203,11 @@ void fake_farm::implementation::spawn_runs() {
         [](const count_runs&) -> caf::result<run_counts> {
           return run_counts{1, 2, 3};
         },
-        [](const read_gauges&) -> caf::result<gauges> { return gauges{}; },
+        [](const read_gauges&) -> caf::result<gauges> {
+          return gauges{{{metric::evaluations, {"active"}, 2},
+                         {metric::provider_waiting_calls, {"open\\ai", "gpt \"quoted\"\n"}, 3}},
+                        {{"rate_limiter", 2}}};
+        },
         [](const drain&) {},
         [](const open_runs_found&) {},
         [](const run_reported&) {},

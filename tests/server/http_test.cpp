@@ -35,6 +35,10 @@ TEST(loggable_targets, NeverShowTokensHoweverTheyAreWritten) {
   EXPECT_EQ(loggable_target("/ws?%zzoken=abc"), "/ws?%zzoken=***");
   EXPECT_EQ(loggable_target("/tasks?limit=1"), "/tasks?limit=1");
   EXPECT_EQ(loggable_target("/a\nb"), "/a?b");
+  for (const auto* name :
+       {"access_token", "refresh_token", "API_KEY", "api-key", "Password", "client_secret"})
+    EXPECT_EQ(loggable_target("/tasks?" + std::string(name) + "=abc&limit=3"),
+              "/tasks?" + std::string(name) + "=***&limit=3");
 }
 
 TEST(headers, AreFoundWithoutCase) {

@@ -73,6 +73,18 @@ TEST(openapi, HasEverySchemaThatIsReferredToAndRefersToEveryone) {
     EXPECT_TRUE(referred.contains("#/components/schemas/" + name)) << name << " is used by nobody";
 }
 
+TEST(openapi, ShowsAnswersAndErrorsInTheFormOfTheirFamily) {
+  const auto document = openapi_document(table(), "1");
+  const auto& reload = document["paths"]["/api/v1/config"]["post"]["responses"];
+  const auto& answer = reload["200"]["content"]["application/json"]["schema"];
+  EXPECT_EQ(answer["properties"]["data"]["$ref"], "#/components/schemas/Reloaded");
+  EXPECT_EQ(answer["properties"]["success"]["const"], true);
+  EXPECT_EQ(reload["422"]["content"]["application/json"]["schema"]["$ref"], "#/components/schemas/JobsError");
+  const auto& tasks = document["paths"]["/tasks"]["get"]["responses"];
+  EXPECT_EQ(tasks["200"]["content"]["application/json"]["schema"]["$ref"], "#/components/schemas/TaskList");
+  EXPECT_EQ(tasks["422"]["content"]["application/json"]["schema"]["$ref"], "#/components/schemas/Error");
+}
+
 TEST(documentation_page, ShowsEveryRouteAndNeedsNothingFromElsewhere) {
   const auto page = make_documentation_page(table(), "1");
   for (const auto& one : table().routes()) {

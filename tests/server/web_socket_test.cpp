@@ -351,6 +351,15 @@ TEST_F(web_socket_test, IsToldWhenTheServerStops) {
   stopping.join();
 }
 
+TEST_F(web_socket_test, MarksItsHandshakeLikeEveryAnswer) {
+  start();
+  web_socket_client socket{port(), "/ws?token=" + admin(), "X-Request-Id: mine-3\r\n"};
+  ASSERT_EQ(socket.handshake.status, 101);
+  EXPECT_EQ(socket.handshake.header("x-request-id"), "mine-3");
+  EXPECT_NE(socket.handshake.header("x-process-time"), "");
+  EXPECT_EQ(socket.handshake.header("server"), "assay/1.2.3");
+}
+
 TEST_F(web_socket_test, WantsAnUpgrade) {
   start();
   const auto reply = get("/ws", admin());
