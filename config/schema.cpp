@@ -83,7 +83,8 @@ void farm_fields(field_visitor& visit, farm_settings& f) {
   visit.field(
       {"in_flight_cap", "most calls in flight, per key and model without a limit of its own", 1, 100'000},
       &f.in_flight_cap);
-  visit.field({"worker_threads", "threads of the actors; 0 means half as many as cores", 0, 1024}, &f.worker_threads);
+  visit.field({"worker_threads", "threads of the actors; 0 means half as many as cores", 0, 1024},
+              &f.worker_threads);
   visit.field("scheduler", "how the threads share the actors",
               enum_choice(f.scheduler, {"stealing", "sharing"}));
   visit.field({"max_throughput", "messages an actor handles before it yields", 1, 100'000},

@@ -136,8 +136,8 @@ public:
 
   /// Everything that happened after @p after_seq, in order and without gaps.
   result<event_page> page_events(run_id run, uint64_t after_seq, size_t limit);
-  /// The same without the ends of samples, which are passed over unread: last_seq counts them, so seq has gaps
-  /// there. A page ends after 1,000 rows passed, too, and may be empty then.
+  /// The same without the ends of samples, which are passed over unread: last_seq counts them, so seq has
+  /// gaps there. A page ends after 1,000 rows passed, too, and may be empty then.
   result<event_page> page_lifecycle(run_id run, uint64_t after_seq, size_t limit);
   /// @returns the number of the run's newest event, 0 when it has none.
   result<uint64_t> last_seq(run_id run);
