@@ -60,6 +60,7 @@ void start_ticking(self_pointer self, std::chrono::milliseconds interval) {
 
 void forget(self_pointer self, const caf::actor_addr& gone) {
   auto& channels = self->state.channels;
+  self->state.watched.erase(gone);
   for (auto it = channels.begin(); it != channels.end();) {
     self->state.subscribers -=
         std::erase_if(it->second.sinks, [&](const auto& sink) { return sink.address() == gone; });
@@ -75,7 +76,8 @@ caf::result<subscribed> add_subscriber(self_pointer self, const event_hub_config
   if (std::ranges::find(channel.sinks, wish.sink) == channel.sinks.end()) {
     channel.sinks.push_back(wish.sink);
     ++self->state.subscribers;
-    self->monitor(wish.sink);
+    if (self->state.watched.insert(wish.sink.address()).second)
+      self->monitor(wish.sink);
   }
   return subscribed{wish.run, channel.last_seq};
 }
