@@ -164,7 +164,7 @@ root_supervisor_config configure(const farm_options& options, const std::shared_
   auto& providers = out.providers;
   providers.providers = settings.providers;
   providers.seed = out.seed + 1;
-  providers.remembered = read_memories(store);
+  providers.recall = [store] { return read_memories(store); };
   auto& child = providers.child;
   child.find_model = find_model;
   child.open_transport = make_http_transports(

@@ -24,15 +24,20 @@
 /// live on several nodes, sent. Values in core/ know nothing of this.
 namespace assay {
 
-/// Presents a value as another type: @p save makes the surrogate, @p load takes it back.
+/// Presents a value as another type: @p save makes the surrogate, @p load takes it back, and may return a
+/// caf::error when it cannot.
 template <class Surrogate, class Inspector, class Save, class Load>
 typename Inspector::result_type inspect_as(Inspector& f, Save save, Load load) {
   Surrogate surrogate{};
   if constexpr (Inspector::reads_state)
     surrogate = save();
   auto take_back = [&]() -> caf::error {
-    load(surrogate);
-    return caf::none;
+    if constexpr (std::is_void_v<decltype(load(surrogate))>) {
+      load(surrogate);
+      return caf::none;
+    } else {
+      return load(surrogate);
+    }
   };
   return f(surrogate, caf::meta::load_callback(take_back));
 }
@@ -180,11 +185,15 @@ typename Inspector::result_type inspect(Inspector& f, event& x) {
   return f(caf::meta::type_name("event"), x.run, x.seq, x.type, x.at, x.data);
 }
 
+/// Reads what run_to_text wrote. @returns errc::malformed_input for a text that is no run: it may come from
+/// another node.
+caf::error read_run(const std::string& text, run_record& out);
+
 /// Runs are rare messages and large: they travel as the text that the store keeps.
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, run_record& x) {
   return inspect_as<std::string>(
-      f, [&] { return run_to_text(x); }, [&](const std::string& text) { x = run_from_text(text); });
+      f, [&] { return run_to_text(x); }, [&](const std::string& text) { return read_run(text, x); });
 }
 
 template <class Inspector>

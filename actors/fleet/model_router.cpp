@@ -8,6 +8,7 @@ namespace {
 
 using self_pointer = model_router_actor::stateful_pointer<model_router_state>;
 using lane_state = model_router_state::open_lane_state;
+using open_call = model_router_state::open_call;
 using provider_state = model_router_state::provider_state;
 
 call_outcome failed_outcome(call&& request, fault reason, wall_time now) {
@@ -70,7 +71,7 @@ void forward(self_pointer self, const model_router_config& config, call_batch& b
                   {errc::not_found, "no provider is configured for model '" + batch.where.model.value + "'",
                    "providers." + lane.provider.value, "configure the provider or choose another model"});
   for (const auto& request : batch.calls)
-    self->state.calls.emplace(request.id, model_router_state::open_call{batch.where.run, request});
+    self->state.calls.emplace(request.id, open_call{batch.where.run, request});
   lane.open += static_cast<uint32_t>(batch.calls.size());
   if (!provider->second.target)
     return start_ticking(self, config);
@@ -127,6 +128,27 @@ void on_provider_up(self_pointer self, const provider_up& news) {
   resend_calls(self, news.provider, news.target);
 }
 
+/// Ends the open calls that @p wanted picks, each with @p reason.
+template <class Wanted>
+void end_calls(self_pointer self, const model_router_config& config, const fault& reason, Wanted wanted) {
+  std::unordered_map<run_id, call_outcome_batch> answers;
+  for (auto it = self->state.calls.begin(); it != self->state.calls.end();) {
+    auto& open = it->second;
+    const auto lane = self->state.lanes.find(open.run);
+    if (lane == self->state.lanes.end() || !wanted(open, lane->second)) {
+      ++it;
+      continue;
+    }
+    auto& answer = answers[open.run];
+    answer.run = open.run;
+    --lane->second.open;
+    answer.outcomes.push_back(failed_outcome(std::move(open.request), reason, config.wall()));
+    it = self->state.calls.erase(it);
+  }
+  for (auto& [run, answer] : answers)
+    self->send(self->state.lanes[run].sink, std::move(answer));
+}
+
 void on_provider_down(self_pointer self, const model_router_config& config, const provider_id& id,
                       provider_state& provider) {
   provider.target = call_target_actor{};
@@ -137,6 +159,10 @@ void on_provider_down(self_pointer self, const model_router_config& config, cons
       open.request.failures.push_back(
           {errc::actor_lost, 0, milliseconds{0}, true, "the provider actor fell while it had the call"});
   }
+  // Nobody wants these to be paid for a second time.
+  end_calls(
+      self, config, {errc::cancelled, "withdrawn, then its provider fell", {}, {}},
+      [&](const open_call& open, const lane_state& lane) { return open.withdrawn && lane.provider == id; });
   start_ticking(self, config);
 }
 
@@ -171,29 +197,21 @@ void withdraw(self_pointer self, const model_router_config& config, const withdr
   if (found == self->state.lanes.end())
     return;
   const auto provider = self->state.providers.find(found->second.provider);
-  if (provider != self->state.providers.end() && provider->second.target)
+  if (provider != self->state.providers.end() && provider->second.target) {
+    for (auto& [id, open] : self->state.calls)
+      if (open.run == wish.run)
+        open.withdrawn = true;
     return self->send(provider->second.target, wish);
-  // Nobody has the calls at the moment: they end here.
-  call_outcome_batch answer{wish.run, {}};
-  for (auto it = self->state.calls.begin(); it != self->state.calls.end();) {
-    if (it->second.run != wish.run) {
-      ++it;
-      continue;
-    }
-    answer.outcomes.push_back(
-        failed_outcome(std::move(it->second.request), {errc::cancelled, "withdrawn", {}, {}}, config.wall()));
-    it = self->state.calls.erase(it);
   }
-  found->second.open = 0;
-  if (!answer.outcomes.empty())
-    self->send(found->second.sink, std::move(answer));
+  // Nobody has the calls at the moment: they end here.
+  end_calls(self, config, {errc::cancelled, "withdrawn", {}, {}},
+            [&](const open_call& open, const lane_state&) { return open.run == wish.run; });
 }
 
 /// Gives up the calls of providers that stay down.
 void expire(self_pointer self, const model_router_config& config) {
   self->state.ticking = false;
   const auto now = self->clock().now();
-  std::unordered_map<run_id, call_outcome_batch> answers;
   bool waiting = false;
   for (auto& [run, lane] : self->state.lanes)
     if (lane.credit == 0 && !self->state.providers.contains(lane.provider)) // The first call gets the reason.
@@ -205,24 +223,11 @@ void expire(self_pointer self, const model_router_config& config) {
       waiting = true;
       continue;
     }
-    for (auto it = self->state.calls.begin(); it != self->state.calls.end();) {
-      const auto lane = self->state.lanes.find(it->second.run);
-      if (lane == self->state.lanes.end() || lane->second.provider != id) {
-        ++it;
-        continue;
-      }
-      auto& answer = answers[it->second.run];
-      answer.run = it->second.run;
-      --lane->second.open;
-      answer.outcomes.push_back(failed_outcome(
-          std::move(it->second.request),
-          {errc::actor_lost, "the provider actor did not come back", "providers." + id.value, "see the log"},
-          config.wall()));
-      it = self->state.calls.erase(it);
-    }
+    end_calls(
+        self, config,
+        {errc::actor_lost, "the provider actor did not come back", "providers." + id.value, "see the log"},
+        [&id = id](const open_call&, const lane_state& lane) { return lane.provider == id; });
   }
-  for (auto& [run, answer] : answers)
-    self->send(self->state.lanes[run].sink, std::move(answer));
   if (waiting)
     start_ticking(self, config);
 }

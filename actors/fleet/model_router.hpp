@@ -36,6 +36,7 @@ struct model_router_state {
   struct open_call {
     run_id run;
     call request;
+    bool withdrawn = false; ///< Ends when its provider falls instead of being sent again.
   };
 
   struct provider_state {

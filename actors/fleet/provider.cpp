@@ -69,17 +69,16 @@ model_state* find_or_add_model(self_pointer self, const config_ptr& config, cons
       std::make_unique<model_state>(profile_of(*config, where), *config, self->clock().now(), breaker);
   added->limiter_memory = std::move(limiter);
   auto& model = *models.emplace(where.model, std::move(added)).first->second;
-  start_limiter(self, config, model, false);
+  start_limiter(self, config, model, config->restarted);
   return &model;
 }
 
 void add_lane(self_pointer self, const config_ptr& config, const open_lane& wish) {
   auto& state = self->state;
   auto& lane = state.lanes[wish.where.run];
-  if (lane.sink != wish.sink) {
-    lane.sink = wish.sink;
+  lane.sink = wish.sink;
+  if (state.watched_sinks.insert(wish.sink.address()).second)
     self->monitor(wish.sink);
-  }
   lane.where = wish.where;
   lane.model = find_or_add_model(self, config, wish.where);
   lane.credit = 0;

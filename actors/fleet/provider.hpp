@@ -17,6 +17,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -35,6 +36,8 @@ struct provider_config {
   size_t queue_capacity = 200'000;
   /// What the predecessor sent as provider_memory; empty when there was none.
   std::string memory;
+  /// There was a predecessor in this process: with or without memory, its last calls are unknown.
+  bool restarted = false;
   restart_limits limits;
   std::chrono::milliseconds tick_interval{20};
   /// How long the sockets' own deadline may be overdue before the call is taken back.
@@ -60,6 +63,7 @@ struct provider_state {
     std::optional<steady_time> limiter_restart_at;
     restart_policy limiter_policy;
     std::string limiter_memory;
+    std::optional<steady_time> closed_until; ///< By a 429; told again to a new limiter.
     uint32_t acquiring = 0;
     uint32_t exchanging = 0;
     uint64_t answered = 0;
@@ -96,6 +100,7 @@ struct provider_state {
 
   std::map<model_id, std::unique_ptr<model_state>> models;
   std::unordered_map<run_id, lane_state> lanes;
+  std::set<caf::actor_addr> watched_sinks; ///< One sink may stand behind many lanes.
   std::unordered_map<call_id, open_call> calls;
   /// Deadlines of exchanges and ends of deferrals.
   std::optional<control::deadline_wheel<call_id>> wheel;

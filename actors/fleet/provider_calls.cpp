@@ -131,12 +131,16 @@ control::failed_try describe(const open_call& open, const exchange_result& resul
 }
 
 void close_key(self_pointer self, const open_call& open, const exchange_result& result, milliseconds wait) {
+  const auto closed_for = result.retry_after.value_or(wait);
+  const auto until = self->clock().now() + closed_for;
+  auto& known = open.model->closed_until;
+  known = std::max(known.value_or(until), until);
   if (!open.model->limiter)
     return;
   const bool announced = result.limits
                          && (result.limits->remaining_requests.value_or(1) == 0
                              || result.limits->remaining_tokens.value_or(1) == 0);
-  self->send(open.model->limiter, key_closed{result.retry_after.value_or(wait), announced});
+  self->send(open.model->limiter, key_closed{closed_for, announced});
 }
 
 /// @returns whether another try of this class can be made here, with one key and one provider.
@@ -177,7 +181,6 @@ void on_failure(self_pointer self, const config_ptr& config, call_id id, exchang
   open.phase = call_phase::deferred;
   open.entered = now;
   open.deadline = self->state.wheel->schedule(id, now + decision.wait);
-  start_ticking(self, *config);
 }
 
 // -- one result --------------------------------------------------------------------------------------------
@@ -418,11 +421,11 @@ void on_tick(self_pointer self, const config_ptr& config) {
   std::vector<model_state*> touched;
   state.wheel->expire(self->clock().now(), [&](call_id id) { on_deadline(self, config, id, out, touched); });
   send_all(self, config, out);
-  // A breaker opens for probes by the passing of time alone.
+  // A breaker opens for probes by the passing of time alone, and a child may be back.
   for (auto& [id, model] : state.models)
     if (!model->line.empty())
       pump(self, config, *model);
-  if (!state.calls.empty() || state.wire_restart_at)
+  if (!state.calls.empty() || waits_for_children(state))
     start_ticking(self, *config);
   remember(self, config);
 }

@@ -6,6 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+
 namespace assay::provider_detail {
 
 namespace {
@@ -49,6 +51,7 @@ void on_wire_down(self_pointer self, const config_ptr& config, const caf::error&
 
 /// Nobody waits for the answers of a sink that is gone.
 void on_sink_down(self_pointer self, const config_ptr& config, const caf::actor_addr& gone) {
+  self->state.watched_sinks.erase(gone);
   std::vector<run_id> orphans;
   for (const auto& [run, lane] : self->state.lanes)
     if (lane.sink.address() == gone)
@@ -83,8 +86,8 @@ void start_limiter(self_pointer self, const config_ptr& config, model_state& mod
   child.wall = config->wall;
   model.limiter = self->spawn(rate_limiter, std::move(child), caf::actor_cast<slot_sink_actor>(self));
   self->state.family.adopt(self, model.limiter);
-  if (!restarted)
-    return;
+  if (const auto now = self->clock().now(); model.closed_until && *model.closed_until > now)
+    self->send(model.limiter, key_closed{std::chrono::ceil<milliseconds>(*model.closed_until - now), false});
   acquire_slots again;
   for (const auto& [id, open] : self->state.calls)
     if (open.model == &model && open.phase == call_phase::acquiring)
@@ -107,17 +110,16 @@ void on_down(self_pointer self, const config_ptr& config, const caf::down_msg& d
 void restart_due_children(self_pointer self, const config_ptr& config) {
   auto& state = self->state;
   const auto now = self->clock().now();
-  if (state.wire_restart_at && *state.wire_restart_at <= now) {
+  if (state.wire_restart_at && *state.wire_restart_at <= now)
     start_wire(self, config);
-    for (auto& [id, model] : state.models)
-      pump(self, config, *model);
-  }
-  for (auto& [id, model] : state.models) {
-    if (!model->limiter_restart_at || *model->limiter_restart_at > now)
-      continue;
-    start_limiter(self, config, *model, true);
-    pump(self, config, *model);
-  }
+  for (auto& [id, model] : state.models)
+    if (model->limiter_restart_at && *model->limiter_restart_at <= now)
+      start_limiter(self, config, *model, true);
+}
+
+bool waits_for_children(const provider_state& state) {
+  return state.wire_restart_at
+         || std::ranges::any_of(state.models, [](const auto& e) { return !!e.second->limiter_restart_at; });
 }
 
 // -- gauges ------------------------------------------------------------------------------------------------
@@ -155,8 +157,11 @@ caf::result<gauges> gather_gauges(self_pointer self, const provider_config& conf
 void remember(self_pointer self, const config_ptr& config) {
   auto& state = self->state;
   const auto now = self->clock().now();
-  if (!state.memory_changed || !state.parent || now - state.memory_sent < seconds{1})
+  if (!state.memory_changed || !state.parent)
     return;
+  // The last change before a quiet time must not stay untold.
+  if (now - state.memory_sent < seconds{1})
+    return start_ticking(self, *config);
   state.memory_changed = false;
   state.memory_sent = now;
   nlohmann::json models = nlohmann::json::object();

@@ -28,8 +28,9 @@ private:
 void start_wire(self_pointer self, const config_ptr& config);
 void start_limiter(self_pointer self, const config_ptr& config, model_state& model, bool restarted);
 void on_down(self_pointer self, const config_ptr& config, const caf::down_msg& down);
-/// Restarts children whose backoff is over.
+/// Restarts children whose backoff is over; who calls it lets the waiting calls go on.
 void restart_due_children(self_pointer self, const config_ptr& config);
+bool waits_for_children(const provider_state& state);
 void remember(self_pointer self, const config_ptr& config);
 /// Its own gauges, its connection's and its limiters'.
 caf::result<gauges> gather_gauges(self_pointer self, const provider_config& config, const read_gauges& asked);

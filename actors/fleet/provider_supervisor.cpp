@@ -22,6 +22,7 @@ void start_child(self_pointer self, const provider_supervisor_config& config, ch
   auto child_config = config.child;
   child_config.profile = which.profile;
   child_config.memory = which.memory;
+  child_config.restarted = config.child.restarted || std::exchange(which.started_before, true);
   child_config.seed = config.seed + self->state.children_by_id.size();
   which.handle = self->spawn(provider, std::move(child_config), provider_supervisor_actor{self});
   which.restart_at.reset();
@@ -103,12 +104,12 @@ provider_supervisor_actor::behavior_type provider_supervisor(self_pointer self,
   state.chance = dice{config.seed};
   state.family.shield(self);
   self->set_down_handler([self](const caf::down_msg& down) { on_down(self, down); });
+  auto remembered = config.recall ? config.recall() : std::map<provider_id, std::string>{};
   for (const auto& profile : config.providers) {
     auto& which = state.children_by_id[profile.id];
     which.profile = profile;
     which.policy = restart_policy{config.limits};
-    if (const auto found = config.remembered.find(profile.id); found != config.remembered.end())
-      which.memory = found->second;
+    which.memory = std::move(remembered[profile.id]);
     start_child(self, config, which);
   }
   return {

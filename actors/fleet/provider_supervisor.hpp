@@ -7,6 +7,7 @@
 
 #include <caf/typed_event_based_actor.hpp>
 
+#include <functional>
 #include <map>
 #include <vector>
 
@@ -18,8 +19,9 @@ struct provider_supervisor_config {
   provider_config child;
   restart_limits limits;
   journal_actor journal;
-  /// What the store kept from an earlier process, by provider.
-  std::map<provider_id, std::string> remembered;
+  /// What the store kept of an earlier supervisor, in this process or before, by provider. Asked at the
+  /// start.
+  std::function<std::map<provider_id, std::string>()> recall;
   uint64_t seed = 0;
   std::chrono::milliseconds tick_interval{1'000};
 };
@@ -36,6 +38,7 @@ struct provider_supervisor_state {
     std::optional<std::chrono::steady_clock::time_point> restart_at;
     std::string memory;
     bool memory_stored = true;
+    bool started_before = false;
   };
 
   std::map<provider_id, child> children_by_id;

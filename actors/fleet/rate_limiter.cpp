@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <unordered_set>
+#include <utility>
 
 namespace assay {
 
@@ -67,8 +68,15 @@ std::optional<remembered> from_memory(const std::string& text, wall_time now) {
 void remember(self_pointer self, const rate_limiter_config& config, const slot_sink_actor& owner) {
   auto& state = self->state;
   const auto now = self->clock().now();
-  if (!state.changed || now - state.remembered_at < config.memory_interval)
+  if (!state.changed)
     return;
+  const auto due = state.remembered_at + config.memory_interval;
+  if (now < due) {
+    // The last change before a quiet time must not stay untold.
+    if (!std::exchange(state.remember_at, due))
+      self->delayed_send(self, due - now, tick{});
+    return;
+  }
   state.changed = false;
   state.remembered_at = now;
   self->send(owner, limiter_memory{config.model, to_memory(state.limits->export_state(now), config.wall())});
@@ -79,7 +87,7 @@ void remember(self_pointer self, const rate_limiter_config& config, const slot_s
 void wake_in(self_pointer self, nanoseconds wait) {
   auto& state = self->state;
   const auto due = self->clock().now() + wait;
-  if (state.wake_at && *state.wake_at <= due && *state.wake_at > self->clock().now())
+  if (state.wake_at && *state.wake_at <= due)
     return;
   state.wake_at = due;
   self->delayed_send(self, wait, tick{});
@@ -163,11 +171,22 @@ gauges read(self_pointer self, const rate_limiter_config& config) {
   return out;
 }
 
+/// Two timers share one message.
+void forget_past(self_pointer self) {
+  const auto now = self->clock().now();
+  for (auto* due : {&self->state.wake_at, &self->state.remember_at})
+    if (*due && **due <= now)
+      due->reset();
+}
+
 control::limit_set make_limits(const rate_limiter_config& config, control::steady_time now) {
-  if (!config.memory.empty())
-    if (const auto past = from_memory(config.memory, config.wall()))
-      return {config.limits, past->state, now, past->elapsed};
-  return {config.limits, config.start_empty || !config.memory.empty(), now};
+  const auto past = from_memory(config.memory, config.wall());
+  if (!past)
+    return {config.limits, config.start_empty || !config.memory.empty(), now};
+  control::limit_set out{config.limits, past->state, now, past->elapsed};
+  // Memory is up to one interval old.
+  out.spend_burst(now);
+  return out;
 }
 
 } // namespace
@@ -186,11 +205,17 @@ rate_limiter_actor::behavior_type rate_limiter(self_pointer self, rate_limiter_c
         grant(self, config, owner);
       },
       [self](const slots_withdrawn& message) { withdraw(self, message); },
-      [self](const limits_observed& seen) { learn(self, seen); },
-      [self](const key_closed& message) { close(self, message); },
+      [self, config, owner](const limits_observed& seen) {
+        learn(self, seen);
+        remember(self, config, owner);
+      },
+      [self, config, owner](const key_closed& message) {
+        close(self, message);
+        remember(self, config, owner);
+      },
       [self, config](const read_gauges&) { return read(self, config); },
       [self, config, owner](const tick&) {
-        self->state.wake_at.reset();
+        forget_past(self);
         grant(self, config, owner);
       },
   };

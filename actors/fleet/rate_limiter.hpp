@@ -32,8 +32,9 @@ struct rate_limiter_state {
   std::optional<control::limit_set> limits;
   /// Who waits, first come first served; the provider bounds how many ask.
   std::deque<slot_request> waiting;
-  std::optional<std::chrono::steady_clock::time_point> wake_at;
+  std::optional<std::chrono::steady_clock::time_point> wake_at; ///< For who waits.
   std::chrono::steady_clock::time_point remembered_at{};
+  std::optional<std::chrono::steady_clock::time_point> remember_at; ///< When a report was put off to.
   bool changed = false;
 };
 

@@ -95,6 +95,7 @@ void flush_progress(self_pointer self, const event_hub_config& config) {
 
 void forget(self_pointer self, const caf::actor_addr& gone) {
   auto& channels = self->state.channels;
+  self->state.watched.erase(gone);
   for (auto it = channels.begin(); it != channels.end();) {
     self->state.subscribers -= std::erase_if(
         it->second.listeners, [&](const auto& listener) { return listener.sink.address() == gone; });
@@ -111,7 +112,8 @@ caf::result<subscribed> add_subscriber(self_pointer self, const event_hub_config
       == channel.listeners.end()) {
     channel.listeners.push_back({wish.sink});
     ++self->state.subscribers;
-    self->monitor(wish.sink);
+    if (self->state.watched.insert(wish.sink.address()).second)
+      self->monitor(wish.sink);
     if (channel.newest)
       start_ticking(self, config);
   }

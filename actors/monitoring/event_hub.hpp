@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <map>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -42,6 +43,7 @@ struct event_hub_state {
   };
 
   std::unordered_map<run_id, channel> channels;
+  std::set<caf::actor_addr> watched; ///< Living sinks, however often they come and go.
   size_t subscribers = 0;
   uint64_t frames_sent = 0;
   bool ticking = false;

@@ -292,12 +292,19 @@ struct answered {
   shared_text answer;
 };
 
-/// Everything that came back as an answer or as a final failure. Calls that were withdrawn go back to the
-/// line.
-std::vector<answered> sort_outcomes(evaluation_state& state, call_outcome_batch& batch,
-                                    append_batch& responses, std::optional<fault>& fatal) {
-  std::vector<answered> kept;
-  kept.reserve(batch.outcomes.size());
+/// What one batch of outcomes came to.
+struct sorted_outcomes {
+  std::vector<answered> kept; ///< Answers and final failures.
+  append_batch responses;
+  uint32_t given_up = 0; ///< Rows among the responses that may cost money and have no answer.
+  std::optional<fault> fatal;
+};
+
+/// Calls that were withdrawn go back to the line. In a run that ends they stay unasked, so what may have been
+/// paid for is put on record here.
+sorted_outcomes sort_outcomes(evaluation_state& state, call_outcome_batch& batch) {
+  sorted_outcomes out;
+  out.kept.reserve(batch.outcomes.size());
   for (auto& outcome : batch.outcomes) {
     const auto found = state.open.find(outcome.id);
     if (found == state.open.end())
@@ -307,7 +314,11 @@ std::vector<answered> sort_outcomes(evaluation_state& state, call_outcome_batch&
     if (outcome.error && (goes_back(outcome.error->code) || ends_the_run(outcome.error->code))
         && !stays_on_record(state, outcome)) {
       if (ends_the_run(outcome.error->code))
-        fatal = outcome.error;
+        out.fatal = outcome.error;
+      if (outcome.possibly_billed && state.ends_as) {
+        out.responses.responses.push_back(make_response(state, sample, outcome));
+        ++out.given_up;
+      }
       sample.failures = std::move(outcome.failures);
       state.ready.push_front(std::move(sample));
       continue;
@@ -321,31 +332,34 @@ std::vector<answered> sort_outcomes(evaluation_state& state, call_outcome_batch&
     } else {
       on_success(state, outcome);
     }
-    responses.responses.push_back(make_response(state, sample, outcome));
-    kept.push_back({std::move(sample), std::move(row), std::move(outcome.answer)});
+    out.responses.responses.push_back(make_response(state, sample, outcome));
+    out.kept.push_back({std::move(sample), std::move(row), std::move(outcome.answer)});
   }
-  return kept;
+  return out;
 }
 
 } // namespace
 
 void on_outcomes(self_pointer self, const context_ptr& ctx, call_outcome_batch& batch) {
   auto& state = self->state;
-  append_batch responses;
-  std::optional<fault> fatal;
-  auto kept = sort_outcomes(state, batch, responses, fatal);
+  auto sorted = sort_outcomes(state, batch);
   // The answers are on their way to the disk before anybody looks at them.
-  if (!responses.responses.empty())
-    hand_over(self, ctx, std::move(responses));
+  if (!sorted.responses.responses.empty())
+    hand_over(self, ctx, std::move(sorted.responses));
+  if (sorted.given_up > 0) {
+    auto& effect = state.pending.emplace_back();
+    effect.watermark = state.next_watermark;
+    effect.delta.possibly_billed = sorted.given_up;
+  }
   harvest crop;
-  for (auto& one : kept) {
+  for (auto& one : sorted.kept) {
     if (one.row.status != sample_status::failed)
       judge(state, one.row, one.answer, one.sample.target);
     reap(state, crop, std::move(one.row));
   }
   keep(self, ctx, std::move(crop));
-  if (fatal)
-    return end_run(self, ctx, run_state::failed, fatal, ctx->config.cancel_grace);
+  if (sorted.fatal)
+    return end_run(self, ctx, run_state::failed, std::move(sorted.fatal), ctx->config.cancel_grace);
   if (state.failures_in_a_row >= ctx->config.hopeless_after && state.record.progress.scored == 0
       && !state.ends_as) {
     auto reason = state.last_failure.value_or(fault{errc::internal, "every call failed", {}, {}});

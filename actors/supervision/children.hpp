@@ -36,6 +36,8 @@ public:
   /// Call for every down message. @returns whether it was a child's.
   bool release(const caf::actor_addr& source) { return addresses_->erase(source) > 0; }
 
+  size_t size() const { return addresses_->size(); }
+
   bool contains(const caf::actor_addr& source) const { return addresses_->contains(source); }
 
 private:

@@ -39,6 +39,7 @@ void start_part(self_pointer self, const root_supervisor_config& config, farm_pa
     auto child = config.providers;
     child.journal = handles.journal;
     child.child.monitor = handles.monitor;
+    child.child.restarted = self->state.restarted;
     return adopt(self, part, handles.providers, self->spawn(provider_supervisor, std::move(child)));
   }
   case farm_part::router: {
@@ -98,6 +99,7 @@ void begin_restart(self_pointer self, const root_supervisor_config& config, size
     self->send_exit(state.addresses[i], caf::exit_reason::kill);
   }
   state.now = phase::restarting;
+  state.restarted = true;
   state.restart_from = first;
   self->delayed_send(self, *wait, tick{});
 }

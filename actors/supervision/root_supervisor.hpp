@@ -48,6 +48,7 @@ struct root_supervisor_state {
   size_t restart_from = farm_part_count;
   size_t still_ending = 0;
   bool restart_due = false;
+  bool restarted = false; ///< Ever since the process began.
   caf::typed_response_promise<farm_stopped> stopped;
   std::chrono::steady_clock::time_point give_up_at{};
 };

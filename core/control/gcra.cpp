@@ -64,6 +64,10 @@ void gcra_bucket::empty_out(steady_time now) noexcept {
   provider_ = now + provider_cost(static_cast<double>(options_.limit));
 }
 
+void gcra_bucket::spend_burst(steady_time now) noexcept {
+  pace_ = std::max(pace_, now + pace_cost(burst(), now));
+}
+
 nanoseconds gcra_bucket::wait_for(uint64_t n, steady_time now) const noexcept {
   const auto wait = [&](steady_time arrival, nanoseconds price, nanoseconds tolerance) {
     return debt_of(arrival, now) + price - std::max(tolerance, price);

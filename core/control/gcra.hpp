@@ -78,6 +78,10 @@ public:
   /// A 429 came that no header foretold: the safety factor holds for the next distrust_time.
   void distrust(steady_time now) noexcept { distrust_until_ = now + options_.distrust_time; }
 
+  /// What was sent a moment ago is unknown: our own pacing counts its burst as spent. The provider's bucket
+  /// stays.
+  void spend_burst(steady_time now) noexcept;
+
   /// Changes the limit; units already charged stay charged. A bucket whose limit was unknown starts empty.
   void set_limit(uint64_t limit, steady_time now) noexcept;
 

@@ -110,6 +110,12 @@ limit_set::limit_set(const rate_limits& limits, const limit_set_state& state, st
     closed_until_ = now + (state.closed_for - elapsed);
 }
 
+void limit_set::spend_burst(steady_time now) noexcept {
+  for (auto& bucket : buckets_)
+    if (bucket)
+      bucket->spend_burst(now);
+}
+
 admission limit_set::acquire(const call_demand& demand, steady_time now) noexcept {
   if (slots_ != 0 && in_use_ >= slots_)
     return {admission_kind::no_slot, nanoseconds{0}, std::nullopt};

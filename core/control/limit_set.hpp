@@ -63,6 +63,10 @@ public:
   limit_set(const rate_limits& limits, const limit_set_state& state, steady_time now,
             nanoseconds elapsed = {});
 
+  /// Between the export of the state that this set goes on from and now, something may have been sent: no
+  /// burst is left for it.
+  void spend_burst(steady_time now) noexcept;
+
   admission acquire(const call_demand& demand, steady_time now) noexcept;
 
   /// @returns how long @p demand would have to wait for the rates alone.
