@@ -112,6 +112,67 @@ TEST_F(farm_world, PauseSendsNothingNewAndKeepsWhatIsInFlight) {
   EXPECT_EQ(wire.bodies.size(), 10u) << "nothing is asked twice";
 }
 
+TEST_F(farm_world, CancelWithdrawsWaitingCallsAtOnce) {
+  cap = 2;
+  start_farm();
+  const auto id = submit(10);
+  ASSERT_EQ(provider_now().calls.size(), 10u);
+  ASSERT_TRUE(verb(id, run_verb::cancel).has_value());
+  EXPECT_EQ(provider_now().calls.size(), 2u) << "those in flight";
+  EXPECT_TRUE(wire.cancelled.empty()) << "which may finish";
+  advance(29s, 100ms);
+  EXPECT_TRUE(wire.cancelled.empty());
+  advance(2s, 100ms);
+  EXPECT_EQ(wire.cancelled.size(), 2u);
+  EXPECT_TRUE(provider_now().calls.empty());
+}
+
+TEST_F(farm_world, ACallOfACancelledRunIsNotTriedAgain) {
+  cap = 2;
+  start_farm();
+  const auto id = submit(10);
+  ASSERT_TRUE(verb(id, run_verb::cancel).has_value());
+  wire.deliver(fake_wire::failure(wire.requests.front().id, 503));
+  wire.deliver(fake_wire::broken(wire.requests.front().id, errc::truncated_answer, true));
+  advance(20s, 100ms);
+  EXPECT_EQ(wire.bodies.size(), 2u);
+  EXPECT_TRUE(provider_now().calls.empty());
+  EXPECT_EQ(find(id).progress.possibly_billed, 1u);
+}
+
+TEST_F(farm_world, CallsThatACancelTakesOutOfTheLimiterMakeRoomAtOnce) {
+  limits.requests_per_minute = 60;
+  cap = 4;
+  start_farm();
+  const auto first = submit(10);
+  const auto second = submit(10);
+  auto& model = *provider_now().models.at(test::the_model);
+  ASSERT_EQ(model.exchanging, 1u);
+  ASSERT_EQ(model.acquiring, 3u);
+  ASSERT_TRUE(verb(first, run_verb::cancel).has_value());
+  EXPECT_EQ(model.acquiring, 3u) << "taken by the other run";
+  EXPECT_EQ(state_of<rate_limiter_state>(the_limiter()).waiting.size(), 3u) << "nothing asks for who is gone";
+  for (const auto& [id, open] : provider_now().calls)
+    EXPECT_TRUE(open.phase != provider_state::call_phase::acquiring || open.run == second);
+}
+
+/// A slot is on its way while its call is withdrawn.
+TEST_F(farm_world, ASlotThatNobodyWantsAnyMoreIsGivenBack) {
+  limits.requests_per_minute = 60;
+  cap = 2;
+  start_farm();
+  const auto id = submit(10);
+  const auto limiter = the_limiter();
+  auto& slots = *state_of<rate_limiter_state>(limiter).limits;
+  ASSERT_EQ(slots.slots_in_use(), 1u);
+  sched.clock().current_time += 2s;
+  caf::anon_send(the_provider_actor(), withdraw_calls{id, std::nullopt});
+  caf::anon_send(limiter, tick{});
+  run();
+  EXPECT_EQ(wire.bodies.size(), 1u);
+  EXPECT_EQ(slots.slots_in_use(), 1u);
+}
+
 TEST_F(farm_world, CancelKeepsAnswersThatComeWithinTheGrace) {
   cap = 2;
   start_farm();
@@ -123,6 +184,7 @@ TEST_F(farm_world, CancelKeepsAnswersThatComeWithinTheGrace) {
   advance(31s, 100ms);
   EXPECT_EQ(scored(id), 1u);
   EXPECT_EQ(wire.cancelled.size(), 1u) << "the other call is given up after the grace";
+  EXPECT_EQ(find(id).progress.possibly_billed, 1u) << "and put on record, since it may cost money";
   EXPECT_EQ(find(id).state, run_state::cancelled);
   EXPECT_EQ(wire.bodies.size(), 2u);
   EXPECT_FALSE(verb(id, run_verb::resume).has_value()) << "cancelled is final";
@@ -287,6 +349,43 @@ TEST_F(farm_world, TheTimeLimitEndsTheRunAndKeepsItsAnswers) {
   EXPECT_EQ(scored(id), 1u);
 }
 
+TEST_F(farm_world, ACallsDeadlineStartsWhenItGetsItsSlot) {
+  cap = 1;
+  auto with = config();
+  with.runs.child.call_timeout = 10s;
+  start_farm(with);
+  const auto id = submit(6);
+  // The last call waits 45 seconds in the line, more than its deadline and what is added to it.
+  for (int i = 0; i < 6; ++i) {
+    advance(9s, 100ms);
+    ASSERT_TRUE(wire.answer_next("right"));
+    run();
+  }
+  advance(1s);
+  EXPECT_EQ(find(id).state, run_state::completed);
+  EXPECT_EQ(wire.bodies.size(), 6u);
+  EXPECT_TRUE(wire.cancelled.empty());
+}
+
+TEST_F(farm_world, AStopWaitsUntilTheLastAnswerIsDurable) {
+  cap = 1;
+  start_farm();
+  const auto id = submit(1);
+  store->hold = true;
+  wire.answer_next("right");
+  run();
+  auto pending = self->request(root, caf::infinite, stop_farm{1s});
+  advance(3s);
+  EXPECT_TRUE(self->mailbox().empty())
+      << "the run was ended after its grace, its answer is not on the disk yet";
+  store->hold = false;
+  store->commit();
+  advance(1s);
+  ASSERT_FALSE(self->mailbox().empty());
+  pending.receive([](const farm_stopped&) {}, [](const caf::error&) { ADD_FAILURE(); });
+  EXPECT_EQ(store->responses[id].size(), 1u);
+}
+
 TEST_F(farm_world, AStopDrainsRunsAndFlushes) {
   cap = 2;
   start_farm();
@@ -303,6 +402,18 @@ TEST_F(farm_world, AStopDrainsRunsAndFlushes) {
   EXPECT_TRUE(stopped);
   EXPECT_EQ(scored(id), 2u);
   EXPECT_EQ(store->runs[id].state, run_state::running) << "it goes on at the next start";
+}
+
+TEST_F(farm_world, AStopRefusesWhatIsStillBeingPrepared) {
+  start_farm();
+  workers->hold = true;
+  auto pending = self->request(handles().runs, caf::infinite, submit_run{request(1), user_id{"ann"}, ""});
+  run();
+  ASSERT_EQ(workers->held.size(), 1u);
+  tell(root, stop_farm{30s});
+  ASSERT_FALSE(self->mailbox().empty()) << "nobody may wait for an actor that is gone";
+  pending.receive([](const run_submitted&) { ADD_FAILURE(); },
+                  [](const caf::error& reason) { EXPECT_EQ(to_fault(reason).code, errc::shutting_down); });
 }
 
 TEST_F(farm_world, AStopDoesNotWaitLongerThanItsGrace) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/fleet/rate_limiter.hpp"
 #include "actors/supervision/root_supervisor.hpp"
 #include "tests/support/actor_fixture.hpp"
 #include "tests/support/fake_farm.hpp"
@@ -49,6 +50,13 @@ protected:
     out.providers.child.in_flight.cap = cap;
     out.providers.child.in_flight.fixed = true;
     out.providers.child.wall = clock;
+    out.providers.recall = [this] {
+      std::map<provider_id, std::string> kept;
+      if (const auto found = store->documents.find("provider_state/" + the_provider.value);
+          found != store->documents.end())
+        kept[the_provider] = found->second;
+      return kept;
+    };
     out.router.wall = clock;
     out.runs.workers = workers;
     out.runs.wall = clock;
@@ -115,6 +123,7 @@ protected:
     kill(root);
     advance(milliseconds{50});
     wire.requests.clear();
+    wire.cancelled.clear();
   }
 
   farm_handles handles() {
@@ -122,6 +131,18 @@ protected:
     EXPECT_TRUE(found.has_value());
     return found ? *found : farm_handles{};
   }
+
+  // Living actors are found by looking into their supervisors.
+  provider_actor the_provider_actor() {
+    return state_of<provider_supervisor_state>(handles().providers).children_by_id.at(the_provider).handle;
+  }
+  provider_state& provider_now() { return state_of<provider_state>(the_provider_actor()); }
+  rate_limiter_actor the_limiter() { return provider_now().models.at(the_model)->limiter; }
+  connection_actor the_connection() { return provider_now().wire; }
+  evaluation_actor the_evaluation(run_id id) {
+    return state_of<run_supervisor_state>(handles().runs).runs.at(id).child;
+  }
+  evaluation_state& evaluation_now(run_id id) { return state_of<evaluation_state>(the_evaluation(id)); }
 
   run_request request(uint64_t samples) {
     run_request out;

@@ -90,6 +90,30 @@ TEST_F(journal_test, KeepsOrderWhileTheWritersLineIsFull) {
   EXPECT_THAT(watermarks(), ElementsAre(1, 2, 3));
 }
 
+TEST_F(journal_test, TriesAFullLineUntilThereIsRoom) {
+  store->busy = true;
+  append_rows(1);
+  advance(100ms, 5ms);
+  EXPECT_TRUE(watermarks().empty());
+  store->busy = false;
+  advance(10ms, 5ms);
+  EXPECT_THAT(watermarks(), ElementsAre(1));
+}
+
+TEST_F(journal_test, DoesNotTakeWhatItsPredecessorWroteForItsOwn) {
+  store->hold = true;
+  append_rows(1);
+  kill(the_journal);
+  the_journal = spawn(journal, journal_config{store, hub, 4, 5ms});
+  append_rows(7);
+  store->commit_one();
+  run();
+  EXPECT_TRUE(watermarks().empty()) << "only the predecessor's batch is durable";
+  store->commit_one();
+  run();
+  EXPECT_THAT(watermarks(), ElementsAre(7));
+}
+
 TEST_F(journal_test, RefusesWhenTooMuchWaits) {
   store->busy = true;
   for (uint64_t i = 1; i <= 5; ++i)
@@ -208,6 +232,17 @@ TEST_F(journal_test, ADeadListenerIsForgotten) {
   kill(ear);
   EXPECT_EQ(state_of<event_hub_state>(hub).subscribers, 0u);
   EXPECT_TRUE(state_of<event_hub_state>(hub).channels.empty());
+}
+
+TEST_F(journal_test, AListenerThatComesAndGoesIsMournedOnce) {
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(ask<subscribed>(hub, subscribe{the_run, ear}).has_value());
+    tell(hub, unsubscribe{the_run, ear});
+  }
+  EXPECT_EQ(state_of<event_hub_state>(hub).subscribers, 0u);
+  caf::anon_send_exit(ear, caf::exit_reason::kill);
+  EXPECT_LE(run(), 4u) << "its exit, and one message to the hub";
+  EXPECT_TRUE(state_of<event_hub_state>(hub).watched.empty());
 }
 
 TEST_F(journal_test, AFrameIsSerialisedOnceForAllListeners) {

@@ -11,11 +11,6 @@ using namespace std::chrono_literals;
 
 class provider_test : public farm_world {
 protected:
-  provider_state& the_state() {
-    auto& supervisor = state_of<provider_supervisor_state>(handles().providers);
-    return state_of<provider_state>(supervisor.children_by_id.at(test::the_provider).handle);
-  }
-
   sample_record only_sample(run_id id) { return store->samples[id].begin()->second; }
   response_record only_response(run_id id) { return store->responses[id].begin()->second; }
 };
@@ -153,7 +148,7 @@ TEST_F(provider_test, TheBreakerOpensOnServerErrorsAndProbesBeforeItCloses) {
   start_farm();
   const auto id = submit(200);
   advance(1s);
-  auto& model = *the_state().models.at(test::the_model);
+  auto& model = *provider_now().models.at(test::the_model);
   EXPECT_EQ(model.breaker.state(), control::breaker_state::open);
   const auto sent = wire.bodies.size();
   advance(3s);
@@ -164,6 +159,29 @@ TEST_F(provider_test, TheBreakerOpensOnServerErrorsAndProbesBeforeItCloses) {
   EXPECT_EQ(find(id).state, run_state::completed);
 }
 
+/// The only probe waits for its slot when its run is cancelled; without its permit nobody would ask again.
+TEST_F(provider_test, AWithdrawnProbeMakesRoomForAnother) {
+  cap = 30;
+  int number = 0;
+  wire.respond = [&](const http_request&) {
+    return std::optional{++number == 1
+                             ? fake_wire::failure(0, 429, {{"retry-after", "30"}}, "rate_limit_exceeded")
+                             : fake_wire::failure(0, 500)};
+  };
+  start_farm();
+  const auto first = submit(200);
+  auto& model = *provider_now().models.at(test::the_model);
+  ASSERT_EQ(model.breaker.state(), control::breaker_state::open);
+  advance(10s, 50ms);
+  ASSERT_EQ(model.breaker.state(), control::breaker_state::half_open);
+  ASSERT_EQ(model.acquiring, 1u);
+  wire.respond = [](const http_request&) { return std::optional{fake_wire::answer(0, "right")}; };
+  ASSERT_TRUE(verb(first, run_verb::cancel).has_value());
+  const auto second = submit(50);
+  advance(60s, 50ms);
+  EXPECT_EQ(find(second).state, run_state::completed);
+}
+
 TEST_F(provider_test, RateLimitsNeverTripTheBreaker) {
   wire.respond = [](const http_request&) {
     return std::optional{fake_wire::failure(0, 429, {{"retry-after", "1"}}, "rate_limit_exceeded")};
@@ -171,7 +189,7 @@ TEST_F(provider_test, RateLimitsNeverTripTheBreaker) {
   start_farm();
   submit(100);
   advance(2min, 50ms);
-  EXPECT_EQ(the_state().models.at(test::the_model)->breaker.state(), control::breaker_state::closed);
+  EXPECT_EQ(provider_now().models.at(test::the_model)->breaker.state(), control::breaker_state::closed);
 }
 
 TEST_F(provider_test, TwoRunsOfEqualWeightShareTheWindow) {
@@ -243,11 +261,12 @@ TEST_F(provider_test, ManyCallsLeaveNothingBehind) {
   const auto id = submit(20'000);
   advance(2s);
   ASSERT_EQ(find(id).state, run_state::completed);
-  auto& state = the_state();
+  auto& state = provider_now();
   EXPECT_TRUE(state.calls.empty());
   EXPECT_TRUE(state.wheel->empty());
   EXPECT_LE(state.wheel->pool_size(), 1'024u);
   EXPECT_TRUE(state.lanes.empty());
+  EXPECT_EQ(state_of<rate_limiter_state>(the_limiter()).limits->slots_in_use(), 0u);
   auto& router = state_of<model_router_state>(handles().router);
   EXPECT_TRUE(router.calls.empty());
   EXPECT_TRUE(router.lanes.empty());

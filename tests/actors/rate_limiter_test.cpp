@@ -9,6 +9,7 @@ using namespace std::chrono_literals;
 struct slot_owner_state {
   std::vector<call_id> granted;
   std::string memory;
+  size_t memories = 0;
 };
 
 slot_sink_actor::behavior_type slot_owner(slot_sink_actor::stateful_pointer<slot_owner_state> self) {
@@ -16,7 +17,10 @@ slot_sink_actor::behavior_type slot_owner(slot_sink_actor::stateful_pointer<slot
       [self](const slots_granted& slots) {
         self->state.granted.insert(self->state.granted.end(), slots.calls.begin(), slots.calls.end());
       },
-      [self](const limiter_memory& memory) { self->state.memory = memory.state; },
+      [self](const limiter_memory& memory) {
+        self->state.memory = memory.state;
+        ++self->state.memories;
+      },
   };
 }
 
@@ -127,6 +131,48 @@ TEST_F(rate_limiter_test, TheMemoryCarriesAClosureOverARestart) {
   EXPECT_EQ(granted(), 0u);
   advance(40s, 100ms);
   EXPECT_GE(granted(), 1u);
+}
+
+TEST_F(rate_limiter_test, TheLastChangeBeforeAQuietTimeIsTold) {
+  const auto limiter = make({600, 0, 0, 0});
+  want(limiter, 1);
+  // A report went out just now; this one has to wait, and nothing else happens that could take it along.
+  tell(limiter, key_closed{60s, true});
+  advance(2s);
+  const auto memory = state_of<slot_owner_state>(owner).memory;
+  kill(limiter);
+  const auto successor = make({600, 0, 0, 0}, memory);
+  const auto before = granted();
+  want(successor, 1);
+  advance(50s, 100ms);
+  EXPECT_EQ(granted(), before);
+  advance(10s, 100ms);
+  EXPECT_EQ(granted(), before + 1);
+}
+
+TEST_F(rate_limiter_test, TellsItsMemoryOnceASecondAtMost) {
+  const auto limiter = make({60'000, 0, 0, 0});
+  auto& told = state_of<slot_owner_state>(owner).memories;
+  for (int i = 0; i < 500; ++i) {
+    want(limiter, 3);
+    advance(10ms);
+  }
+  EXPECT_GE(told, 4u);
+  EXPECT_LE(told, 6u);
+}
+
+TEST_F(rate_limiter_test, AMemoryIsOldSoItsBurstCountsAsSpent) {
+  const auto limiter = make({6'000, 0, 0, 0});
+  want(limiter, 1);
+  advance(2s);
+  const auto memory = state_of<slot_owner_state>(owner).memory;
+  const auto before = granted();
+  const auto successor = make({6'000, 0, 0, 0}, memory);
+  want(successor, 1'000);
+  EXPECT_EQ(granted(), before) << "a hundred would be a second's burst";
+  advance(1s);
+  EXPECT_LE(granted(), before + 100u);
+  EXPECT_GE(granted(), before + 80u);
 }
 
 TEST_F(rate_limiter_test, GarbageAsMemoryMeansAnEmptyBucket) {

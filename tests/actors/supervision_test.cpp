@@ -36,21 +36,8 @@ TEST(restart_policy, ForgetsFallsThatAreOlderThanThePeriod) {
 
 // -- every kind of actor falls once ------------------------------------------------------------------------
 
-/// Finds living actors by looking into their supervisors.
 class falling_actors : public farm_world {
 protected:
-  provider_actor the_provider_actor() {
-    auto& state = state_of<provider_supervisor_state>(handles().providers);
-    return state.children_by_id.at(test::the_provider).handle;
-  }
-  rate_limiter_actor the_limiter() {
-    return state_of<provider_state>(the_provider_actor()).models.at(test::the_model)->limiter;
-  }
-  connection_actor the_connection() { return state_of<provider_state>(the_provider_actor()).wire; }
-  evaluation_actor the_evaluation(run_id id) {
-    return state_of<run_supervisor_state>(handles().runs).runs.at(id).child;
-  }
-
   /// Half of the run's answers are in, some calls are in flight, then @p victim dies: the run must complete,
   /// with every sample scored once.
   template <class Victim>
@@ -160,6 +147,135 @@ TEST_F(falling_actors, AnEvaluationThatFallsAgainAndAgainFailsItsRunOnly) {
   EXPECT_EQ(find(id).state, run_state::failed);
   EXPECT_EQ(find(id).error->code, errc::actor_lost);
   EXPECT_EQ(find(healthy).state, run_state::running);
+  EXPECT_FALSE(escalation.has_value());
+}
+
+TEST_F(falling_actors, EveryActorHasASupervisor) {
+  const auto others = sys.registry().running();
+  start_farm();
+  submit(5);
+  submit(5);
+  const auto farm = handles();
+  const size_t supervised = state_of<root_supervisor_state>(root).family.size()
+                            + state_of<provider_supervisor_state>(farm.providers).family.size()
+                            + provider_now().family.size()
+                            + state_of<run_supervisor_state>(farm.runs).family.size();
+  EXPECT_EQ(supervised, 6u + 1u + 2u + 2u);
+  EXPECT_EQ(sys.registry().running(), others + 1u + supervised) << "the root and all below it";
+}
+
+TEST_F(falling_actors, ASupervisorsFallTakesItsFamilyWithItAtOnce) {
+  start_farm();
+  submit(5);
+  submit(5);
+  const auto all = sys.registry().running();
+  kill(the_provider_actor());
+  EXPECT_EQ(sys.registry().running(), all - 3u) << "provider, connection, limiter";
+  advance(1s);
+  EXPECT_EQ(sys.registry().running(), all);
+  kill(handles().runs);
+  EXPECT_EQ(sys.registry().running(), all - 3u) << "run supervisor, two evaluations";
+}
+
+TEST_F(falling_actors, YoungerSiblingsOfAFallenPartAreStartedAgainAndOlderOnesStay) {
+  start_farm();
+  submit(5);
+  const auto before = handles();
+  kill(before.providers);
+  advance(1s);
+  const auto after = handles();
+  EXPECT_EQ(after.event_hub, before.event_hub);
+  EXPECT_EQ(after.journal, before.journal);
+  EXPECT_EQ(after.monitor, before.monitor);
+  EXPECT_NE(after.providers, before.providers);
+  EXPECT_NE(after.router, before.router);
+  EXPECT_NE(after.runs, before.runs);
+}
+
+/// Time runs while the old ones are still ending: sixty milliseconds a message, more than the first backoff.
+TEST_F(falling_actors, NothingIsStartedAgainBeforeWhatItReplacesHasEnded) {
+  start_farm();
+  submit(5);
+  const auto all = sys.registry().running();
+  caf::anon_send_exit(handles().router, caf::exit_reason::kill);
+  for (int i = 0; i < 400; ++i) {
+    sched.try_run_once();
+    sched.advance_time(60ms);
+    ASSERT_LE(sys.registry().running(), all);
+  }
+  EXPECT_EQ(sys.registry().running(), all);
+}
+
+TEST_F(falling_actors, ARouterThatFellIsNoLongerToldOfProviders) {
+  start_farm();
+  kill(handles().router);
+  advance(1s);
+  EXPECT_EQ(state_of<provider_supervisor_state>(handles().providers).watchers.size(), 1u);
+}
+
+TEST_F(falling_actors, AConnectionThatFallsWhileNothingIsToDoIsReplacedByItself) {
+  start_farm();
+  const auto opened = wire.opened;
+  kill(the_connection());
+  advance(100ms);
+  EXPECT_EQ(wire.opened, opened + 1u);
+}
+
+TEST_F(falling_actors, ALimiterThatFallsWhileNothingIsToDoIsReplacedByItself) {
+  wire.respond = [](const http_request&) { return std::optional{test::fake_wire::answer(0, "right")}; };
+  start_farm();
+  submit(1);
+  advance(3s);
+  kill(the_limiter());
+  EXPECT_FALSE(the_limiter());
+  advance(100ms);
+  EXPECT_TRUE(the_limiter());
+}
+
+TEST_F(falling_actors, TheFarmSaysThatItIsBusyWhileItRestartsAPart) {
+  start_farm();
+  kill(handles().router);
+  const auto answer = ask<farm_handles>(root, find_farm{});
+  ASSERT_FALSE(answer.has_value());
+  EXPECT_EQ(answer.error().code, errc::busy);
+  advance(1s);
+  EXPECT_TRUE(ask<farm_handles>(root, find_farm{}).has_value());
+}
+
+TEST_F(falling_actors, APartThatFallsDuringARestartIsStartedWithTheOthers) {
+  start_farm();
+  const auto id = submit(5);
+  const auto before = handles();
+  kill(before.router);
+  kill(before.journal);
+  advance(2s);
+  const auto after = handles();
+  EXPECT_EQ(after.event_hub, before.event_hub);
+  EXPECT_NE(after.journal, before.journal);
+  EXPECT_NE(after.monitor, before.monitor);
+  wire.respond = [](const http_request&) { return std::optional{test::fake_wire::answer(0, "right")}; };
+  advance(40s, 50ms);
+  EXPECT_EQ(find(id).state, run_state::completed);
+}
+
+TEST_F(falling_actors, AMonitorThatFallsAgainAndAgainEndsTheFarmWithTheReason) {
+  start_farm();
+  for (int i = 0; i < 10 && !escalation; ++i) {
+    if (const auto found = ask<farm_handles>(root, find_farm{}))
+      kill(found->monitor);
+    advance(2s, 50ms);
+  }
+  ASSERT_TRUE(escalation.has_value());
+  EXPECT_EQ(escalation->code, errc::actor_lost);
+  EXPECT_FALSE(ask<farm_handles>(root, find_farm{}).has_value()) << "the root is gone";
+}
+
+TEST_F(falling_actors, AMonitorThatFallsNowAndThenIsStartedAgainForEver) {
+  start_farm();
+  for (int i = 0; i < 20; ++i) {
+    kill(handles().monitor);
+    advance(10s, 100ms);
+  }
   EXPECT_FALSE(escalation.has_value());
 }
 

@@ -48,6 +48,18 @@ TEST(limit_set, NeverExceedsASecondsLimit) {
   EXPECT_GE(sent, 940) << "a coarse timer must not lose the rate";
 }
 
+TEST(limit_set, ASpentBurstLeavesTheRateAndTheDaysQuota) {
+  limit_set set{limits(600, 0), false, start};
+  set.spend_burst(start);
+  EXPECT_EQ(set.acquire({}, start).kind, admission_kind::wait);
+  int sent = 0;
+  for (auto now = start; now < start + 60s; now += 10ms)
+    while (set.acquire({}, now).kind == admission_kind::admitted)
+      ++sent;
+  EXPECT_LE(sent, 570);
+  EXPECT_GE(sent, 560) << "the minute is not lost";
+}
+
 TEST(limit_set, CapsCallsInFlight) {
   limit_set set{limits(0, 0, 0, 2), false, start};
   EXPECT_EQ(set.acquire({}, start).kind, admission_kind::admitted);

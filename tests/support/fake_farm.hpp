@@ -15,17 +15,22 @@
 
 namespace assay::test {
 
-/// Runs jobs at once, in the calling handler.
+/// Runs jobs at once, in the calling handler; or keeps them, as a pool that is busy.
 class inline_executor final : public executor {
 public:
   bool submit(std::function<void()> job) override {
     if (full)
       return false;
-    job();
+    if (hold)
+      held.push_back(std::move(job));
+    else
+      job();
     return true;
   }
 
   bool full = false;
+  bool hold = false;
+  std::vector<std::function<void()>> held;
 };
 
 /// The wire of a test: keeps requests until the test answers them, or answers by a rule.
@@ -169,6 +174,7 @@ public:
       return fault{errc::busy, "full", {}, {}};
     if (broken)
       return *broken;
+    ++submitted;
     waiting_.emplace_back(ticket, std::move(batch));
     if (!hold)
       commit();
@@ -187,6 +193,16 @@ public:
       caf::anon_send(journal, std::move(report));
   }
 
+  /// Makes the oldest batch that waits durable and says so.
+  void commit_one() {
+    auto [ticket, batch] = std::move(waiting_.front());
+    waiting_.erase(waiting_.begin());
+    writer_reported report;
+    report.tickets.push_back(apply(ticket, batch));
+    if (const auto journal = caf::actor_cast<journal_actor>(journal_))
+      caf::anon_send(journal, std::move(report));
+  }
+
   /// What waits is lost, as in a crash.
   void lose() { waiting_.clear(); }
 
@@ -194,6 +210,7 @@ public:
 
   bool hold = false;
   bool busy = false;
+  size_t submitted = 0; ///< Batches.
   std::optional<fault> broken;
   std::map<run_id, run_record> runs;
   std::map<run_id, std::map<sample_address, sample_record>> samples;
