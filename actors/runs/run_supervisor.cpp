@@ -190,7 +190,8 @@ void on_tick(self_pointer self, const config_ptr& config) {
 void begin_draining(self_pointer self, const drain& wish) {
   self->state.draining = true;
   for (auto& [ticket, pending] : self->state.submissions)
-    refuse(pending, {errc::shutting_down, "the farm is stopping", {}, "submit again when it is back"});
+    pending.promise.deliver(
+        to_caf_error({errc::shutting_down, "the farm is stopping", {}, "submit again when it is back"}));
   self->state.submissions.clear();
   for (auto& [id, run] : self->state.runs)
     if (run.child)

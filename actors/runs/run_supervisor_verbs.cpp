@@ -125,7 +125,7 @@ void change(self_pointer self, const config_ptr& config, run_id id, run_record n
           promise.deliver(error);
         if (!is_unclear(reason))
           return end_change(self, config, id);
-        read_again(self, config, id, [self, config](entry& run) { place(self, config, run); });
+        read_again(self, config, id, [self, config](entry& stored) { place(self, config, stored); });
       });
 }
 
