@@ -46,6 +46,7 @@ run_supervisor_actor::behavior_type guardian(run_supervisor_actor::stateful_poin
       [](const open_runs_found&) {},
       [self](const run_reported& news) { self->state.latest = news.record; },
       [](const run_pinned&) {},
+      [](const expired_runs_found&) {},
       [](const tick&) {},
   };
 }

@@ -113,6 +113,7 @@ private:
   static sample_status word(sample_status) { return sample_status::failed; }
   static event_type word(event_type) { return event_type::evaluation_failed; }
   static run_state word(run_state) { return run_state::paused; }
+  static metric word(metric) { return metric::http_requests_total; }
   static run_verb word(run_verb) { return run_verb::cancel; }
   // There is one kind so far.
   static run_kind word(run_kind only) { return only; }
