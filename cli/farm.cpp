@@ -70,6 +70,15 @@ storage::store_options store_options_from(const config::storage_settings& settin
 control::retry_rules retry_rules_from(const config::retry_settings& settings) {
   control::retry_rules out;
   out.possibly_billed_tries = static_cast<uint16_t>(settings.possibly_billed_attempts + 1);
+  for (unsigned number = 1; number <= static_cast<unsigned>(errc::internal); ++number) {
+    const auto code = static_cast<errc>(number);
+    if (retry_class_of(code) != retry_class::transient)
+      continue;
+    auto usual = out.rule_for(code);
+    usual.attempts = static_cast<uint16_t>(settings.max_attempts);
+    // Codes that are not about a provider take no rule, and no call ends with them.
+    static_cast<void>(out.set(code, usual));
+  }
   for (const auto& rule : settings.rules) {
     control::retry_rule converted;
     converted.strategy = rule.strategy == config::retry_strategy::linear ? control::retry_strategy::linear
@@ -171,6 +180,7 @@ root_supervisor_config configure(const farm_options& options, const std::shared_
       network, {settings.network.extra_ca_file, settings.network.http_proxy, settings.network.https_proxy,
                 settings.network.no_proxy, settings.network.connect_timeout, settings.farm.in_flight_cap});
   child.retries = retry_rules_from(settings.retry);
+  child.retry_budget = control::retry_budget{settings.retry.budget_ratio, settings.retry.budget_per_second};
   child.in_flight.cap = settings.farm.in_flight_cap;
   child.in_flight.initial = settings.farm.in_flight_start;
   child.in_flight.fixed = settings.farm.in_flight == in_flight_rule::fixed;

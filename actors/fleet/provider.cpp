@@ -179,6 +179,7 @@ provider_actor::behavior_type provider(self_pointer self, provider_config given,
   auto& state = self->state;
   state.parent = std::move(parent);
   state.chance = dice{config->seed};
+  state.budget = config->retry_budget;
   state.wheel.emplace(self->clock().now(), config->tick_interval);
   state.wire_policy = restart_policy{config->limits};
   state.family.shield(self);

@@ -29,6 +29,7 @@ struct provider_config {
   transport_factory open_transport;
   monitor_actor monitor;
   control::retry_rules retries;
+  control::retry_budget retry_budget;
   /// The cap is lowered to what model and key allow; a model may say for itself whether it is fixed.
   control::aimd_options in_flight;
   control::breaker_options breaker;

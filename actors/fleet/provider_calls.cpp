@@ -144,9 +144,11 @@ void close_key(self_pointer self, const open_call& open, const exchange_result& 
 }
 
 /// @returns whether another try of this class can be made here, with one key and one provider.
-bool can_retry_here(self_pointer self, const control::retry_decision& decision) {
+bool can_retry_here(self_pointer self, const open_call& open, const control::retry_decision& decision) {
   if (!decision.retry || decision.how == retry_class::other_key
       || decision.how == retry_class::other_provider)
+    return false;
+  if (decision.burns_attempt && open.attempts > open.model->profile.max_retries.value_or(open.attempts))
     return false;
   return !decision.burns_attempt || self->state.budget.try_retry(self->clock().now());
 }
@@ -158,7 +160,7 @@ void on_failure(self_pointer self, const config_ptr& config, call_id id, exchang
   const auto code = result.error->code;
   if (code == errc::rate_limited)
     close_key(self, open, result, decision.wait);
-  const bool again = can_retry_here(self, decision);
+  const bool again = can_retry_here(self, open, decision);
   open.request.failures.push_back({code, result.http_status, again ? decision.wait : milliseconds{0},
                                    result.possibly_billed, result.error->message});
   if (again && open.withdrawn)

@@ -22,6 +22,7 @@ protected:
   root_supervisor_actor root;
   std::optional<fault> escalation;
   rate_limits limits;
+  std::optional<uint32_t> max_retries; ///< The model's own.
   uint32_t cap = 8;
   std::optional<in_flight_rule> in_flight; ///< The model's own; the farm's is fixed.
 
@@ -36,6 +37,7 @@ protected:
       known.provider = the_provider;
       known.wire_model = "m";
       known.limits = limits;
+      known.max_retries = max_retries;
       known.in_flight = in_flight;
       known.prices = token_prices{1.0, 2.0, std::nullopt};
       return known;

@@ -67,6 +67,31 @@ TEST_F(provider_test, GivesUpAfterFiveTries) {
   EXPECT_EQ(only_sample(id).error, errc::connect_failed);
 }
 
+TEST_F(provider_test, AModelsOwnMaxRetriesHoldsBelowTheRule) {
+  max_retries = 1;
+  wire.respond = [](const http_request&) {
+    return std::optional{fake_wire::broken(0, errc::connect_failed, false)};
+  };
+  start_farm();
+  const auto id = submit(1);
+  advance(3min, 50ms);
+  EXPECT_EQ(wire.bodies.size(), 2u);
+  EXPECT_EQ(only_sample(id).error, errc::connect_failed);
+}
+
+TEST_F(provider_test, AnEmptyRetryBudgetEndsTheRetries) {
+  wire.respond = [](const http_request&) {
+    return std::optional{fake_wire::broken(0, errc::connect_failed, false)};
+  };
+  auto with = config();
+  with.providers.child.retry_budget = control::retry_budget{0, 0};
+  start_farm(with);
+  const auto id = submit(1);
+  advance(1min, 50ms);
+  EXPECT_EQ(wire.bodies.size(), 1u);
+  EXPECT_EQ(only_sample(id).error, errc::connect_failed);
+}
+
 TEST_F(provider_test, DoesNotRetryARejection) {
   wire.respond = [](const http_request&) { return std::optional{fake_wire::failure(0, 400)}; };
   start_farm();

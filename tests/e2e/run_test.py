@@ -58,6 +58,15 @@ def a_provider_that_is_down(bench):
     check("assay mock-provider" in done.stderr, "it says how to mend it")
 
 
+def the_settings_of_retries_are_kept(bench):
+    bench.start_mock("--fault", "status:status=503,every=1")
+    bench.env["ASSAY_RETRY__MAX_ATTEMPTS"] = "2"
+    done = bench.run("run", "-m", "sim-strong", "-t", "arithmetic_word_problems", "--limit", 3)
+    check(done.returncode == 1, f"every sample has failed: exit {done.returncode}")
+    received = sum(1 for call in bench.calls() if call["event"] == "received")
+    check(received == 6, f"3 samples at 2 tries each took {received} calls")
+
+
 if __name__ == "__main__":
     main([
         shipped_tasks_and_two_models,
@@ -66,4 +75,5 @@ if __name__ == "__main__":
         a_dry_run_sends_nothing,
         unknown_names_are_said_with_a_hint,
         a_provider_that_is_down,
+        the_settings_of_retries_are_kept,
     ])
