@@ -181,9 +181,10 @@ TEST_F(evaluation_test, ACancelledRunKeepsWhatComesAndRecordsWhatMayHaveBeenPaid
   EXPECT_EQ(routed().closed, 1u);
   const auto& record = store->runs.at(id);
   EXPECT_EQ(record.state, run_state::cancelled);
-  EXPECT_EQ(record.progress.done, 1u);
+  EXPECT_EQ(record.progress.done, 2u);
+  EXPECT_EQ(record.progress.failed, 1u) << "given up, and on record as such";
   EXPECT_EQ(record.progress.possibly_billed, 1u);
-  EXPECT_EQ(store->samples[id].size(), 1u);
+  EXPECT_EQ(store->samples[id].size(), 2u) << "the one that was never sent is as if never asked";
   ASSERT_EQ(store->responses[id].size(), 2u);
   const auto& given_up = store->responses[id].rbegin()->second;
   EXPECT_EQ(given_up.error, errc::cancelled);

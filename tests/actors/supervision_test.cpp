@@ -253,8 +253,7 @@ TEST_F(falling_actors, APartThatFallsDuringARestartIsStartedWithTheOthers) {
   EXPECT_EQ(after.event_hub, before.event_hub);
   EXPECT_NE(after.journal, before.journal);
   EXPECT_NE(after.monitor, before.monitor);
-  wire.respond = [](const http_request&) { return std::optional{test::fake_wire::answer(0, "right")}; };
-  advance(40s, 50ms);
+  answer_everything();
   EXPECT_EQ(find(id).state, run_state::completed);
 }
 

@@ -212,6 +212,7 @@ void fake_farm::implementation::spawn_runs() {
         [](const open_runs_found&) {},
         [](const run_reported&) {},
         [](const run_pinned&) {},
+        [](const expired_runs_found&) {},
         [](const tick&) {},
     };
   };
