@@ -126,13 +126,15 @@ awaitable<void> web_socket_session::run(handshake_request handshake, std::vector
       }));
   socket_.read_message_max(limits.web_socket_command_bytes);
   socket_.text(true);
+  // Before the client knows that it is connected: from then on it must hear when the server stops.
+  edge_.sockets.add(self);
   error_code error;
   co_await socket_.async_accept(handshake, into(error));
   if (error) {
+    open_ = false;
     queue_->detach();
     co_return;
   }
-  edge_.sockets.add(self);
   ++edge_.counters.web_sockets_open;
   const auto executor = socket_.get_executor();
   asio::co_spawn(

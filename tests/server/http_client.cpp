@@ -105,10 +105,10 @@ std::string request_text(std::string_view method, std::string_view target, std::
   out.append(method).append(" ").append(target).append(" HTTP/1.1\r\nHost: localhost\r\n");
   if (!token.empty())
     out.append("Authorization: Bearer ").append(token).append("\r\n");
+  if (!body.empty() && more_headers.find("Content-Type:") == std::string_view::npos)
+    out += "Content-Type: application/json\r\n";
   if (!body.empty())
-    out.append("Content-Type: application/json\r\nContent-Length: ")
-        .append(std::to_string(body.size()))
-        .append("\r\n");
+    out.append("Content-Length: ").append(std::to_string(body.size())).append("\r\n");
   return out.append(more_headers).append("\r\n").append(body);
 }
 
