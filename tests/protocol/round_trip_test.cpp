@@ -91,7 +91,7 @@ TEST_F(round_trip, EveryMessageComesBackWithAllItsFields) {
     EXPECT_EQ(write(received), bytes);
   });
   EXPECT_EQ(types, static_cast<size_t>(block::end - block::begin));
-  EXPECT_GE(types, 90u);
+  EXPECT_GE(types, 80u) << "the block has not gone missing";
 }
 
 TEST_F(round_trip, EveryMessageComesBackWhenNothingIsSet) {
