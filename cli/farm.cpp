@@ -187,6 +187,8 @@ root_supervisor_config configure(const farm_options& options, const std::shared_
 
   auto& runs = out.runs;
   runs.seed = out.seed + 2;
+  // Each model's own timeout is shorter, and decides.
+  runs.child.call_timeout = std::chrono::hours{24};
   runs.workers = workers;
   runs.max_running = settings.farm.max_running_runs;
   runs.max_queued = settings.farm.max_queued_runs;

@@ -72,9 +72,13 @@ void show_warnings(const command_context& context, const config::settings& setti
 }
 
 result<std::shared_ptr<storage::store>> open_store_read_only(const config::settings& settings) {
-  std::error_code ignored;
+  std::error_code refused;
   const std::filesystem::path folder(settings.storage.data_dir);
-  if (!std::filesystem::exists(folder / "data.mdb", ignored))
+  const bool exists = std::filesystem::exists(folder / "data.mdb", refused);
+  if (refused)
+    return fault{errc::store_unreadable, "the data folder cannot be read: " + refused.message(),
+                 folder.string(), "run as the user who owns it, or name another folder with --data-dir"};
+  if (!exists)
     return fault{errc::not_found, "nothing has been stored yet", folder.string(),
                  "start an evaluation with `assay run`, or name another folder with --data-dir"};
   return storage::store::open_read_only(folder);

@@ -235,6 +235,10 @@ result<model_profile> build_model(const written_model& written, const node& tree
     model.task_optimizations[task.id] = task.parameters;
   apply_limits(written, model);
   apply_prices(written, model, out.warnings);
+  if (model.max_cost_per_request || model.daily_budget)
+    out.warnings.push_back(
+        "model " + written.id
+        + ": cost_management is kept but not enforced yet; --dry-run shows what a run will cost");
   return model;
 }
 

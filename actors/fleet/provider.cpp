@@ -159,6 +159,7 @@ void enqueue(self_pointer self, const config_ptr& config, call_batch& batch) {
     }
     open_call open;
     open.request = std::move(request);
+    open.request.timeout = std::min(open.request.timeout, model->profile.call_timeout);
     open.run = where.run;
     open.model = model;
     open.entered = now;

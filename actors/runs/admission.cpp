@@ -83,13 +83,14 @@ result<std::vector<std::string>> choose_prompt_types(const std::vector<task_ptr>
   return request.prompt_types;
 }
 
+/// The task's own settings are defaults; what the operator says of the model goes before them, and what the
+/// request says before everything.
 sampling resolve_generation(const model_profile& model, const tasks::task_definition& task,
                             const run_request& request) {
-  auto out = model.defaults;
+  auto out = overlay(task.generation, model.defaults);
   if (const auto found = model.task_optimizations.find(task.task_type);
       found != model.task_optimizations.end())
     out = overlay(std::move(out), found->second);
-  out = overlay(std::move(out), task.generation);
   return overlay(std::move(out), request.generation);
 }
 
@@ -220,6 +221,10 @@ result<run_submitted> admit(const admission_config& config, const run_request& r
   if (!request.context_mode.empty() && !tasks::is_context_mode(request.context_mode))
     return fault{errc::invalid_argument, "'" + request.context_mode + "' is no context mode", "context_mode",
                  "no_context, minimal_context, full_context or domain_context"};
+  if (request.num_fewshot > tasks::most_fewshot_examples)
+    return fault{errc::invalid_argument,
+                 "more than " + std::to_string(tasks::most_fewshot_examples) + " few-shot examples",
+                 "num_fewshot", "ask for fewer"};
   run_submitted out;
   auto& spec = out.record.spec;
   copy_wishes(request, spec);

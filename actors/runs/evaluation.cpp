@@ -189,6 +189,8 @@ void close(self_pointer self, const context_ptr& ctx, result_computed& computed)
   std::optional<std::string> document;
   if (!computed.document.empty())
     document = std::move(computed.document);
+  state.record.progress.in_flight = 0;
+  state.record.progress.estimated_completion.reset();
   const auto type = announced ? std::nullopt : std::optional{final_event(last.state)};
   state.closing_watermark = move_on(self, ctx, std::move(last), type, std::move(document));
 }

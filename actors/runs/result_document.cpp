@@ -34,7 +34,10 @@ struct tally {
     call_time += sample.duration;
     possibly_billed += sample.possibly_billed ? 1 : 0;
     if (sample.status == sample_status::scored) {
-      scores.add(sample.scores);
+      if (sample.scores.empty())
+        scores.add_unscored();
+      else
+        scores.add(sample.scores);
       return;
     }
     scores.add_failed();

@@ -45,6 +45,8 @@ public:
   /// A sample with a primary scorer's value missing counts as failed.
   void add(std::span<const score_value> scores);
   void add_failed();
+  /// An answer that nobody was to score.
+  void add_unscored() { ++samples_; }
   /// @param other Of the same scorers and rule.
   void merge(const task_accumulator& other);
   task_score finish() const;

@@ -11,7 +11,6 @@
 namespace assay::tasks {
 namespace {
 
-constexpr uint32_t fewshot_limit = 100;
 // Rows drawn beyond those needed, in case that questions repeat or cannot be rendered.
 constexpr uint64_t spare_rows = 16;
 constexpr uint64_t everything = std::numeric_limits<uint64_t>::max();
@@ -86,7 +85,7 @@ result<sample_source> sample_source::open(std::shared_ptr<const task_definition>
 
 result<std::vector<sample_source::example>>
 sample_source::draw_examples(const sample_options& options) const {
-  if (options.num_fewshot > fewshot_limit)
+  if (options.num_fewshot > most_fewshot_examples)
     return fault{errc::invalid_argument, "more than 100 few-shot examples", "num_fewshot", "ask for fewer"};
   // Without a dataset of their own, examples come from the pinned one.
   const fewshot_source& from = task_->fewshot;

@@ -14,11 +14,13 @@
 
 namespace assay::tasks {
 
+inline constexpr uint32_t most_fewshot_examples = 100;
+
 /// What decides the samples beside the task.
 struct sample_options {
   std::string dataset_path{};      ///< The pinned one; empty takes the task's.
   std::string prompt_type{};       ///< Empty takes the task's first.
-  uint32_t num_fewshot = 0;        ///< At most 100.
+  uint32_t num_fewshot = 0;        ///< At most most_fewshot_examples.
   int64_t seed = 0;                ///< Draws the few-shot examples.
   std::optional<uint64_t> limit{}; ///< Samples at most.
   std::string context_mode{};      ///< A context mode, or empty.

@@ -17,9 +17,11 @@ constexpr std::array<std::string_view, 4> context_modes{"no_context", "minimal_c
 
 std::string absolute(const std::string& path, const std::filesystem::path& base_dir) {
   const std::filesystem::path given(path);
-  return (given.is_absolute() ? given : std::filesystem::absolute(base_dir / given))
-      .lexically_normal()
-      .string();
+  if (given.is_absolute())
+    return given.lexically_normal().string();
+  // A task file that is named without a folder has an empty one.
+  const auto folder = base_dir.empty() ? std::filesystem::path(".") : base_dir;
+  return std::filesystem::absolute(folder / given).lexically_normal().string();
 }
 
 std::optional<dataset_format> read_format(const yaml_fields& fields, std::string_view key,
@@ -65,7 +67,8 @@ void read_data(const yaml_fields& fields, const std::filesystem::path& base_dir,
   const std::string dataset = fields.text("dataset");
   if (dataset.empty())
     fields.wrong("dataset", "the task has no dataset", "for example: dataset: questions.jsonl");
-  task.dataset = absolute(dataset, base_dir);
+  else
+    task.dataset = absolute(dataset, base_dir);
   task.format = read_format(fields, "dataset_format", "dataset", dataset);
   const bool fixed_targets =
       std::all_of(task.scorer_definitions.begin(), task.scorer_definitions.end(), [](const auto& s) {

@@ -158,7 +158,7 @@ fault tls_stream::why() const {
   default:
     reason.message =
         "the certificate is not trusted: " + std::string(X509_verify_cert_error_string(verified));
-    reason.hint = "if the server uses a private authority, name its certificate in tls.extra_ca_file";
+    reason.hint = "if the server uses a private authority, name its certificate in network.extra_ca_file";
   }
   return reason;
 }

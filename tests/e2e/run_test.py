@@ -58,6 +58,23 @@ def a_provider_that_is_down(bench):
     check("assay mock-provider" in done.stderr, "it says how to mend it")
 
 
+def answers_can_be_kept_without_scores(bench):
+    bench.start_mock()
+    done = bench.run("run", "-m", "sim-strong", "-t", "arithmetic_word_problems", "--limit", 3, "--predict_only",
+                     "--output", "json")
+    check(done.returncode == 0, f"exit {done.returncode}: {done.stderr[-2000:]}")
+    check('"errors":0' in done.stdout.replace(" ", "") and "every sample failed" not in done.stdout, done.stdout[:3000])
+
+
+def a_models_timeout_ends_a_hang(bench):
+    bench.start_mock("--fault", "hang_mid_body:every=1")
+    (bench.folder / "slow.yaml").write_text("models:\n  slow: {provider: mock, model: sim-strong, timeout: 1, "
+                                            "max_retries: 0}\n", encoding="utf-8")
+    done = bench.run("run", "--config", bench.folder / "slow.yaml", "-m", "slow", "-t", "date_reasoning", "--limit", 1,
+                     limit=60)
+    check(done.returncode == 1, f"exit {done.returncode}: {done.stderr[-2000:]}")
+
+
 def the_settings_of_retries_are_kept(bench):
     bench.start_mock("--fault", "status:status=503,every=1")
     bench.env["ASSAY_RETRY__MAX_ATTEMPTS"] = "2"
@@ -75,5 +92,7 @@ if __name__ == "__main__":
         a_dry_run_sends_nothing,
         unknown_names_are_said_with_a_hint,
         a_provider_that_is_down,
+        answers_can_be_kept_without_scores,
+        a_models_timeout_ends_a_hang,
         the_settings_of_retries_are_kept,
     ])

@@ -43,6 +43,16 @@ TEST(task_score, CountsFailedSamplesAsZeroWhenTheTaskSaysSo) {
   EXPECT_EQ(score.errors, 1U);
 }
 
+TEST(task_score, CountsAnswersThatNobodyWasToScoreAsNoErrors) {
+  task_accumulator all({{1, true}}, failed_samples::exclude);
+  all.add_unscored();
+  all.add_unscored();
+  const auto score = all.finish();
+  EXPECT_EQ(score.samples, 2U);
+  EXPECT_EQ(score.errors, 0U);
+  EXPECT_FALSE(score.score);
+}
+
 TEST(task_score, DoesNotExistWhenEverySampleFailed) {
   task_accumulator task({{1, true}}, failed_samples::exclude);
   task.add_failed();

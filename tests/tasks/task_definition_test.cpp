@@ -78,6 +78,14 @@ TEST(parse_task, ReadsEveryKey) {
   EXPECT_EQ(task.failed_samples, stats::failed_samples::zero);
 }
 
+TEST(parse_task, WithoutADatasetIsAMistakeOfTheFileAlsoWhenItIsNamedWithoutAFolder) {
+  for (const std::string text : {"id: a\nname: A\n", "id: a\ndataset: {file: x.jsonl}\n"}) {
+    const auto task = parse_task(text, "t.yaml", "");
+    ASSERT_FALSE(task) << text;
+    EXPECT_NE(to_string(task.error()).find("dataset"), std::string::npos) << to_string(task.error());
+  }
+}
+
 TEST(parse_task, NeedsOnlyFiveLines) {
   const task_definition task = parsed(minimal_with(""));
   EXPECT_EQ(task.name, "a");
