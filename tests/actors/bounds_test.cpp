@@ -175,8 +175,8 @@ TEST_F(bounds, OneMessageCarriesManySamplesUnderLoad) {
   caf::anon_send(handles().runs, submit_run{request(calls), user_id{"ann"}, ""});
   const auto messages = run();
   ASSERT_EQ(wire.bodies.size(), calls);
-  // A window's worth of calls makes one round: some eighteen messages for 64 calls. One message a sample and hop
-  // would be ten a call.
+  // A window's worth of calls makes one round: some eighteen messages for 64 calls. One message a sample and
+  // hop would be ten a call.
   EXPECT_LE(messages, calls / 3) << "messages for all calls";
   EXPECT_LE(crossings, calls / 64 + 16) << "crossings from the sockets to the actors";
   EXPECT_LE(store->submitted, calls / 16) << "batches for the journal";
