@@ -1,6 +1,7 @@
 #include "cli/api_client.hpp"
 
 #include "cli/arguments.hpp"
+#include "cli/server_address.hpp"
 #include "core/values/loopback.hpp"
 #include "io/http_fetch.hpp"
 #include "storage/folder_lock.hpp"
@@ -81,14 +82,6 @@ private:
   const bool known_;
 };
 
-std::string default_url(const config::settings& settings) {
-  const auto& server = settings.server;
-  const auto host = server.host == "0.0.0.0" || server.host == "::" ? std::string("127.0.0.1") : server.host;
-  const bool six = host.find(':') != std::string::npos;
-  return std::string(server.tls.enabled() ? "https://" : "http://") + (six ? "[" + host + "]" : host) + ":"
-         + std::to_string(server.port);
-}
-
 } // namespace
 
 result<secret> read_secret(const std::string& prompt) {
@@ -130,7 +123,10 @@ io::proxy_options proxy_for(const config::network_settings& settings, const io::
 }
 
 void add_api_flags(CLI::App& sub, api_flags& flags) {
-  sub.add_option("--url", flags.url, "Where the server is; default: the configured host and port");
+  sub.add_option(
+      "--url", flags.url,
+      "Where the server is; default: where the one of the data folder listens, else the configured "
+      "host and port");
   sub.add_option("--token", flags.token,
                  "An access token; ASSAY_TOKEN says the same without showing it to others");
   sub.add_option("--user", flags.user,
@@ -139,13 +135,24 @@ void add_api_flags(CLI::App& sub, api_flags& flags) {
 }
 
 result<api_client> api_client::connect(const config::settings& settings, const api_flags& flags) {
-  auto where = io::parse_base_url(flags.url.empty() ? default_url(settings) : flags.url);
+  api_client out;
+  auto url = flags.url;
+  if (url.empty()) {
+    const std::filesystem::path folder(settings.storage.data_dir);
+    if (auto left = find_address(folder))
+      url = std::move(*left);
+    else if (const auto holder = storage::lock_holder(folder))
+      out.hint_ = "process " + std::to_string(*holder)
+                  + " has this data folder and left no address of a server in it; --url names a server";
+  }
+  if (url.empty())
+    url = reachable_url(settings.server, settings.server.port);
+  auto where = io::parse_base_url(url);
   if (!where) {
     auto reason = where.error();
     reason.where = "--url";
     return reason;
   }
-  api_client out;
   out.where_ = std::move(*where);
   out.extra_ca_file_ = settings.network.extra_ca_file;
   out.proxy_ = proxy_for(settings.network, out.where_);
@@ -193,7 +200,7 @@ std::optional<fault> api_client::ask(const std::string& method, const std::strin
   if (!answer) {
     auto reason = answer.error();
     if (reason.hint.empty())
-      reason.hint = "is the server running? `assay serve` starts one; --url says where it is";
+      reason.hint = hint_;
     return reason;
   }
   out = json::parse(answer->body, nullptr, false);

@@ -20,7 +20,7 @@ namespace assay::cli {
 
 /// How a command reaches a running server; the flags --url, --token and --user.
 struct api_flags {
-  std::string url;   ///< Empty: server.host and server.port of the configuration.
+  std::string url;   ///< Empty: what the data folder's server left there, else the configured host and port.
   std::string token; ///< Empty: ASSAY_TOKEN, else a login.
   std::string user = "admin";
 };
@@ -55,6 +55,8 @@ private:
   std::string extra_ca_file_;
   io::proxy_options proxy_;
   secret token_;
+  /// When nobody answers there.
+  std::string hint_ = "is the server running? `assay serve` starts one; --url says where it is";
 };
 
 /// Asks for a text on the terminal without showing it. @returns errc::invalid_argument without a terminal.

@@ -136,9 +136,11 @@ void add_all_commands(CLI::App& app, command_context& context) {
   add_show_command(app, context);
   add_runs_command(app, context);
   add_watch_command(app, context);
+  add_monitor_command(app, context);
   add_verb_commands(app, context);
   add_store_command(app, context);
   add_users_command(app, context);
+  add_keys_command(app, context);
   add_doctor_command(app, context);
   add_completion_command(app, context);
   add_version_command(app, context);

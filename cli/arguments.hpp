@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,12 @@ namespace assay::cli {
 inline CLI::Option* repeatable(CLI::App& app, const std::string& names, std::vector<std::string>& into,
                                const std::string& description) {
   return app.add_option(names, into, description)->allow_extra_args(false)->type_name("TEXT");
+}
+
+/// Refuses numbers that @p T cannot hold, and says which it can.
+template <class T>
+CLI::Range any_of_type() {
+  return {std::numeric_limits<T>::min(), std::numeric_limits<T>::max()};
 }
 
 /// Ends a command's help with examples, and says where the other flags are.

@@ -57,10 +57,12 @@ void add_results_command(CLI::App& app, command_context& context);
 void add_show_command(CLI::App& app, command_context& context);
 void add_runs_command(CLI::App& app, command_context& context);
 void add_watch_command(CLI::App& app, command_context& context);
+void add_monitor_command(CLI::App& app, command_context& context);
 /// pause, resume, cancel, retry
 void add_verb_commands(CLI::App& app, command_context& context);
 void add_store_command(CLI::App& app, command_context& context);
 void add_users_command(CLI::App& app, command_context& context);
+void add_keys_command(CLI::App& app, command_context& context);
 void add_doctor_command(CLI::App& app, command_context& context);
 void add_completion_command(CLI::App& app, command_context& context);
 void add_version_command(CLI::App& app, command_context& context);

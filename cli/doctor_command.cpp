@@ -2,6 +2,7 @@
 #include "cli/commands.hpp"
 #include "cli/load_settings.hpp"
 #include "cli/reachable.hpp"
+#include "cli/stored_keys.hpp"
 #include "config/models.hpp"
 #include "config/providers.hpp"
 #include "storage/folder_lock.hpp"
@@ -112,7 +113,7 @@ void check_providers(const config::settings& settings, std::vector<finding>& out
                          provider.base_url + (provider.key_required ? ", key set" : ", needs no key")));
     } else if (with_models.contains(provider.id.value)) {
       out.push_back(bad(health::warn, "provider " + provider.id.value, usable.error()));
-    } else if (usable.error().code == errc::credentials_rejected) {
+    } else if (config::lacks_key(provider)) {
       without += (without.empty() ? "" : ", ") + config::key_variable(provider.id.value);
     }
   }
@@ -201,7 +202,7 @@ void check_programs(std::vector<finding>& out) {
 
 std::vector<finding> examine(const command_context& context) {
   std::vector<finding> out;
-  const auto settings = load_settings(context);
+  auto settings = load_settings(context);
   if (!settings) {
     out.push_back(bad(health::fail, "configuration", settings.error()));
     check_open_files(out);
@@ -213,6 +214,8 @@ std::vector<finding> examine(const command_context& context) {
     sources += (sources.empty() ? "" : ", ") + source;
   out.push_back(
       good("configuration", settings->environment + "; " + (sources.empty() ? "defaults only" : sources)));
+  if (auto joined = join_stored_keys(*settings); !joined)
+    out.push_back(bad(health::fail, "stored keys", joined.error()));
   for (const auto& warning : settings->warnings)
     if (!is_about_missing_keys(warning))
       out.push_back({"configuration", health::warn, warning, ""});

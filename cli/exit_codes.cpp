@@ -22,6 +22,7 @@ exit_code exit_code_of(errc code) noexcept {
   case errc::rate_limited:
   case errc::quota_exhausted:
   case errc::budget_exhausted:
+  case errc::request_over_budget:
   case errc::connect_failed:
   case errc::provider_timeout:
   case errc::provider_unavailable:

@@ -1,10 +1,12 @@
 #include "cli/farm.hpp"
 
 #include "actors/fleet/http_transport.hpp"
+#include "actors/monitoring/statistics_store.hpp"
 #include "actors/runs/admission.hpp"
 #include "actors/runs/store_run_worker.hpp"
 #include "actors/supervision/root_supervisor.hpp"
 #include "actors/supervision/store_writer.hpp"
+#include "cli/files.hpp"
 #include "config/models.hpp"
 #include "io/runtime.hpp"
 #include "protocol/errors.hpp"
@@ -104,6 +106,19 @@ control::retry_rules retry_rules_from(const config::retry_settings& settings) {
   return out;
 }
 
+monitoring::thresholds thresholds_from(const config::monitoring_settings& settings) {
+  monitoring::thresholds out;
+  out.monitoring_enabled = settings.enabled;
+  out.response_time_threshold = static_cast<double>(settings.response_time_threshold.count());
+  out.error_rate_threshold = settings.error_rate_threshold;
+  out.cost_threshold_per_hour = settings.cost_threshold_per_hour;
+  out.minimum_samples = settings.minimum_samples;
+  out.scaling = {settings.scaling_thresholds.response_time_high, settings.scaling_thresholds.error_rate_high,
+                 settings.scaling_thresholds.success_rate_low};
+  out.auto_scaling_enabled = settings.auto_scaling_enabled;
+  return out;
+}
+
 model_lookup lookup_in(std::shared_ptr<const config::settings> settings) {
   return [settings = std::move(settings)](const model_id& id) -> result<model_profile> {
     if (const auto* known = config::find_model(*settings, id))
@@ -126,6 +141,45 @@ std::map<provider_id, std::string> read_memories(const std::shared_ptr<storage::
     return out;
   for (auto& [key, document] : page->documents)
     out.emplace(provider_id{key}, std::move(document.bytes));
+  return out;
+}
+
+std::function<result<void>(const std::string&)>
+endpoint_check(std::shared_ptr<const io::address_guard> guard) {
+  if (!guard)
+    return {};
+  return [guard = std::move(guard)](const std::string& base_url) -> result<void> {
+    const auto where = io::parse_base_url(base_url);
+    if (!where)
+      return where.error();
+    return io::check_addresses_of(*guard, *where);
+  };
+}
+
+/// Otherwise every call would find it out.
+result<void> check_certificates(const std::string& file) {
+  if (file.empty() || read_file(file))
+    return {};
+  return fault{errc::malformed_input, file + " cannot be read", "network.extra_ca_file",
+               "name a readable file of PEM certificates"};
+}
+
+/// What an earlier process had spent and granted.
+result<std::map<std::string, std::string>> read_budgets(const std::shared_ptr<storage::store>& store) {
+  std::map<std::string, std::string> out;
+  storage::document_query query;
+  query.limit = storage::max_page_rows;
+  do {
+    auto view = storage::snapshot::open(store);
+    if (!view)
+      return view.error();
+    auto page = view->page_documents(storage::table::budgets, query);
+    if (!page)
+      return page.error();
+    for (auto& [key, document] : page->documents)
+      out.emplace(key, std::move(document.bytes));
+    query.after = std::move(page->next);
+  } while (query.after);
   return out;
 }
 
@@ -170,6 +224,14 @@ root_supervisor_config configure(const farm_options& options, const std::shared_
   out.seed = std::random_device{}();
   out.journal.writer = writer;
 
+  auto& watching = out.monitor;
+  watching.limits = thresholds_from(settings.monitoring);
+  watching.find_model = find_model;
+  watching.workers = workers;
+  watching.read = make_statistics_reader(store);
+  watching.keep = std::chrono::days{settings.storage.retention.statistics_days};
+  watching.webhooks.urls = settings.monitoring.webhooks;
+
   auto& providers = out.providers;
   providers.providers = settings.providers;
   providers.seed = out.seed + 1;
@@ -179,13 +241,43 @@ root_supervisor_config configure(const farm_options& options, const std::shared_
   child.open_transport = make_http_transports(
       network, {settings.network.extra_ca_file, settings.network.http_proxy, settings.network.https_proxy,
                 settings.network.no_proxy, settings.network.connect_timeout, settings.farm.in_flight_cap});
+  watching.webhooks.open_transport = child.open_transport;
   child.retries = retry_rules_from(settings.retry);
   child.retry_budget = control::retry_budget{settings.retry.budget_ratio, settings.retry.budget_per_second};
   child.in_flight.cap = settings.farm.in_flight_cap;
   child.in_flight.initial = settings.farm.in_flight_start;
   child.in_flight.fixed = settings.farm.in_flight == in_flight_rule::fixed;
 
+  auto& budgets = out.budgets;
+  budgets.per_request = settings.budgets.per_request;
+  budgets.per_run = settings.budgets.per_run;
+  budgets.per_day = settings.budgets.per_day;
+  budgets.per_tenant = settings.budgets.per_tenant;
+  budgets.alert_at = {std::min(settings.budgets.alert_at, 1.0), 1.0};
+  budgets.workers = workers;
+  budgets.recall = [store] { return read_budgets(store); };
+  budgets.journaled_cost = [store](run_id run) { return storage::cost_of_answers(store, run); };
+  budgets.find_model = [find_model](const model_id& id) {
+    const auto model = find_model(id);
+    return model ? model_budgets{model->max_cost_per_request, model->daily_budget, model->monthly_budget}
+                 : model_budgets{};
+  };
+
+  auto& cache = out.cache;
+  cache.workers = workers;
+  cache.read = make_cache_reader(store);
+  cache.find_provider = [settings =
+                             options.settings](const provider_id& id) -> std::optional<provider_identity> {
+    const auto found = std::ranges::find(settings->providers, id, &provider_profile::id);
+    if (found == settings->providers.end())
+      return std::nullopt;
+    return provider_identity{found->protocol, found->base_url};
+  };
+  cache.max_bytes = settings.storage.cache.max_bytes;
+  cache.max_age = settings.storage.cache.max_age;
+
   auto& runs = out.runs;
+  out.router.seed = out.seed + 3;
   runs.seed = out.seed + 2;
   // Each model's own timeout is shorter, and decides.
   runs.child.call_timeout = std::chrono::hours{24};
@@ -203,7 +295,7 @@ root_supervisor_config configure(const farm_options& options, const std::shared_
       return found;
     };
   runs.admit =
-      make_admission({options.settings, options.tasks, options.allow_custom_endpoint, 50'000'000, {}});
+      make_admission({options.settings, options.tasks, endpoint_check(options.guard), 50'000'000, {}});
   runs.child.make_worker = [store] { return std::make_shared<store_run_worker>(store); };
   runs.child.cancel_grace = settings.farm.cancel_grace;
   return out;
@@ -216,6 +308,11 @@ farm::farm(std::unique_ptr<parts> made) : parts_(std::move(made)) {}
 result<std::unique_ptr<farm>> farm::start(const farm_options& options) {
   raise_file_limit();
   const auto& settings = *options.settings;
+  if (auto good = check_certificates(settings.network.extra_ca_file); !good)
+    return good.error();
+  spdlog::debug("farm starts data=\"{}\" tasks={} in_flight_cap={} worker_threads={} commit_window={}ms",
+                settings.storage.data_dir, options.tasks->size(), settings.farm.in_flight_cap,
+                actor_threads(settings.farm), settings.storage.commit_window.count());
   auto made = std::make_unique<parts>(settings.farm);
   auto store = storage::store::open(store_options_from(settings.storage));
   if (!store)

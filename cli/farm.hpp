@@ -2,6 +2,7 @@
 
 #include "config/settings.hpp"
 #include "core/tasks/task_catalogue.hpp"
+#include "io/address_guard.hpp"
 #include "protocol/actors.hpp"
 #include "storage/store.hpp"
 
@@ -16,8 +17,8 @@ namespace assay::cli {
 struct farm_options {
   std::shared_ptr<const config::settings> settings;
   std::shared_ptr<const tasks::task_catalogue> tasks;
-  /// Whether model_args may name an address of their own: for who owns the machine.
-  bool allow_custom_endpoint = false;
+  /// Where the base URLs of requests may point; null: anywhere, for who owns the machine.
+  std::shared_ptr<const io::address_guard> guard;
   /// Which of the runs that an earlier process left unfinished go on now; the others stay as they are. Empty:
   /// all.
   std::function<bool(const run_record&)> goes_on;

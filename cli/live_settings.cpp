@@ -71,7 +71,7 @@ live_settings::live_settings(const command_context& context, std::shared_ptr<con
 
 result<server::reload_report> live_settings::reload() {
   const std::lock_guard turn{mutex_};
-  auto loaded = load_settings(context_);
+  auto loaded = load_settings(context_, ignored_values::are_logged);
   if (!loaded) {
     spdlog::error("server keeps its configuration reason=\"{}\"", to_string(loaded.error()));
     return loaded.error();

@@ -18,13 +18,18 @@ result<std::pair<std::string, std::string>> key_and_value(const std::string& tex
   return std::pair{text.substr(0, equals), text.substr(equals + 1)};
 }
 
+/// These are told by every command, since every command could have meant them.
+bool is_about_ignored_value(std::string_view warning) noexcept {
+  return warning.find(" is ignored") != std::string_view::npos;
+}
+
 } // namespace
 
 bool is_about_missing_keys(std::string_view warning) noexcept {
   return warning.starts_with("no key is set for ");
 }
 
-result<config::settings> load_settings(const command_context& context) {
+result<config::settings> load_settings(const command_context& context, ignored_values told) {
   config::load_request request;
   for (const auto& text : context.flags.set) {
     auto pair = key_and_value(text);
@@ -41,8 +46,12 @@ result<config::settings> load_settings(const command_context& context) {
   request.files = context.flags.config_files;
   request.executable_dir = config::executable_folder();
   auto loaded = config::load(request);
-  if (loaded)
+  if (loaded) {
+    for (const auto& warning : loaded->warnings)
+      if (told == ignored_values::are_shown && is_about_ignored_value(warning))
+        remark(context, "warning: " + warning);
     return loaded;
+  }
   auto reason = loaded.error();
   // Whatever is wrong with it, the reader looks for it in the configuration.
   if (reason.code == errc::invalid_argument || reason.code == errc::not_found)
@@ -67,7 +76,7 @@ std::shared_ptr<const tasks::task_catalogue> load_tasks(const command_context& c
 
 void show_warnings(const command_context& context, const config::settings& settings) {
   for (const auto& warning : settings.warnings)
-    if (!is_about_missing_keys(warning))
+    if (!is_about_missing_keys(warning) && !is_about_ignored_value(warning))
       remark(context, "warning: " + warning);
 }
 
@@ -75,12 +84,18 @@ result<std::shared_ptr<storage::store>> open_store_read_only(const config::setti
   std::error_code refused;
   const std::filesystem::path folder(settings.storage.data_dir);
   const bool exists = std::filesystem::exists(folder / "data.mdb", refused);
-  if (refused)
+  if (refused && refused != std::errc::not_a_directory)
     return fault{errc::store_unreadable, "the data folder cannot be read: " + refused.message(),
                  folder.string(), "run as the user who owns it, or name another folder with --data-dir"};
+  if (std::filesystem::exists(folder, refused) && !std::filesystem::is_directory(folder, refused))
+    return fault{errc::store_unreadable, "the data folder is a file", folder.string(),
+                 "name a folder with --data-dir"};
   if (!exists)
     return fault{errc::not_found, "nothing has been stored yet", folder.string(),
                  "start an evaluation with `assay run`, or name another folder with --data-dir"};
+  if (std::filesystem::file_size(folder / "data.mdb", refused) == 0 && !refused)
+    return fault{errc::store_unreadable, "the data file is empty", (folder / "data.mdb").string(),
+                 "restore it from a backup, or name another folder with --data-dir"};
   return storage::store::open_read_only(folder);
 }
 

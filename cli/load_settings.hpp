@@ -6,14 +6,20 @@
 #include "core/values/errors.hpp"
 #include "storage/store.hpp"
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
 namespace assay::cli {
 
-/// The configuration as the flags, the environment and the files give it.
-result<config::settings> load_settings(const command_context& context);
+/// Who tells of values that have no effect, such as DEBUG=maybe.
+enum class ignored_values : uint8_t { are_shown, are_logged };
+
+/// The configuration as the flags, the environment and the files give it. Values that are ignored are
+/// remarked upon, unless the caller logs the warnings.
+result<config::settings> load_settings(const command_context& context,
+                                       ignored_values told = ignored_values::are_shown);
 
 /// Loads the tasks of the configured folders and of @p more_folders. Broken files are remarked upon and left
 /// out;
@@ -27,7 +33,7 @@ std::shared_ptr<const tasks::task_catalogue> load_tasks(const command_context& c
 /// one of them says so itself.
 bool is_about_missing_keys(std::string_view warning) noexcept;
 
-/// Prints the configuration's warnings, each once, except those about missing keys.
+/// Prints the configuration's warnings, each once, except those about missing keys and ignored values.
 void show_warnings(const command_context& context, const config::settings& settings);
 
 /// Opens the data folder for reading, beside a running farm or without one.

@@ -1,10 +1,14 @@
 #include "cli/logging.hpp"
 
+#include "cli/log_fields.hpp"
+
+#include <fcntl.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/dist_sink.h>
 #include <spdlog/sinks/rotating_file_sink.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <memory>
@@ -35,48 +39,36 @@ private:
 
 constexpr const char* text_pattern = "%Y-%m-%dT%H:%M:%S.%eZ %-8l %v";
 
-/// Puts the message into a JSON object, one a line.
+/// Puts each message into a JSON object, one a line.
 class json_formatter final : public spdlog::formatter {
 public:
   void format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& out) override {
     spdlog::memory_buf_t time;
     time_.format(message, time);
-    append(out, R"({"time":")");
-    append(out, {time.data(), time.size()});
-    append(out, R"(","level":")");
     const auto level = spdlog::level::to_string_view(message.level);
-    append(out, {level.data(), level.size()});
-    append(out, R"(","message":")");
-    append_escaped(out, {message.payload.data(), message.payload.size()});
-    append(out, "\"}\n");
+    const auto line = log_line_json({time.data(), time.size()}, {level.data(), level.size()},
+                                    {message.payload.data(), message.payload.size()})
+                      + "\n";
+    out.append(line.data(), line.data() + line.size());
   }
 
   std::unique_ptr<spdlog::formatter> clone() const override { return std::make_unique<json_formatter>(); }
 
 private:
-  static void append(spdlog::memory_buf_t& out, std::string_view text) {
-    out.append(text.data(), text.data() + text.size());
-  }
-
-  static void append_escaped(spdlog::memory_buf_t& out, std::string_view text) {
-    constexpr std::string_view digits = "0123456789abcdef";
-    for (const char c : text) {
-      const auto byte = static_cast<unsigned char>(c);
-      if (c == '"' || c == '\\') {
-        out.push_back('\\');
-        out.push_back(c);
-      } else if (byte < 0x20) {
-        append(out, "\\u00");
-        out.push_back(digits[byte >> 4U]);
-        out.push_back(digits[byte & 0xFU]);
-      } else {
-        out.push_back(c);
-      }
-    }
-  }
-
   spdlog::pattern_formatter time_{"%Y-%m-%dT%H:%M:%S.%eZ", spdlog::pattern_time_type::utc, ""};
 };
+
+/// Logs name users, addresses and paths: a new file is its owner's alone. One that is there keeps its mode.
+spdlog::file_event_handlers only_for_the_owner() {
+  spdlog::file_event_handlers out;
+  out.before_open = [](const spdlog::filename_t& file) {
+    const int fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    // What is wrong shows itself when the log opens the file.
+    if (fd >= 0)
+      ::close(fd);
+  };
+  return out;
+}
 
 spdlog::level::level_enum level_of(const command_context& context, const config::settings& settings,
                                    const std::string& least) {
@@ -87,7 +79,9 @@ spdlog::level::level_enum level_of(const command_context& context, const config:
   if (context.flags.verbose == 1)
     return spdlog::level::info;
   const bool to_console = settings.logging.file.empty();
-  return spdlog::level::from_str(to_console && !least.empty() ? least : settings.logging.level);
+  const bool asked_for_more = settings.debug && settings.logging.level == "debug";
+  const bool is_least = to_console && !least.empty() && !asked_for_more;
+  return spdlog::level::from_str(is_least ? least : settings.logging.level);
 }
 
 /// The one logger, made at its first use. What logs keeps it, so a reload changes what is behind it.
@@ -114,8 +108,8 @@ result<void> start_logging(const command_context& context, const config::setting
     std::error_code ignored;
     std::filesystem::create_directories(std::filesystem::path(logging.file).parent_path(), ignored);
     try {
-      sink = std::make_shared<spdlog::sinks::rotating_file_sink_mt>(logging.file, logging.rotate_size,
-                                                                    logging.rotate_count);
+      sink = std::make_shared<spdlog::sinks::rotating_file_sink_mt>(
+          logging.file, logging.rotate_size, logging.rotate_count, false, only_for_the_owner());
     } catch (const spdlog::spdlog_ex& error) {
       return fault{errc::malformed_input, std::string("the log file cannot be opened: ") + error.what(),
                    "logging.file", "choose a file in a folder that can be written"};
@@ -132,6 +126,15 @@ result<void> start_logging(const command_context& context, const config::setting
   if (!logging.file.empty())
     spdlog::flush_every(std::chrono::seconds{1});
   return {};
+}
+
+void announce(const command_context& context, const config::settings& settings, announcement kind,
+              const std::string& text) {
+  const auto level = kind == announcement::warning ? spdlog::level::warn : spdlog::level::info;
+  spdlog::log(level, "{}", text);
+  const bool seen = settings.logging.file.empty() && spdlog::should_log(level);
+  if (!seen && !context.flags.quiet)
+    context.err->line(kind == announcement::warning ? "warning: " + text : text);
 }
 
 } // namespace assay::cli

@@ -19,6 +19,10 @@ struct mock_flags {
   std::vector<std::string> keys;
   std::vector<std::string> exhausted_keys;
   std::vector<std::string> faults;
+  std::vector<std::string> limits;
+  std::string stream_gap = "0ms";
+  std::string batch_time = "2s";
+  std::string batch_window = "24h";
   std::vector<std::string> models;
   std::string models_file;
   std::vector<std::string> folders;
@@ -51,6 +55,39 @@ result<void> add_models(const mock_flags& flags, mock::options& out) {
   return {};
 }
 
+/// Reads each text with @p to_json and @p parse and adds what it says to @p out.
+template <class Rule>
+result<void> add_rules(const std::vector<std::string>& texts,
+                       result<std::string> (*to_json)(std::string_view),
+                       result<std::vector<Rule>> (*parse)(std::string_view), std::vector<Rule>& out) {
+  for (const auto& text : texts) {
+    const auto rules = to_json(text);
+    if (!rules)
+      return rules.error();
+    const auto parsed = parse(*rules);
+    if (!parsed)
+      return parsed.error();
+    out.insert(out.end(), parsed->begin(), parsed->end());
+  }
+  return {};
+}
+
+result<void> add_times(const mock_flags& flags, mock::options& out) {
+  const auto gap = parse_duration(flags.stream_gap);
+  if (!gap)
+    return gap.error();
+  out.stream_gap = *gap;
+  const auto time = parse_duration(flags.batch_time);
+  if (!time)
+    return time.error();
+  out.batch_time = *time;
+  const auto window = parse_duration(flags.batch_window);
+  if (!window)
+    return window.error();
+  out.batch_window = *window;
+  return {};
+}
+
 result<mock::options> options_from(const command_context& context, const mock_flags& flags) {
   auto out = flags.options;
   const auto latency = latency_in_milliseconds(flags.latency);
@@ -68,15 +105,13 @@ result<mock::options> options_from(const command_context& context, const mock_fl
     out.exhausted_keys.emplace_back(key);
   if (flags.unknown_accuracy >= 0)
     out.unknown_model_accuracy = flags.unknown_accuracy;
-  for (const auto& text : flags.faults) {
-    const auto rules = fault_rules_json(text);
-    if (!rules)
-      return rules.error();
-    const auto parsed = mock::parse_fault_rules(*rules);
-    if (!parsed)
-      return parsed.error();
-    out.faults.insert(out.faults.end(), parsed->begin(), parsed->end());
-  }
+  if (auto added = add_rules(flags.faults, fault_rules_json, mock::parse_fault_rules, out.faults); !added)
+    return added.error();
+  if (auto added = add_rules(flags.limits, limit_rules_json, mock::parse_limit_rules, out.limit_rules);
+      !added)
+    return added.error();
+  if (auto read = add_times(flags, out); !read)
+    return read.error();
   if (auto added = add_models(flags, out); !added)
     return added.error();
   out.task_folders.assign(flags.folders.begin(), flags.folders.end());
@@ -92,6 +127,8 @@ result<mock::options> options_from(const command_context& context, const mock_fl
 }
 
 exit_code provide(command_context& context, const mock_flags& flags) {
+  if (auto good = check_port_file(flags.port_file); !good)
+    return report(context, good.error());
   auto options = options_from(context, flags);
   if (!options)
     return report(context, options.error());
@@ -118,50 +155,109 @@ exit_code provide(command_context& context, const mock_flags& flags) {
   return exit_code::ok;
 }
 
+std::string help_text() {
+  std::string kinds;
+  std::string line = "  ";
+  for (const auto kind : mock::fault_kinds()) {
+    const auto name = mock::to_string(kind);
+    if (line.size() + name.size() > 100) {
+      kinds += line + "\n";
+      line = "  ";
+    }
+    line += std::string(name) + "  ";
+  }
+  kinds += line + "\n";
+  return "  assay mock-provider\n"
+         "  assay mock-provider --port 0 --port-file mock.port --latency lognormal:60ms,200ms\n"
+         "  assay mock-provider --rpm 600 --fault status:status=503,every=20\n"
+         "  assay mock-provider --model careful=0.97 --api-key test-key\n"
+         "  assay mock-provider --limit model=sim-strong,rpm=60,itpm=20000 --limit rpm=600\n"
+         "  assay mock-provider --fault "
+         "'rate_limit:ms=2500,retry_after=ms,probability=0.05,path=/v1/messages'\n"
+         "  assay mock-provider --stream-gap 20ms --batch-time 30s --batch-window 20s\n"
+         "  curl -d '[{\"kind\":\"reset\",\"every\":7}]' http://127.0.0.1:8377/mock/faults\n\n"
+         "Models: sim-strong, sim-weak, sim-flaky, sim-fast, and sim-pNN, right in NN %.\n"
+         "Base URLs, all on the one port:\n"
+         "  OpenAI        /v1                     chat, embeddings, models, files, batches\n"
+         "  Azure OpenAI  /openai/v1, /openai/deployments/MODEL/...?api-version=2024-10-21\n"
+         "  Anthropic     /                       /v1/messages, count_tokens, batches, models\n"
+         "  Gemini        /v1beta                 models/MODEL:generateContent, embeddings, batches, files\n"
+         "  OpenRouter    /openrouter/api/v1      DeepSeek  /deepseek      DashScope  /compatible-mode/v1\n"
+         "Control: GET /mock/calls[?list=100&after=0], GET and POST /mock/limits and /mock/faults,\n"
+         "  GET /mock/record?offset=0, POST /mock/reset\n"
+         "A fault's members: status, ms, retry_after (usual, none, body, seconds, ms, date), path (a prefix; "
+         "none:\n"
+         "  every call of a model; batch:/v1 lines of batches), model, key, probability, every, calls, skip, "
+         "times,\n"
+         "  count, bytes. Kinds of faults:\n"
+         + kinds;
+}
+
 } // namespace
 
 void add_mock_provider_command(CLI::App& app, command_context& context) {
   const auto flags = std::make_shared<mock_flags>();
   flags->options.port = 8377;
-  auto* sub =
-      app.add_subcommand("mock-provider", "Run a provider of simulated models that speaks OpenAI's protocol");
+  auto* sub = app.add_subcommand(
+      "mock-provider",
+      "Run a provider of simulated models that speaks OpenAI's, Anthropic's and Gemini's protocols");
   auto& options = flags->options;
   sub->add_option("--host", options.host, "Where to listen")->capture_default_str();
-  sub->add_option("--port", options.port, "0 takes any free port")->capture_default_str();
+  sub->add_option("--port", options.port, "0 takes any free port")
+      ->check(any_of_type<uint16_t>())
+      ->capture_default_str();
   sub->add_option("--port-file,--port_file", flags->port_file, "Gets the port once it listens");
-  sub->add_option("--threads", options.threads, "Threads that serve")->capture_default_str();
-  sub->add_option("--seed", options.seed, "Decides every draw")->capture_default_str();
+  sub->add_option("--threads", options.threads, "Threads that serve")
+      ->check(any_of_type<unsigned>())
+      ->capture_default_str();
+  sub->add_option("--seed", options.seed, "Decides every draw")
+      ->check(any_of_type<uint64_t>())
+      ->capture_default_str();
   sub->add_option("--latency", flags->latency,
                   "fixed:50ms, uniform:10ms-90ms, lognormal:MEDIAN,P95 or exponential:MEAN")
       ->capture_default_str();
-  sub->add_option("--rpm", options.limits.requests_per_minute, "Requests per minute and key; 0 is no limit");
-  sub->add_option("--tpm", options.limits.tokens_per_minute, "Tokens per minute and key; 0 is no limit");
-  sub->add_option("--concurrency", options.limits.concurrent_requests,
-                  "Calls at once per key; 0 is no limit");
+  sub->add_option("--tokens-per-second,--tokens_per_second", options.tokens_per_second,
+                  "Speed of the models' answers, streamed or not; 0 is at once");
+  sub->add_option("--stream-gap,--stream_gap", flags->stream_gap, "Between the frames of a stream, instead")
+      ->capture_default_str();
+  sub->add_option("--rpm", options.limits.requests_per_minute, "Requests per minute and key; 0 is no limit")
+      ->check(any_of_type<uint32_t>());
+  sub->add_option("--rps", options.limits.requests_per_second, "Requests per second and key")
+      ->check(any_of_type<uint32_t>());
+  sub->add_option("--tpm", options.limits.tokens_per_minute, "Tokens per minute and key")
+      ->check(any_of_type<uint32_t>());
+  sub->add_option("--itpm", options.limits.input_tokens_per_minute, "Input tokens per minute and key")
+      ->check(any_of_type<uint32_t>());
+  sub->add_option("--otpm", options.limits.output_tokens_per_minute, "Output tokens per minute and key")
+      ->check(any_of_type<uint32_t>());
+  sub->add_option("--concurrency", options.limits.concurrent_requests, "Calls at once per key")
+      ->check(any_of_type<uint32_t>());
   sub->add_option("--burst", flags->burst, "Seconds' worth of a limit that may be used at once")
+      ->check(any_of_type<uint32_t>())
       ->capture_default_str();
   sub->add_flag("--per-model,--per_model", options.limits.per_model, "Count limits per model of a key");
-  repeatable(*sub, "--api-key,--api_key", flags->keys, "A key to accept; without any, all are accepted");
+  repeatable(
+      *sub, "--limit", flags->limits,
+      "Limits of one key or model instead: name=value,... or JSON or @FILE; the first that fits counts");
+  repeatable(*sub, "--api-key,--api_key", flags->keys,
+             "A key to accept in any protocol; without one, every key and none is good");
   repeatable(*sub, "--exhausted-key,--exhausted_key", flags->exhausted_keys, "A key that has no credit left");
   repeatable(*sub, "--fault", flags->faults, "KIND:name=value,... or JSON or @FILE; kinds are listed below");
+  sub->add_option("--batch-time,--batch_time", flags->batch_time, "From a batch's creation to its end")
+      ->capture_default_str();
+  sub->add_option("--batch-window,--batch_window", flags->batch_window, "A batch not done by then expires")
+      ->capture_default_str();
   sub->add_option("--record", flags->record, "Append a JSON line per event of a call to this file");
+  sub->add_option("--keep-calls,--keep_calls", options.kept_calls, "Calls that /mock/calls can list")
+      ->capture_default_str();
   repeatable(*sub, "--tasks-dir,--tasks_dir", flags->folders,
              "A folder of tasks whose prompts the models know; default: the configured ones");
   repeatable(*sub, "-m,--model", flags->models, "One more model, NAME=ACCURACY");
   sub->add_option("--models", flags->models_file, "More models, a JSON file");
   sub->add_option("--unknown-accuracy,--unknown_accuracy", flags->unknown_accuracy,
-                  "Accuracy of models of any other name; without it they are not found");
-  std::string kinds;
-  for (auto kind = mock::fault_kind::status; kind <= mock::fault_kind::stream_error;
-       kind = static_cast<mock::fault_kind>(static_cast<int>(kind) + 1))
-    kinds += "  " + std::string(mock::to_string(kind)) + "\n";
-  examples(*sub, "  assay mock-provider\n"
-                 "  assay mock-provider --port 0 --port-file mock.port --latency lognormal:60ms,200ms\n"
-                 "  assay mock-provider --rpm 600 --fault status:status=503,every=20\n"
-                 "  assay mock-provider --model careful=0.97 --api-key test-key\n\n"
-                 "Models: sim-strong, sim-weak, sim-flaky, sim-fast, and sim-pNN, right in NN %.\n"
-                 "Kinds of faults:\n"
-                     + kinds);
+                  "Accuracy of models of any other name; without it they are not found")
+      ->check(CLI::Range(0.0, 1.0));
+  examples(*sub, help_text());
   sub->callback(
       [&context, flags] { context.action = [flags](command_context& c) { return provide(c, *flags); }; });
 }

@@ -1,12 +1,14 @@
 #include "cli/arguments.hpp"
 #include "cli/commands.hpp"
 #include "cli/load_settings.hpp"
+#include "cli/stored_keys.hpp"
 #include "config/models.hpp"
 #include "config/providers.hpp"
 #include "core/codecs/catalogue.hpp"
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <memory>
 #include <set>
 
@@ -39,14 +41,7 @@ std::string readiness(const config::settings& settings, const model_profile& mod
   const auto usable = config::check_usable(*provider);
   if (usable)
     return model.simulated ? "ready (simulated)" : "ready";
-  switch (usable.error().code) {
-  case errc::credentials_rejected:
-    return "needs " + config::key_variable(provider->id.value);
-  case errc::unsupported:
-    return "protocol not spoken yet";
-  default:
-    return "no address";
-  }
+  return config::lacks_key(*provider) ? "needs " + config::key_variable(provider->id.value) : "no address";
 }
 
 std::vector<model_profile> listed_models(const config::settings& settings, const model_flags& flags) {
@@ -54,10 +49,16 @@ std::vector<model_profile> listed_models(const config::settings& settings, const
   std::set<std::string> known;
   for (const auto& model : models)
     known.insert(model.id.value);
+  const auto answers_with_text = [](const codecs::catalogue_entry& entry) {
+    return std::find(entry.capabilities.begin(), entry.capabilities.end(), "text_generation")
+           != entry.capabilities.end();
+  };
   if (flags.all)
     for (const auto& entry : codecs::shipped_catalogue().entries())
-      if (known.insert(entry.id).second)
-        if (auto resolved = config::resolve_model(settings, entry.provider.value, "model=" + entry.id)) {
+      if (answers_with_text(entry) && !known.contains(entry.id))
+        if (auto resolved = config::resolve_model(settings, entry.provider.value, "model=" + entry.id);
+            // A configured model has its own name for it.
+            resolved && known.insert(resolved->model.id.value).second) {
           resolved->model.deprecated = resolved->model.deprecated || entry.deprecated;
           models.push_back(std::move(resolved->model));
         }
@@ -67,7 +68,7 @@ std::vector<model_profile> listed_models(const config::settings& settings, const
 }
 
 exit_code list_models(command_context& context, const model_flags& flags) {
-  const auto settings = load_settings(context);
+  const auto settings = load_settings_with_keys(context);
   if (!settings)
     return report(context, settings.error());
   const auto models = listed_models(*settings, flags);
@@ -100,7 +101,7 @@ exit_code list_models(command_context& context, const model_flags& flags) {
 }
 
 exit_code show_model(command_context& context, const model_flags& flags) {
-  const auto settings = load_settings(context);
+  const auto settings = load_settings_with_keys(context);
   if (!settings)
     return report(context, settings.error());
   const auto resolved = config::resolve_model(*settings, flags.id, flags.model_args);

@@ -219,7 +219,11 @@ std::optional<fault> parse_json_object(std::string_view text, const char* option
   if (out.is_object())
     return std::nullopt;
   out = json::object();
-  return refused(option, "must be a JSON object", "for example '{\"experiment\": \"first try\"}', or @FILE");
+  const bool generation = std::string_view(option) == "--gen_kwargs";
+  return refused(option, "must be a JSON object",
+                 generation
+                     ? "for example '{\"temperature\": 0}', or temperature=0,max_gen_toks=256, or @FILE"
+                     : "for example '{\"experiment\": \"first try\"}', or @FILE");
 }
 
 result<milliseconds> parse_duration(std::string_view text) {
@@ -264,30 +268,69 @@ result<std::string> latency_in_milliseconds(std::string_view text) {
   }
 }
 
+namespace {
+
+/// JSON passes through, `@FILE` is read; nothing for any other form.
+std::optional<result<std::string>> rules_as_json(std::string_view text, std::string_view member) {
+  if (text.starts_with('@'))
+    return read_file(std::string(text.substr(1)));
+  if (text.starts_with('['))
+    return std::string(text);
+  if (text.starts_with('{'))
+    return text.find("\"" + std::string(member) + "\"") != std::string_view::npos
+               ? std::string(text)
+               : "[" + std::string(text) + "]";
+  return {};
+}
+
+/// Adds each `name=value` of @p text to @p rule.
+std::optional<fault> add_values(std::string_view text, json& rule, const char* option, const char* example) {
+  for (const auto& part : split_list(text)) {
+    const auto equals = part.find('=');
+    if (equals == std::string::npos)
+      return refused(option, "'" + part + "' is no name=value", example);
+    rule[part.substr(0, equals)] =
+        value_of(part.substr(0, equals), std::string_view(part).substr(equals + 1));
+  }
+  return {};
+}
+
+} // namespace
+
 result<std::string> fault_rules_json(std::string_view text) {
   const auto clean = trimmed(text);
-  if (clean.starts_with('@')) {
-    auto content = read_file(std::string(clean.substr(1)));
-    if (!content)
-      return content.error();
-    return std::move(*content);
-  }
-  if (clean.starts_with('['))
-    return std::string(clean);
-  if (clean.starts_with('{'))
-    return clean.find("\"faults\"") != std::string_view::npos ? std::string(clean)
-                                                              : "[" + std::string(clean) + "]";
+  if (auto ready = rules_as_json(clean, "faults"))
+    return *ready;
   const auto colon = clean.find(':');
   json rule{{"kind", std::string(clean.substr(0, colon))}};
   if (colon != std::string_view::npos)
-    for (const auto& part : split_list(clean.substr(colon + 1))) {
-      const auto equals = part.find('=');
-      if (equals == std::string::npos)
-        return refused("--fault", "'" + part + "' is no name=value",
-                       "write KIND:name=value,..., for example status:status=503,every=10");
-      rule[part.substr(0, equals)] =
-          value_of(part.substr(0, equals), std::string_view(part).substr(equals + 1));
-    }
+    if (auto wrong = add_values(clean.substr(colon + 1), rule, "--fault",
+                                "write KIND:name=value,..., for example status:status=503,every=10"))
+      return *wrong;
+  return json::array({std::move(rule)}).dump();
+}
+
+result<std::string> limit_rules_json(std::string_view text) {
+  const auto clean = trimmed(text);
+  if (auto ready = rules_as_json(clean, "limits"))
+    return *ready;
+  json given = json::object();
+  if (auto wrong =
+          add_values(clean, given, "--limit", "write name=value,..., for example model=sim-strong,rpm=60"))
+    return *wrong;
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 6> short_names{
+      {{"rps", "requests_per_second"},
+       {"rpm", "requests_per_minute"},
+       {"tpm", "tokens_per_minute"},
+       {"itpm", "input_tokens_per_minute"},
+       {"otpm", "output_tokens_per_minute"},
+       {"concurrency", "concurrent_requests"}}};
+  json rule = json::object();
+  for (const auto& [name, value] : given.items()) {
+    const auto found = std::find_if(short_names.begin(), short_names.end(),
+                                    [&name = name](const auto& pair) { return pair.first == name; });
+    rule[found == short_names.end() ? name : std::string(found->second)] = value;
+  }
   return json::array({std::move(rule)}).dump();
 }
 

@@ -46,6 +46,10 @@ result<std::string> latency_in_milliseconds(std::string_view text);
 /// `@FILE` is read.
 result<std::string> fault_rules_json(std::string_view text);
 
+/// Turns `model=sim-strong,rpm=60` into the mock provider's JSON rule; rpm, rps, tpm, itpm, otpm and
+/// concurrency are short for the long names. JSON objects and lists pass through, `@FILE` is read.
+result<std::string> limit_rules_json(std::string_view text);
+
 /// Reads `name=accuracy`.
 result<std::pair<std::string, double>> parse_simulated_model(std::string_view text);
 

@@ -41,6 +41,8 @@ std::string render_progress(const progress_line& run, size_t label_width, wall_t
     out += "  " + show_count(done.failed) + " failed";
   if (done.cost)
     out += "  " + to_string(*done.cost);
+  if (!is_final(record.state) && !record.waiting_for.empty())
+    return out + "  waiting: " + record.waiting_for;
   if (!is_final(record.state) && done.estimated_completion && *done.estimated_completion > now)
     out += "  " + to_human(*done.estimated_completion - now) + " left";
   return out;

@@ -1,11 +1,14 @@
+#include "actors/runs/run_counts.hpp"
 #include "cli/arguments.hpp"
 #include "cli/commands.hpp"
 #include "cli/load_settings.hpp"
 #include "cli/run_report.hpp"
+#include "config/results_folder.hpp"
 #include "storage/snapshot.hpp"
 
 #include <nlohmann/json.hpp>
 
+#include <filesystem>
 #include <memory>
 
 namespace assay::cli {
@@ -40,8 +43,10 @@ result<std::vector<run_record>> list_runs(const std::shared_ptr<storage::store>&
     if (!page)
       return page.error();
     for (auto& run : page->runs)
-      if (out.size() < flags.limit && (flags.model.empty() || run.spec.model.value == flags.model))
+      if (out.size() < flags.limit && (flags.model.empty() || run.spec.model.value == flags.model)) {
+        refresh_counts(from, run);
         out.push_back(std::move(run));
+      }
     if (!page->next)
       break;
     query.before = page->next;
@@ -136,7 +141,10 @@ exit_code show_results(command_context& context, const result_flags& flags) {
     outcomes.push_back(std::move(*outcome));
   }
   if (!flags.output_path.empty()) {
-    const auto files = write_outcomes(*store, outcomes, flags.output_path, flags.log_samples);
+    std::error_code ignored;
+    const auto place =
+        config::output_place(*settings, flags.output_path, std::filesystem::current_path(ignored).string());
+    const auto files = write_outcomes(*store, outcomes, place, flags.log_samples);
     if (!files)
       return report(context, files.error());
     for (const auto& file : *files)

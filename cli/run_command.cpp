@@ -5,12 +5,14 @@
 #include "cli/prompts.hpp"
 #include "cli/run_end.hpp"
 #include "cli/run_plan.hpp"
+#include "cli/run_report.hpp"
 #include "cli/run_session.hpp"
 #include "config/load.hpp"
 
 #include <nlohmann/json.hpp>
 
 #include <set>
+#include <type_traits>
 
 namespace assay::cli {
 
@@ -127,10 +129,11 @@ result<void> check_mock(const run_plan& plan) {
   return {};
 }
 
-exit_code run(command_context& context, const run_flags& flags) {
-  const auto plan = plan_runs(context, flags);
+exit_code run(command_context& context, const run_flags& given) {
+  const auto plan = plan_runs(context, given);
   if (!plan)
     return report(context, plan.error());
+  const auto& flags = plan->flags;
   // Only now: until here Ctrl-C simply ends the process. The logger may start a thread, so it comes after.
   auto caught = signals::block();
   if (!caught)
@@ -146,6 +149,9 @@ exit_code run(command_context& context, const run_flags& flags) {
     return show_plan(context, flags, *plan);
   if (auto there = check_mock(*plan); !there)
     return report(context, there.error());
+  if (!flags.output_path.empty())
+    if (auto writable = check_output_path(flags.output_path); !writable)
+      return report(context, writable.error());
   auto session = run_session::start(context, *plan, flags.fresh);
   if (!session)
     return report(context, session.error());
@@ -154,13 +160,17 @@ exit_code run(command_context& context, const run_flags& flags) {
 
 template <class T>
 CLI::Option* optional_number(CLI::App& sub, const std::string& names, std::optional<T>& into,
-                             const std::string& text) {
-  return sub.add_option_function<T>(
-      names, [&into](const T& value) { into = value; }, text);
+                             const std::string& text, std::type_identity_t<T> least,
+                             std::type_identity_t<T> most) {
+  const auto take = [&into](const T& value) { into = value; };
+  return sub.add_option_function<T>(names, take, text)->check(CLI::Range(least, most));
 }
 
 void add_what_to_run(CLI::App& sub, run_flags& flags) {
   const auto* group = "What to evaluate";
+  sub.add_option("-e,--evaluation", flags.evaluation,
+                 "An evaluation of the configuration, by name: its models, tasks and parameters; flags win")
+      ->group(group);
   repeatable(sub, "-m,--model,--models", flags.models, "Models; repeat it, or give a list with commas")
       ->group(group);
   sub.add_option("-a,--model-args,--model_args", flags.model_args,
@@ -176,9 +186,10 @@ void add_what_to_run(CLI::App& sub, run_flags& flags) {
       ->group(group);
   sub.add_option("-L,--limit", flags.limit, "Samples per task and prompt type")->group(group);
   optional_number<uint32_t>(sub, "-f,--num-fewshot,--num_fewshot", flags.num_fewshot,
-                            "Examples before each question")
+                            "Examples before each question", 0, 1000)
       ->group(group);
-  optional_number<uint32_t>(sub, "--epochs", flags.epochs, "How often each sample is asked")->group(group);
+  optional_number<uint32_t>(sub, "--epochs", flags.epochs, "How often each sample is asked", 1, 1000)
+      ->group(group);
   sub.add_option("--context-mode,--context_mode", flags.context_mode,
                  "no_context, minimal_context, full_context or domain_context")
       ->group(group);
@@ -191,10 +202,21 @@ void add_how_to_ask(CLI::App& sub, run_flags& flags) {
       ->group(group);
   sub.add_option("--seed", flags.seed, "Of every random draw; drawn once and recorded when not given")
       ->group(group);
-  optional_number<int32_t>(sub, "--priority", flags.priority, "-100 to 100; higher first")->group(group);
-  optional_number<uint32_t>(sub, "--weight", flags.weight, "Share against other runs, 1 to 1000")
-      ->group(group);
+  optional_number<int32_t>(sub, "--priority", flags.priority, "Higher first", -100, 100)->group(group);
+  optional_number<uint32_t>(sub, "--weight", flags.weight, "Share against other runs", 1, 1000)->group(group);
   sub.add_option("--time-limit,--time_limit", flags.time_limit, "The run fails after this: 90s, 10m, 2h")
+      ->group(group);
+  sub.add_option("-c,--use-cache,--use_cache", flags.use_cache,
+                 "Take answers that were paid for before, and keep new ones for others")
+      ->expected(0, 1)
+      ->default_str("true")
+      ->group(group);
+  sub.add_option("--cache-requests,--cache_requests", flags.cache_requests,
+                 "true as --use-cache; refresh asks again and replaces; delete asks again and removes")
+      ->check(CLI::IsMember({"true", "refresh", "delete"}))
+      ->group(group);
+  optional_number<double>(sub, "--max-cost,--max_cost", flags.max_cost,
+                          "Dollars; kept with the run, not enforced yet", 0, 1e9)
       ->group(group);
   sub.add_flag("-x,--predict-only,--predict_only", flags.predict_only, "Keep answers, do not score them")
       ->group(group);
@@ -206,8 +228,9 @@ void add_how_to_ask(CLI::App& sub, run_flags& flags) {
 
 void add_output(CLI::App& sub, run_flags& flags) {
   const auto* group = "Output";
-  sub.add_option("-o,--output-path,--output_path", flags.output_path,
-                 "Write results there: a folder, or a file that ends in .json")
+  sub.add_option(
+         "-o,--output-path,--output_path", flags.output_path,
+         "Write results there: a folder, or a file that ends in .json; below results_dir where that is set")
       ->group(group);
   sub.add_flag_function(
          "-s,--log-samples,--log_samples,!--no-log-samples,!--no_log_samples",
@@ -242,6 +265,7 @@ void add_run_command(CLI::App& app, command_context& context) {
       *sub,
       "  assay run --model sim-strong,sim-weak --tasks date_reasoning --prompt-types baseline,cot\n"
       "  assay run -m gpt-4o-mini -t science_multiple_choice -L 20 --gen_kwargs temperature=0 --dry-run\n"
+      "  assay run --evaluation baseline_test --config evaluation_configs.yaml --dry-run\n"
       "  assay run -m openai-chat-completions --model_args "
       "model=my-model,base_url=http://10.0.0.7:8000/v1 -t my_task.yaml\n"
       "  assay run -m deepseek-chat -t single_turn -o results/ --log_samples\n");

@@ -57,7 +57,7 @@ void show_errors(const command_context& context, const std::vector<run_outcome>&
     const auto& record = outcome.record;
     if (record.error)
       context.err->line(paint(context.err->kind(), colour::red, "failed: ") + record.spec.model.value + ": "
-                        + to_string(*record.error));
+                        + on_one_line(to_string(explained(record))));
     if (record.progress.failed > 0)
       remark(context, show_count(record.progress.failed) + " samples failed; `assay show "
                           + to_string(record.spec.id) + " --failed` says why");

@@ -2,8 +2,12 @@
 
 #include "actors/runs/admission.hpp"
 #include "cli/load_settings.hpp"
+#include "cli/named_evaluation.hpp"
 #include "cli/parse.hpp"
+#include "cli/stored_keys.hpp"
 #include "config/models.hpp"
+#include "config/providers.hpp"
+#include "config/results_folder.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -29,28 +33,34 @@ std::optional<int64_t> whole(std::string_view text) noexcept {
   return value;
 }
 
-/// Shows a field of the request as the flag that set it: `configuration.limit` -> `--limit`.
-fault as_flag(fault reason) {
-  std::string_view rest = reason.where;
-  std::string shown;
+/// Shows a field of the request as the flag that set it, `configuration.limit` -> `--limit`, or as the line
+/// of the named evaluation that did.
+fault as_flag(fault reason, const run_flags& flags) {
+  if (reason.where.empty() || reason.where.starts_with("--")
+      || reason.where.find_first_of("/ ") != std::string::npos)
+    return reason;
+  std::string_view field = reason.where;
   constexpr std::string_view prefix = "configuration.";
-  while (!rest.empty()) {
-    const auto comma = rest.find(", ");
-    auto field = rest.substr(0, comma);
-    if (field.starts_with(prefix))
-      field.remove_prefix(prefix.size());
-    if (field == "model_id")
-      field = "model";
-    if (field.starts_with("task_ids"))
-      field = "tasks";
-    shown += (shown.empty() ? "--" : ", --") + std::string(field);
-    rest = comma == std::string_view::npos ? std::string_view{} : rest.substr(comma + 2);
+  if (field.starts_with(prefix))
+    field.remove_prefix(prefix.size());
+  if (auto place = place_in_evaluation(flags, field); !place.empty()) {
+    reason.where = std::move(place);
+    return reason;
   }
-  const bool is_field =
-      reason.where.find('/') == std::string::npos && reason.where.find(' ') == std::string::npos;
-  if (is_field)
-    reason.where = shown;
+  if (field == "model_id")
+    field = "model";
+  if (field.starts_with("task_ids"))
+    field = "tasks";
+  reason.where = "--" + std::string(field);
   return reason;
+}
+
+/// Notes begin with the field that they are about.
+std::string note_as_flag(const std::string& note, const run_flags& flags) {
+  const auto end = note.find(": accepted");
+  if (end == std::string::npos)
+    return note;
+  return as_flag({errc::invalid_argument, {}, note.substr(0, end), {}}, flags).where + note.substr(end);
 }
 
 std::optional<fault> add_seeds(const std::string& text, json& settings) {
@@ -75,6 +85,8 @@ std::optional<fault> add_seeds(const std::string& text, json& settings) {
 std::optional<fault> add_limits(const run_flags& flags, json& settings) {
   if (!flags.limit.empty()) {
     const auto value = whole(flags.limit);
+    if (!value && flags.limit.find_first_not_of("0123456789") == std::string::npos)
+      return refused("--limit", "'" + flags.limit + "' is too large", "leave it out to ask every sample");
     if (!value)
       return refused("--limit", "'" + flags.limit + "' is no whole number",
                      "shares of a dataset are not supported");
@@ -106,7 +118,11 @@ std::optional<fault> add_generation(const run_flags& flags, json& settings) {
   for (const char* name : {"until", "stop", "stop_sequences"})
     if (const auto found = all.find(name); found != all.end() && found->is_string())
       *found = json::array({*found});
-  settings["gen_kwargs"] = std::move(all);
+  auto& kwargs = settings["gen_kwargs"];
+  if (kwargs.is_object())
+    kwargs.update(all);
+  else
+    kwargs = std::move(all);
   return std::nullopt;
 }
 
@@ -164,14 +180,15 @@ void put(std::vector<Profile>& into, const Profile& one) {
 }
 
 /// What model_args make of a model must be known to the whole farm, not only to its admission.
-result<config::resolved_model> take_model(config::settings& settings, const run_request& request) {
+result<config::resolved_model> take_model(const run_flags& flags, config::settings& settings,
+                                          const run_request& request) {
   auto found = config::resolve_model(
       settings, request.model.empty() ? request.model_kind : request.model.value, request.model_args);
   if (!found) {
     auto reason = found.error();
     if (reason.where.empty())
       reason.where = "model";
-    return as_flag(std::move(reason));
+    return as_flag(std::move(reason), flags);
   }
   if (found->custom_endpoint)
     put(settings.providers, found->provider);
@@ -180,21 +197,46 @@ result<config::resolved_model> take_model(config::settings& settings, const run_
   return found;
 }
 
-result<planned_run> plan_one(const run_flags& flags, const std::string& model,
+/// A missing key is no mistake of the command line, so it has the exit code of refused keys.
+fault missing_key(const std::string& model, const provider_profile& provider) {
+  auto reason = config::check_usable(provider).error();
+  reason.code = errc::credentials_rejected;
+  reason.message = "model " + model + " needs a key of provider " + provider.id.value;
+  return reason;
+}
+
+result<planned_run> plan_one(const command_context& context, const run_flags& flags, const std::string& model,
                              const std::vector<std::string>& tasks, config::settings& settings) {
   json body;
   if (auto wrong = request_body(flags, model, tasks, body))
     return *wrong;
   auto request = run_request_from_json(body);
   if (!request)
-    return as_flag(request.error());
-  const auto resolved = take_model(settings, *request);
+    return as_flag(request.error(), flags);
+  const auto resolved = take_model(flags, settings, *request);
   if (!resolved)
     return resolved.error();
+  if (config::lacks_key(resolved->provider)) {
+    const auto reason = as_flag(missing_key(model, resolved->provider), flags);
+    if (!flags.dry_run)
+      return reason;
+    remark(context, "warning: " + to_string(reason));
+  }
   planned_run out;
   out.request = std::move(*request);
   out.simulated = resolved->model.simulated || resolved->provider.id.value == "mock";
   out.base_url = resolved->provider.base_url;
+  return out;
+}
+
+/// A dry run sends nothing, so it needs no keys.
+std::shared_ptr<const config::settings>
+settings_to_admit(const run_flags& flags, const std::shared_ptr<const config::settings>& settings) {
+  if (!flags.dry_run)
+    return settings;
+  auto out = std::make_shared<config::settings>(*settings);
+  for (auto& provider : out->providers)
+    provider.key_required = false;
   return out;
 }
 
@@ -214,7 +256,7 @@ result<std::vector<std::string>> model_names(const run_flags& flags) {
 
 std::optional<fault> request_body(const run_flags& flags, const std::string& model,
                                   const std::vector<std::string>& tasks, json& out) {
-  json settings = json::object();
+  json settings = flags.left.configuration.empty() ? json::object() : json::parse(flags.left.configuration);
   if (auto wrong = add_limits(flags, settings))
     return wrong;
   if (auto wrong = add_generation(flags, settings))
@@ -237,6 +279,12 @@ std::optional<fault> request_body(const run_flags& flags, const std::string& mod
     settings["batch_size"] = flags.batch_size;
   if (!flags.device.empty())
     settings["device"] = flags.device;
+  if (!flags.use_cache.empty())
+    settings["use_cache"] = flags.use_cache;
+  if (!flags.cache_requests.empty())
+    settings["cache_requests"] = flags.cache_requests;
+  if (flags.max_cost)
+    settings["max_cost"] = *flags.max_cost;
   if (flags.log_samples)
     settings["log_samples"] = *flags.log_samples;
   if (flags.predict_only)
@@ -254,16 +302,23 @@ std::optional<fault> request_body(const run_flags& flags, const std::string& mod
   return std::nullopt;
 }
 
-result<run_plan> plan_runs(const command_context& context, const run_flags& flags) {
-  const auto models = model_names(flags);
-  if (!models)
-    return models.error();
-  auto loaded = load_settings(context);
+result<run_plan> plan_runs(const command_context& context, const run_flags& given) {
+  // Without these nothing can run, whatever the configuration says.
+  if (given.evaluation.empty())
+    if (const auto models = model_names(given); !models)
+      return models.error();
+  auto loaded = load_settings_with_keys(context);
   if (!loaded)
     return loaded.error();
   show_warnings(context, *loaded);
-  tasks::task_catalogue catalogue = *load_tasks(context, *loaded, flags.include_paths);
-  const auto names = take_task_files(split_lists(flags.tasks), catalogue);
+  auto flags = with_evaluation(given, *loaded);
+  if (!flags)
+    return flags.error();
+  const auto models = model_names(*flags);
+  if (!models)
+    return models.error();
+  tasks::task_catalogue catalogue = *load_tasks(context, *loaded, flags->include_paths);
+  const auto names = take_task_files(split_lists(flags->tasks), catalogue);
   if (!names)
     return names.error();
   if (names->empty())
@@ -271,20 +326,27 @@ result<run_plan> plan_runs(const command_context& context, const run_flags& flag
 
   run_plan plan;
   for (const auto& model : *models) {
-    auto one = plan_one(flags, model, *names, *loaded);
+    auto one = plan_one(context, *flags, model, *names, *loaded);
     if (!one)
       return one.error();
     plan.runs.push_back(std::move(*one));
   }
+  std::error_code ignored;
+  flags->output_path =
+      config::output_place(*loaded, flags->output_path, std::filesystem::current_path(ignored).string());
   plan.settings = std::make_shared<const config::settings>(std::move(*loaded));
   plan.tasks = std::make_shared<const tasks::task_catalogue>(std::move(catalogue));
-  const auto admit = make_admission({plan.settings, plan.tasks, true, 50'000'000, {}});
+  const auto admit =
+      make_admission({settings_to_admit(*flags, plan.settings), plan.tasks, {}, 50'000'000, {}});
   for (auto& run : plan.runs) {
     auto admitted = admit(run.request);
     if (!admitted)
-      return as_flag(admitted.error());
+      return as_flag(admitted.error(), *flags);
     run.admitted = std::move(*admitted);
+    for (auto& note : run.admitted.notes)
+      note = note_as_flag(note, *flags);
   }
+  plan.flags = std::move(*flags);
   return plan;
 }
 

@@ -15,8 +15,17 @@
 
 namespace assay::cli {
 
+/// What the flags of `assay run` leave to the evaluation that they name; see with_evaluation().
+struct left_to_evaluation {
+  bool models = false;
+  bool tasks = false;
+  std::string configuration; ///< JSON object text: the parameters that no flag says; may be empty.
+};
+
 /// The flags of `assay run`, as written.
 struct run_flags {
+  std::string evaluation; ///< One of the configuration's, by name; may be empty.
+  left_to_evaluation left;
   std::vector<std::string> models; ///< Names, or lists of names.
   std::string model_args;
   std::vector<std::string> tasks; ///< Ids, groups, paths, or lists of them.
@@ -30,6 +39,9 @@ struct run_flags {
   std::optional<int32_t> priority;
   std::optional<uint32_t> weight;
   std::string time_limit;
+  std::string use_cache;      ///< Empty: not given.
+  std::string cache_requests; ///< true, refresh or delete; empty: not given.
+  std::optional<double> max_cost;
   std::string metadata;
   std::string context_mode;
   std::string batch_size;
@@ -55,6 +67,7 @@ struct planned_run {
 
 /// Everything that `assay run` decides before anything is sent.
 struct run_plan {
+  run_flags flags; ///< Filled from the named evaluation.
   std::shared_ptr<const config::settings> settings;
   std::shared_ptr<const tasks::task_catalogue> tasks;
   std::vector<planned_run> runs;
@@ -67,7 +80,7 @@ std::optional<fault> request_body(const run_flags& flags, const std::string& mod
                                   const std::vector<std::string>& tasks, nlohmann::json& out);
 
 /// Loads configuration and tasks, and turns the flags into runs: one for each model.
-/// Faults name flags.
+/// A dry run only warns of a missing key. Faults name flags, or lines of the named evaluation.
 result<run_plan> plan_runs(const command_context& context, const run_flags& flags);
 
 } // namespace assay::cli

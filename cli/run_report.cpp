@@ -1,22 +1,23 @@
 #include "cli/run_report.hpp"
 
+#include "actors/runs/run_counts.hpp"
 #include "actors/runs/store_run_worker.hpp"
+#include "cli/exit_codes.hpp"
 #include "cli/files.hpp"
+#include "config/providers.hpp"
+#include "storage/result_files.hpp"
 #include "storage/snapshot.hpp"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <iterator>
 
 namespace assay::cli {
 
 namespace {
 
 using nlohmann::json;
-
-constexpr auto replace = json::error_handler_t::replace;
-/// A page with its answers must be read well within a snapshot's life.
-constexpr size_t sample_page_rows = 200;
 
 /// The member at a path of names, or null.
 const json& at(const json& from, std::initializer_list<const char*> names) {
@@ -56,7 +57,8 @@ column_data column_of(const run_outcome& outcome) {
   column_data out;
   out.document = outcome_json(outcome);
   out.title = outcome.record.spec.model.value;
-  if (at(out.document, {"simulated"}) == true)
+  // A run without any answer has nothing that says so itself.
+  if (at(out.document, {"simulated"}) == true || outcome.record.spec.provider.value == "mock")
     out.title += " (simulated)";
   const auto& tasks = at(out.document, {"task_results"});
   if (!tasks.is_array())
@@ -124,10 +126,35 @@ std::string cost_cell(const json& document) {
 }
 
 std::string state_cell(const run_record& record) {
+  // The reason stands whole below the table.
+  constexpr size_t most = 60;
   std::string out(to_string(record.state));
   if (record.error)
-    out += ": " + record.error->message;
-  return on_one_line(out);
+    out += ": " + explained(record).message;
+  return cut_to_width(on_one_line(out), most);
+}
+
+/// @returns what helps after a failure of this kind at a provider.
+std::string advice(errc code, const provider_id& provider) {
+  const auto key = config::key_variable(provider.value);
+  switch (code) {
+  case errc::quota_exhausted:
+    return "its key has no credit left: top up the account, or set another key in " + key;
+  case errc::credentials_rejected:
+    return "check the key in " + key;
+  case errc::connect_failed:
+    return "check the network, its proxy and providers." + provider.value + ".base_url";
+  case errc::rate_limited:
+    return "lower the limits of the model, or ask for higher ones";
+  case errc::provider_timeout:
+  case errc::provider_unavailable:
+  case errc::truncated_answer:
+  case errc::malformed_answer:
+  case errc::breaker_open:
+    return "the provider has trouble; `assay retry` asks again later";
+  default:
+    return {};
+  }
 }
 
 template <class Cell>
@@ -161,7 +188,8 @@ table build_table(const std::vector<column_data>& columns, const std::vector<con
     const auto& done = outcomes[i]->record.progress;
     return show_count(done.done) + " of " + show_count(done.total)
            + (done.failed > 0 ? ", " + show_count(done.failed) + " failed" : "")
-           + (done.possibly_billed > 0 ? ", " + show_count(done.possibly_billed) + " possibly billed" : "");
+           + (done.possibly_billed > 0 ? ", " + show_count(done.possibly_billed) + " possibly billed" : "")
+           + (done.cached > 0 ? ", " + show_count(done.cached) + " from the cache" : "");
   });
   add_footer(out, "cost", size, [&](size_t i) { return cost_cell(columns[i].document); });
   add_footer(out, "tokens", size, [&](size_t i) { return tokens_cell(columns[i].document); });
@@ -171,51 +199,34 @@ table build_table(const std::vector<column_data>& columns, const std::vector<con
   return out;
 }
 
-std::filesystem::path result_file(const run_outcome& outcome, const std::filesystem::path& path,
-                                  bool single) {
-  const auto model = as_file_name(outcome.record.spec.model.value);
+/// A path that ends in .json is the result's own; its samples go beside it under its name.
+storage::result_file_names names_of(const run_outcome& outcome, const std::filesystem::path& path,
+                                    bool single, bool with_samples) {
   if (path.extension() != ".json")
-    return path / model / ("results_" + to_string(outcome.record.spec.id) + ".json");
-  return single ? path : path.parent_path() / (path.stem().string() + "_" + model + ".json");
-}
-
-/// The file of a task's samples, beside the result.
-std::filesystem::path samples_file(const std::filesystem::path& beside, const run_outcome& outcome,
-                                   const task_id& task, bool folder) {
-  const auto name = as_file_name(task.value);
-  const auto file = folder ? "samples_" + name + "_" + to_string(outcome.record.spec.id) + ".jsonl"
-                           : beside.stem().string() + "_samples_" + name + ".jsonl";
-  return beside.parent_path() / file;
-}
-
-result<void> write_samples(const std::shared_ptr<storage::store>& from, const run_record& record,
-                           uint16_t task, const std::filesystem::path& file) {
-  return write_file_atomically(file, [&](const text_sink& sink) {
-    return for_each_sample(from, record, task, [&](const json& sample) {
-      sink(sample.dump(-1, ' ', false, replace) + "\n");
-      return true;
-    });
-  });
-}
-
-std::string name_or_number(const std::vector<std::string>& names, size_t index) {
-  return index < names.size() ? names[index] : std::to_string(index);
-}
-
-json full_sample(storage::snapshot& view, const run_record& record, const sample_record& sample) {
-  static const std::vector<std::string> no_names;
-  const auto& spec = record.spec;
-  const bool known = sample.address.task < spec.tasks.size();
-  const auto response = view.find_response(record.spec.id, sample.address);
-  const auto* found = response && *response ? &**response : nullptr;
-  auto out = sample_to_json(sample, found, known ? spec.tasks[sample.address.task].scorer_names : no_names);
-  out["task_id"] = known ? spec.tasks[sample.address.task].id.value : std::to_string(sample.address.task);
-  out["prompt_type"] = name_or_number(spec.prompt_types, sample.address.variant);
-  out["model_id"] = spec.model.value;
+    return storage::result_files_of(outcome.record, with_samples);
+  const auto stem =
+      path.stem().string() + (single ? "" : "_" + as_file_name(outcome.record.spec.model.value));
+  storage::result_file_names out;
+  out.result = stem + ".json";
+  if (with_samples)
+    for (const auto& task : outcome.record.spec.tasks)
+      out.samples.emplace_back(stem + "_samples_" + as_file_name(task.id.value) + ".jsonl");
   return out;
 }
 
 } // namespace
+
+fault explained(const run_record& record) {
+  auto out = record.error.value_or(fault{});
+  const auto& provider = record.spec.provider;
+  if (exit_code_of(out.code) != exit_code::provider || provider.value.empty())
+    return out;
+  if (out.message.find(provider.value) == std::string::npos)
+    out.message = "provider " + provider.value + ": " + out.message;
+  if (out.hint.empty())
+    out.hint = advice(out.code, provider);
+  return out;
+}
 
 result<run_outcome> read_outcome(const std::shared_ptr<storage::store>& from, run_id run) {
   run_outcome out;
@@ -235,6 +246,7 @@ result<run_outcome> read_outcome(const std::shared_ptr<storage::store>& from, ru
       return document.error();
     out.document = document->value_or("");
   }
+  refresh_counts(from, out.record);
   if (out.document.empty() && out.record.progress.done > 0)
     if (auto computed = compute_result(from, out.record))
       out.document = std::move(*computed);
@@ -242,8 +254,7 @@ result<run_outcome> read_outcome(const std::shared_ptr<storage::store>& from, ru
 }
 
 json outcome_json(const run_outcome& outcome) {
-  auto parsed = json::parse(outcome.document, nullptr, false);
-  return parsed.is_object() ? parsed : run_status_json(outcome.record);
+  return storage::result_or_status(outcome.record, outcome.document);
 }
 
 std::string render_outcomes(const terminal& where, const std::vector<run_outcome>& outcomes) {
@@ -262,61 +273,40 @@ std::string render_outcomes(const terminal& where, const std::vector<run_outcome
   return out;
 }
 
+result<void> check_output_path(const std::filesystem::path& path) {
+  const bool is_file = path.extension() == ".json";
+  std::error_code ignored;
+  if (is_file && std::filesystem::is_directory(path, ignored))
+    return fault{errc::store_unreadable, "cannot write: it is a folder", path.string(),
+                 "name a file, or a folder whose name does not end in .json"};
+  const auto probe = (is_file ? path.parent_path() : path) / ".assay-can-write";
+  if (auto written = write_file_atomically(probe, ""); !written) {
+    auto reason = written.error();
+    reason.where = path.string();
+    return reason;
+  }
+  std::filesystem::remove(probe, ignored);
+  return {};
+}
+
 result<std::vector<std::filesystem::path>> write_outcomes(const std::shared_ptr<storage::store>& from,
                                                           const std::vector<run_outcome>& outcomes,
                                                           const std::filesystem::path& path,
                                                           bool with_samples) {
   std::vector<std::filesystem::path> files;
+  const auto where = path.extension() == ".json" ? path.parent_path() : path;
+  const auto folder = storage::output_folder::open(where.empty() ? "." : where);
+  if (!folder)
+    return folder.error();
   for (const auto& outcome : outcomes) {
-    const auto file = result_file(outcome, path, outcomes.size() == 1);
-    if (auto written = write_file_atomically(file, outcome_json(outcome).dump(2, ' ', false, replace) + "\n");
-        !written)
+    const auto names = names_of(outcome, path, outcomes.size() == 1, with_samples);
+    const auto written = storage::write_result_files(from, outcome.record, outcome.document, *folder, names);
+    if (!written)
       return written.error();
-    files.push_back(file);
-    const auto& tasks = outcome.record.spec.tasks;
-    for (size_t i = 0; with_samples && i < tasks.size(); ++i) {
-      const auto samples = samples_file(file, outcome, tasks[i].id, path.extension() != ".json");
-      if (auto written = write_samples(from, outcome.record, static_cast<uint16_t>(i), samples); !written)
-        return written.error();
-      files.push_back(samples);
-    }
+    for (const auto& file : *written)
+      files.push_back(where / file);
   }
   return files;
-}
-
-result<void> for_each_sample(const std::shared_ptr<storage::store>& from, const run_record& record,
-                             std::optional<uint16_t> only_task,
-                             const std::function<bool(const json&)>& each) {
-  std::optional<sample_address> after;
-  if (only_task && *only_task > 0) {
-    // The last place that a sample of the task before could have.
-    after = sample_address{
-        static_cast<uint16_t>(*only_task - 1), UINT16_MAX, UINT32_MAX, UINT16_MAX, UINT16_MAX, UINT16_MAX};
-  }
-  do {
-    auto view = storage::snapshot::open(from);
-    if (!view)
-      return view.error();
-    auto page = view->page_samples(record.spec.id, after, sample_page_rows);
-    if (!page)
-      return page.error();
-    std::vector<json> ready;
-    for (const auto& sample : page->samples) {
-      if (only_task && sample.address.task != *only_task)
-        continue;
-      ready.push_back(full_sample(*view, record, sample));
-    }
-    const bool past = only_task && !page->samples.empty() && page->samples.back().address.task > *only_task;
-    after = page->next;
-    // What the caller does with them may be slow: the view must not wait for it.
-    { const auto ended = std::move(*view); }
-    for (const auto& sample : ready)
-      if (!each(sample))
-        return {};
-    if (past)
-      return {};
-  } while (after);
-  return {};
 }
 
 } // namespace assay::cli

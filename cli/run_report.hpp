@@ -2,6 +2,7 @@
 
 #include "cli/output.hpp"
 #include "core/values/run.hpp"
+#include "storage/result_files.hpp"
 #include "storage/store.hpp"
 
 #include <nlohmann/json_fwd.hpp>
@@ -24,12 +25,20 @@ struct run_outcome {
 /// Reads a run and its result; computes the result of what there is when the run has not stored one.
 result<run_outcome> read_outcome(const std::shared_ptr<storage::store>& from, run_id run);
 
+/// @returns why the run failed, with the name of its provider and what to do when the provider is to blame.
+fault explained(const run_record& record);
+
 /// The document as JSON, or the run's status when there is none.
 nlohmann::json outcome_json(const run_outcome& outcome);
 
 /// Tasks and prompt types as rows, runs as columns: score ± standard error [95 % interval], count and errors;
 /// below them cost, tokens and time. Side by side where that fits into the terminal, else one table a run.
 std::string render_outcomes(const terminal& where, const std::vector<run_outcome>& outcomes);
+
+/// Finds out, before anything is paid, whether write_outcomes() can write to @p path: makes the missing
+/// folders, and in the last one a file that it takes away again.
+/// @returns errc::store_unreadable or errc::store_full with the path.
+result<void> check_output_path(const std::filesystem::path& path);
 
 /// Writes result files, each atomically. A @p path that ends in .json is the file of a single run, or the
 /// pattern of several (`x.json` -> `x_<model>.json`); any other is a folder: `<model>/results_<run>.json`.
@@ -39,11 +48,5 @@ result<std::vector<std::filesystem::path>> write_outcomes(const std::shared_ptr<
                                                           const std::vector<run_outcome>& outcomes,
                                                           const std::filesystem::path& path,
                                                           bool with_samples);
-
-/// Calls @p each with every sample of the run, newest generation only, as the API shows it, with the names of
-/// its task and prompt type. Pages through the store. @param only_task An index, or nothing for all.
-result<void> for_each_sample(const std::shared_ptr<storage::store>& from, const run_record& record,
-                             std::optional<uint16_t> only_task,
-                             const std::function<bool(const nlohmann::json&)>& each);
 
 } // namespace assay::cli

@@ -1,11 +1,13 @@
 #include "cli/run_session.hpp"
 
+#include "actors/runs/verb_words.hpp"
 #include "cli/load_settings.hpp"
 #include "cli/run_listener.hpp"
 #include "storage/snapshot.hpp"
 #include "storage/writer.hpp"
 
 #include <nlohmann/json.hpp>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <atomic>
@@ -158,7 +160,7 @@ result<std::unique_ptr<run_session>> run_session::start(const command_context& c
                         + " as they are; give their command again, or `assay serve`, to go on with them");
 
   std::unique_ptr<run_session> out(new run_session());
-  auto started = farm::start({plan.settings, plan.tasks, true,
+  auto started = farm::start({plan.settings, plan.tasks, nullptr,
                               [going_on](const run_record& run) { return going_on.contains(run.spec.id); }});
   if (!started) {
     auto reason = started.error();
@@ -184,6 +186,12 @@ result<std::unique_ptr<run_session>> run_session::start(const command_context& c
       line.record = std::move(submitted->record);
     }
     out->resume_.push_back(same != nullptr && same->state == run_state::paused);
+    const auto& spec = line.record.spec;
+    spdlog::info("run begins run={} model={} provider={} samples={}", to_string(spec.id), spec.model.value,
+                 spec.provider.value, line.record.progress.total);
+    for (const auto& task : spec.tasks)
+      spdlog::debug("run asks task={} samples={} dataset=\"{}\" generation={}", task.id.value,
+                    task.sample_count, task.dataset_path, nlohmann::json(task.generation).dump());
     out->runs_.push_back(std::move(line));
   }
   return out;
@@ -194,12 +202,14 @@ result<std::unique_ptr<run_session>> run_session::go_on(std::shared_ptr<const co
                                                         const run_record& run, run_verb verb) {
   const auto id = run.spec.id;
   const bool is_over = is_final(run.state);
+  if (verb == run_verb::resume && ran_out_of_time(run))
+    verb = run_verb::retry;
   if (is_over != (verb == run_verb::retry))
     return fault{errc::invalid_transition, "the run is " + std::string(to_string(run.state)), to_string(id),
                  is_over ? "`assay retry` asks the failed samples of a run that has ended again"
                          : "`assay resume` goes on with a run that has not ended"};
   std::unique_ptr<run_session> out(new run_session());
-  auto started = farm::start({std::move(settings), std::move(tasks), true,
+  auto started = farm::start({std::move(settings), std::move(tasks), nullptr,
                               [id](const run_record& one) { return one.spec.id == id; }});
   if (!started)
     return started.error();
@@ -232,12 +242,11 @@ bool run_session::refresh() {
     if (is_final(found->state) && !is_final_in_store(farm_->store(), run.record.spec.id))
       continue;
     run.record = std::move(*found);
-    if (run.record.state != run_state::paused)
-      continue;
-    if (is_store_fault(run.record.error))
+    // A run whose state cannot be stored is shown in the one before: only its error tells.
+    if (!is_final(run.record.state) && is_store_fault(run.record.error))
       reason_ = run.record.error;
     // Refused until the farm has taken the run up again; asked anew at the next refresh.
-    else if (resume_[i])
+    else if (resume_[i] && run.record.state == run_state::paused)
       resume_[i] = !farm_->command(run.record.spec.id, run_verb::resume).has_value();
   }
   return heard;
@@ -247,8 +256,8 @@ void run_session::come_to_rest(const command_context& context, signals& caught) 
   uint64_t in_flight = 0;
   for (const auto& run : runs_)
     in_flight += is_final(run.record.state) ? 0 : run.record.progress.in_flight;
-  remark(context,
-         "stopping: " + show_count(in_flight) + " calls in flight may finish; Ctrl-C again stops at once");
+  remark(context, "stopping: up to " + show_count(in_flight)
+                      + " calls on the wire may finish; Ctrl-C again stops at once");
   std::atomic<bool> rested = false;
   std::thread stopper([&] {
     farm_->stop(drain_grace);
@@ -287,11 +296,15 @@ session_end run_session::follow(const command_context& context, signals& caught)
     if (std::all_of(runs_.begin(), runs_.end(), [](const auto& run) { return is_final(run.record.state); }))
       return session_end::finished;
     if (!reason_)
+      reason_ = farm_->store()->write_fault();
+    if (!reason_)
       reason_ = farm_->failure();
     if (!reason_ && misses > most_misses)
       reason_ = fault{errc::actor_lost, "the farm does not answer any more", {}, "see the log"};
-    if (reason_)
+    if (reason_) {
+      shown.end();
       return session_end::broken;
+    }
     const auto signal = caught.wait(hurry > 0 ? short_nap : usual_nap);
     hurry = news.exchange(false) ? short_naps : std::max(0, hurry - 1);
     if (!signal)

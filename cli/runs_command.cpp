@@ -1,3 +1,4 @@
+#include "actors/runs/run_counts.hpp"
 #include "cli/api_client.hpp"
 #include "cli/arguments.hpp"
 #include "cli/commands.hpp"
@@ -6,6 +7,7 @@
 #include "cli/run_end.hpp"
 #include "cli/run_session.hpp"
 #include "cli/server_runs.hpp"
+#include "cli/stored_keys.hpp"
 #include "config/models.hpp"
 #include "storage/snapshot.hpp"
 
@@ -81,9 +83,12 @@ std::optional<fault> list_of_folder(const config::settings& settings, const list
     auto page = view->list_runs(query);
     if (!page)
       return page.error();
-    for (const auto& record : page->runs)
-      if (auto run = run_status_json(record); out.size() < flags.limit && fits(run, flags))
-        out.push_back(std::move(run));
+    for (auto& record : page->runs) {
+      if (out.size() >= flags.limit || (!flags.model.empty() && record.spec.model.value != flags.model))
+        continue;
+      refresh_counts(*store, record);
+      out.push_back(run_status_json(record));
+    }
     query.before = page->next;
   } while (query.before && out.size() < flags.limit);
   return std::nullopt;
@@ -121,8 +126,11 @@ exit_code list_runs(command_context& context, const list_flags& flags) {
   if (!settings)
     return report(context, settings.error());
   auto runs = json::array();
-  const auto wrong = means_server(*settings, flags.api) ? list_of_server(*settings, flags, runs)
-                                                        : list_of_folder(*settings, flags, runs);
+  // Whoever names a folder means it, also while a server has it: reading works beside one.
+  const bool names_folder = !context.flags.data_dir.empty() && flags.api.url.empty();
+  const bool at_server = !names_folder && means_server(*settings, flags.api);
+  const auto wrong =
+      at_server ? list_of_server(*settings, flags, runs) : list_of_folder(*settings, flags, runs);
   if (wrong)
     return report(context, *wrong);
   if (context.flags.json) {
@@ -139,11 +147,13 @@ exit_code list_runs(command_context& context, const list_flags& flags) {
               {"cost", align::right},
               {"tasks"}});
   for (const auto& run : runs) {
-    const auto cost = number_or(run, "cost", 4, "");
-    rows.add({run.value("evaluation_id", "?"), time_in(run, "created_at"), run.value("state", "?"),
-              run.value("model_id", "?"), count_of(run, "done") + "/" + count_of(run, "total"),
-              count_of(run, "failed"), number_or(run, "score", 3, "-"), cost.empty() ? "unknown" : "$" + cost,
-              names_in(run, "task_ids")});
+    const auto cost = run.find("cost");
+    rows.add(
+        {run.value("evaluation_id", "?"), time_in(run, "created_at"), run.value("state", "?"),
+         run.value("model_id", "?"), count_of(run, "done") + "/" + count_of(run, "total"),
+         count_of(run, "failed"), number_or(run, "score", 3, "-"),
+         cost != run.end() && cost->is_number() ? to_string(from_dollars(cost->get<double>())) : "unknown",
+         names_in(run, "task_ids")});
   }
   print(rows.render(context.out, context.out.columns));
   if (runs.empty())
@@ -158,6 +168,16 @@ void show_changed(const command_context& context, const json& run) {
     print(run.dump(2, ' ', false, replace) + "\n");
   else
     print(run.value("evaluation_id", "") + " is " + run.value("state", "") + "\n");
+}
+
+bool has_nothing_to_ask(const run_record& run) {
+  return run.state == run_state::completed && run.progress.failed == 0
+         && run.progress.done >= run.progress.total;
+}
+
+/// A retry that finds nothing to do must not look like one that went wrong in silence.
+void remark_on_nothing_to_ask(const command_context& context) {
+  remark(context, "no sample of this run failed or is missing: nothing is asked again");
 }
 
 exit_code tell_server(const command_context& context, const config::settings& settings,
@@ -175,7 +195,9 @@ exit_code tell_server(const command_context& context, const config::settings& se
   if (auto refused = api->ask("POST", path, json::object(), changed))
     return report(context, *refused);
   show_changed(context, changed);
-  if (verb == run_verb::resume || verb == run_verb::retry)
+  if (verb == run_verb::retry && has_nothing_to_ask(record_from(changed)))
+    remark_on_nothing_to_ask(context);
+  else if (verb == run_verb::resume || verb == run_verb::retry)
     remark(context, "`assay watch " + to_string(*id) + "` follows it");
   return exit_code::ok;
 }
@@ -201,6 +223,9 @@ result<run_record> find_in_folder(const config::settings& settings, const std::s
 /// No server has the folder, so the run goes on here, as `assay run` would.
 exit_code go_on_here(const command_context& context, config::settings&& loaded, const run_record& run,
                      run_verb verb) {
+  if (auto joined = join_stored_keys(loaded); !joined)
+    return report(context, joined.error());
+  show_warnings(context, loaded);
   const auto settings = std::make_shared<const config::settings>(std::move(loaded));
   const auto resolved = config::resolve_model(*settings, run.spec.model.value);
   if (resolved && resolved->model.simulated)
@@ -211,6 +236,8 @@ exit_code go_on_here(const command_context& context, config::settings&& loaded, 
     return report(context, caught.error());
   if (auto logging = start_logging(context, *settings, "warn"); !logging)
     return report(context, logging.error());
+  if (verb == run_verb::retry && has_nothing_to_ask(run))
+    remark_on_nothing_to_ask(context);
   auto session = run_session::go_on(settings, load_tasks(context, *settings), run, verb);
   if (!session)
     return report(context, session.error());

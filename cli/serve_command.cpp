@@ -1,3 +1,4 @@
+#include "actors/runs/store_run_worker.hpp"
 #include "cli/arguments.hpp"
 #include "cli/commands.hpp"
 #include "cli/farm.hpp"
@@ -5,7 +6,9 @@
 #include "cli/live_settings.hpp"
 #include "cli/load_settings.hpp"
 #include "cli/logging.hpp"
+#include "cli/server_address.hpp"
 #include "cli/signals.hpp"
+#include "cli/stored_keys.hpp"
 #include "config/load.hpp"
 #include "config/models.hpp"
 #include "core/tasks/dataset.hpp"
@@ -15,6 +18,7 @@
 #include <nlohmann/json.hpp>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
@@ -36,8 +40,15 @@ struct serve_flags {
   std::string port_file;
 };
 
-std::shared_ptr<const server::catalogue> make_catalogue(const config::settings& settings,
-                                                        const tasks::task_catalogue& tasks) {
+std::optional<model_profile> usable_model(const config::settings& settings, const model_id& id) {
+  auto found = config::resolve_model(settings, id.value);
+  if (!found || !config::check_usable(found->provider))
+    return std::nullopt;
+  return std::move(found->model);
+}
+
+std::shared_ptr<const server::catalogue>
+make_catalogue(const std::shared_ptr<const config::settings>& settings, const tasks::task_catalogue& tasks) {
   auto out = std::make_shared<server::catalogue>();
   for (const auto& task : tasks.list()) {
     const auto facts = tasks::inspect_dataset(task->dataset, task->format);
@@ -48,13 +59,31 @@ std::shared_ptr<const server::catalogue> make_catalogue(const config::settings& 
                        {"groups", task->tags}};
     out->task_details.emplace(task->id, details.dump());
   }
-  out->models = config::available_models(settings);
+  out->models = config::available_models(*settings);
   // A model for which no groups are named is meant for all of them.
-  const auto groups = tasks.scenario_groups();
-  for (auto& model : out->models)
+  const auto add_groups = [groups = tasks.scenario_groups()](model_profile& model) {
     if (model.supported_tasks.empty())
       model.supported_tasks = groups;
+  };
+  std::ranges::for_each(out->models, add_groups);
+  out->unlisted_model = [settings, add_groups](const model_id& id) {
+    auto found = usable_model(*settings, id);
+    if (found)
+      add_groups(*found);
+    return found;
+  };
   return out;
+}
+
+/// Where the URLs of API users may point.
+result<std::shared_ptr<const io::address_guard>> guard_from(const config::network_settings& settings) {
+  auto made = io::address_guard::make(settings.allow_private_addresses);
+  if (!made) {
+    auto reason = made.error();
+    reason.where.insert(0, "network.allow_private_addresses");
+    return reason;
+  }
+  return std::make_shared<const io::address_guard>(std::move(*made));
 }
 
 std::map<server::family, server::role> anonymous_roles(const config::anonymous_settings& settings) {
@@ -149,14 +178,26 @@ void stop_in_order(std::unique_ptr<server::edge>& edge, farm& running, signals& 
   stopper.join();
 }
 
+/// Whoever looks for the rest must know where it goes.
+void announce_log_file(const command_context& context, const config::settings& settings) {
+  if (!context.flags.quiet)
+    context.err->line("The log is in " + settings.logging.file);
+}
+
 exit_code serve(command_context& context, const serve_flags& flags) {
+  if (auto good = check_port_file(flags.port_file); !good)
+    return report(context, good.error());
   if (!flags.host.empty())
     context.overrides.emplace_back("server.host", flags.host);
   if (flags.port)
     context.overrides.emplace_back("server.port", std::to_string(*flags.port));
-  auto loaded = load_settings(context);
+  auto loaded = load_settings(context, ignored_values::are_logged);
   if (!loaded)
     return report(context, loaded.error());
+  // What a reload compares with; the stored keys are no part of it.
+  const auto configured = std::make_shared<const config::settings>(*loaded);
+  if (auto joined = join_stored_keys(*loaded); !joined)
+    return report(context, joined.error());
   auto settings = std::make_shared<const config::settings>(std::move(*loaded));
   auto caught = signals::block();
   if (!caught)
@@ -164,23 +205,30 @@ exit_code serve(command_context& context, const serve_flags& flags) {
   if (auto logging = start_logging(context, *settings); !logging)
     return report(context, logging.error());
   for (const auto& warning : settings->warnings)
-    spdlog::warn("configuration: {}", warning);
+    announce(context, *settings, announcement::warning, "configuration: " + warning);
   std::vector<fault> task_faults;
   const auto tasks = load_tasks(context, *settings, {}, &task_faults);
   for (const auto& one : task_faults)
-    spdlog::warn("task left out: {}", to_string(one));
-  const auto catalogue = make_catalogue(*settings, *tasks);
+    announce(context, *settings, announcement::warning, "task left out: " + to_string(one));
+  const auto catalogue = make_catalogue(settings, *tasks);
   spdlog::info("assay " ASSAY_VERSION " starts environment={} data=\"{}\"", settings->environment,
                settings->storage.data_dir);
   spdlog::info("Loaded {} model configurations", settings->models.size());
   spdlog::info("Loaded {} tasks", catalogue->tasks.size());
 
-  auto started = farm::start({settings, tasks, false, {}});
+  auto guard = guard_from(settings->network);
+  if (!guard)
+    return report(context, guard.error());
+  auto started = farm::start({settings, tasks, std::move(*guard), {}});
   if (!started)
     return report(context, started.error());
   auto& running = **started;
-  live_settings live(context, settings);
+  live_settings live(context, configured);
   auto options = edge_options_from(*settings, catalogue);
+  options.results_folder = settings->results_dir;
+  options.compute_result = [store = running.store()](const run_record& run) {
+    return compute_result(store, run);
+  };
   options.reload = [&live] { return live.reload(); };
   auto edge = server::edge::start(std::move(options),
                                   server::make_actor_farm(running.system(), running.root()), running.store());
@@ -189,8 +237,11 @@ exit_code serve(command_context& context, const serve_flags& flags) {
     return report(context, edge.error());
   }
   const auto url = public_url(*settings, (*edge)->port());
-  spdlog::info("Starting API server on {}", url);
-  spdlog::info("API documentation available at {}/docs", url);
+  announce(context, *settings, announcement::news, "Starting API server on " + url);
+  announce(context, *settings, announcement::news, "API documentation available at " + url + "/docs");
+  if (!settings->logging.file.empty())
+    announce_log_file(context, *settings);
+  const left_address address(settings->storage.data_dir, reachable_url(settings->server, (*edge)->port()));
   if (!flags.port_file.empty())
     if (auto written = write_file_atomically(flags.port_file, std::to_string((*edge)->port()) + "\n");
         !written) {
@@ -223,8 +274,9 @@ void add_serve_command(CLI::App& app, command_context& context) {
   auto* sub = app.add_subcommand("serve", "Serve HTTP and WebSocket; unfinished runs go on");
   sub->add_option("--host", flags->host, "Where to listen; default 127.0.0.1, this machine only");
   sub->add_option_function<uint16_t>(
-      "-p,--port", [flags](const uint16_t& port) { flags->port = port; },
-      "Default 8000; 0 takes any free port");
+         "-p,--port", [flags](const uint16_t& port) { flags->port = port; },
+         "Default 8000; 0 takes any free port")
+      ->check(any_of_type<uint16_t>());
   sub->add_option("--port-file,--port_file", flags->port_file, "Gets the port once it listens");
   examples(*sub,
            "  assay serve\n  assay serve --port 9000 --config farm.yaml\n"

@@ -36,6 +36,7 @@ run_record record_from(const json& status) {
     out.progress.done = count(*samples, "done");
     out.progress.failed = count(*samples, "failed");
     out.progress.possibly_billed = count(*samples, "possibly_billed");
+    out.progress.cached = count(*samples, "cached");
   }
   out.progress.samples_per_second = number(status, "samples_per_second").value_or(0);
   if (const auto cost = number(status, "cost"))

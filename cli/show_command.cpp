@@ -4,6 +4,7 @@
 #include "cli/parse.hpp"
 #include "cli/run_report.hpp"
 #include "core/values/closest_word.hpp"
+#include "storage/result_files.hpp"
 #include "storage/snapshot.hpp"
 
 #include <nlohmann/json.hpp>
@@ -42,6 +43,14 @@ std::string name_of(const json& sample) {
   return out;
 }
 
+/// Its code and, where it was kept, what was said.
+std::string error_of(const json& sample) {
+  auto out = text_of(sample, "error");
+  if (const auto message = text_of(sample, "error_message"); !message.empty())
+    out += ": " + message;
+  return on_one_line(out);
+}
+
 /// The first scorer's verdict.
 std::string extracted_of(const json& sample) {
   const auto scores = sample.find("scores");
@@ -65,7 +74,7 @@ exit_code list_samples(command_context& context, const show_flags& flags,
                        const std::shared_ptr<storage::store>& from, const run_record& record) {
   json found = json::array();
   bool more = false;
-  const auto walked = for_each_sample(from, record, std::nullopt, [&](const json& sample) {
+  const auto walked = storage::for_each_sample(from, record, std::nullopt, [&](const json& sample) {
     if (!wanted(sample, flags))
       return true;
     more = found.size() >= flags.limit;
@@ -93,8 +102,7 @@ exit_code list_samples(command_context& context, const show_flags& flags,
     rows.add({name_of(sample), text_of(sample, "status"), show_number(score_of(sample), 2),
               to_human(milliseconds{sample.value("duration_ms", int64_t{0})}),
               std::to_string(sample.value("tries", 0U)), cut_to_width(on_one_line(extracted_of(sample)), 24),
-              cut_to_width(on_one_line(text_of(sample, "target")), 24),
-              cut_to_width(on_one_line(text_of(sample, "error")), 40)});
+              cut_to_width(on_one_line(text_of(sample, "target")), 24), cut_to_width(error_of(sample), 100)});
   print(rows.render(context.out, context.out.columns));
   if (more)
     remark(context, "only the first " + show_count(flags.limit) + " are shown; --limit shows more");
@@ -191,12 +199,17 @@ void print_response(const terminal& out, const response_record& response) {
   rows.add({"finished", to_rfc3339(response.finished_at)});
   if (response.error)
     rows.add({"error", std::string(to_string(*response.error)) + ": " + on_one_line(response.error_message)});
-  for (const auto& attempt : response.failures)
-    rows.add({"retry after", std::string(to_string(attempt.error))
-                                 + (attempt.http_status > 0 ? " " + std::to_string(attempt.http_status) : "")
-                                 + ", waited " + to_human(attempt.waited)
-                                 + (attempt.possibly_billed ? ", possibly billed" : "") + ": "
-                                 + on_one_line(attempt.message)});
+  for (size_t i = 0; i < response.failures.size(); ++i) {
+    const auto& attempt = response.failures[i];
+    // The last failure of a sample that has failed was not followed by another try.
+    const bool is_last = response.error && i + 1 == response.failures.size();
+    rows.add({"try " + std::to_string(i + 1),
+              std::string(to_string(attempt.error))
+                  + (attempt.http_status > 0 ? " " + std::to_string(attempt.http_status) : "")
+                  + (attempt.possibly_billed ? ", possibly billed" : "")
+                  + (is_last ? ", given up" : ", tried again after " + to_human(attempt.waited)) + ": "
+                  + on_one_line(attempt.message)});
+  }
   print(rows.render(out));
 }
 

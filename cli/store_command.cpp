@@ -2,11 +2,15 @@
 #include "cli/commands.hpp"
 #include "cli/load_settings.hpp"
 #include "cli/parse.hpp"
+#include "storage/answer_cache.hpp"
 #include "storage/maintenance.hpp"
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 
 namespace assay::cli {
 
@@ -19,6 +23,7 @@ struct store_flags {
   std::string older_than;
   std::vector<std::string> states;
   bool dry_run = false;
+  bool clear = false;
 };
 
 constexpr uint64_t prune_ticket = 1;
@@ -174,6 +179,103 @@ exit_code prune_store(command_context& context, const store_flags& flags) {
   return show_pruned(context, *runs, false);
 }
 
+/// Hands batches to a writer one by one and waits for each.
+class waiting_writer {
+public:
+  explicit waiting_writer(const std::shared_ptr<storage::store>& store)
+      : writer_(storage::writer::start(store, {}, [this](storage::commit_report&& done) { take(done); })) {}
+
+  result<void> write(storage::write_batch&& batch) {
+    if (!writer_)
+      return writer_.error();
+    batch.ticket = ++ticket_;
+    if (auto taken = (*writer_)->submit(std::move(batch)); !taken)
+      return taken;
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return done_ >= ticket_; });
+    if (error_)
+      return *error_;
+    return {};
+  }
+
+private:
+  void take(const storage::commit_report& report) {
+    const std::lock_guard guard(mutex_);
+    for (const auto& one : report.tickets) {
+      done_ = std::max(done_, one.ticket);
+      if (one.error && !error_)
+        error_ = one.error;
+    }
+    changed_.notify_all();
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  uint64_t ticket_ = 0;
+  uint64_t done_ = 0;
+  std::optional<fault> error_;
+  // Last: its thread reports until it ends.
+  result<std::unique_ptr<storage::writer>> writer_;
+};
+
+exit_code show_cache(const command_context& context, const storage::cache_size& size,
+                     const config::cache_settings& limits, bool cleared) {
+  const auto shown = [](const std::optional<wall_time>& time) {
+    return time ? json(to_rfc3339(*time)) : json(nullptr);
+  };
+  if (context.flags.json) {
+    print(json{{"answers", size.answers},
+               {"bytes", size.bytes},
+               {"max_bytes", limits.max_bytes},
+               {"max_age_seconds", limits.max_age.count()},
+               {"oldest_use", shown(size.oldest_use)},
+               {"newest_use", shown(size.newest_use)},
+               {"cleared", cleared}}
+              .dump(2)
+          + "\n");
+    return exit_code::ok;
+  }
+  const auto count = show_count(size.answers) + (size.answers == 1 ? " answer" : " answers");
+  if (cleared) {
+    print(count + " removed; `assay store compact` gives the space back to the disk\n");
+    return exit_code::ok;
+  }
+  print(count + ", " + show_bytes(size.bytes) + " of " + show_bytes(limits.max_bytes) + "\n");
+  if (size.oldest_use)
+    print("last used between " + to_rfc3339(*size.oldest_use) + " and " + to_rfc3339(*size.newest_use)
+          + "\n");
+  return exit_code::ok;
+}
+
+exit_code look_at_cache(command_context& context, const store_flags& flags) {
+  const auto settings = load_settings(context);
+  if (!settings)
+    return report(context, settings.error());
+  const auto& limits = settings->storage.cache;
+  storage::cache_size size;
+  {
+    const auto there = open_store_read_only(*settings);
+    if (!there)
+      return report(context, there.error());
+    const auto measured = storage::measure_answer_cache(*there);
+    if (!measured)
+      return report(context, measured.error());
+    size = *measured;
+  }
+  if (!flags.clear)
+    return show_cache(context, size, limits, false);
+  const auto store = storage::store::open(store_options_of(*settings));
+  if (!store)
+    return report(context, store.error());
+  waiting_writer through(*store);
+  const auto removed = storage::clear_answer_cache(
+      *store, [&](storage::write_batch&& batch) { return through.write(std::move(batch)); });
+  if (!removed)
+    return report(context, removed.error());
+  size.answers = *removed;
+  return show_cache(context, size, limits, true);
+}
+
 } // namespace
 
 void add_store_command(CLI::App& app, command_context& context) {
@@ -200,6 +302,13 @@ void add_store_command(CLI::App& app, command_context& context) {
   auto* compact = sub->add_subcommand("compact", "Give free space back to the disk; no farm may run");
   examples(*compact, "  assay store compact\n");
   compact->callback([&context] { context.action = compact_store; });
+
+  auto* cache = sub->add_subcommand("cache", "The answers that runs with --use-cache share");
+  cache->add_flag("--clear", flags->clear, "Remove all of them; no farm may run");
+  examples(*cache, "  assay store cache\n  assay store cache --clear\n");
+  cache->callback([&context, flags] {
+    context.action = [flags](command_context& c) { return look_at_cache(c, *flags); };
+  });
 
   auto* prune =
       sub->add_subcommand("prune", "Remove old finished runs with all their answers; no farm may run");

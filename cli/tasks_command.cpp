@@ -10,6 +10,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <set>
 
 namespace assay::cli {
 
@@ -43,19 +44,8 @@ uint64_t rows_for_list(const tasks::task_definition& task) {
   return facts ? facts->rows : 0;
 }
 
-exit_code list_tasks(command_context& context, const task_flags& flags) {
-  const auto settings = load_settings(context);
-  if (!settings)
-    return report(context, settings.error());
-  const auto catalogue = load_tasks(context, *settings, flags.folders);
-  const auto found = catalogue->list(flags.filter);
-  if (context.flags.json) {
-    json out = json::array();
-    for (const auto& task : found)
-      out.push_back(tasks::to_summary(*task, rows_for_list(*task)));
-    print(json{{"tasks", std::move(out)}, {"groups", catalogue->group_names()}}.dump(2) + "\n");
-    return exit_code::ok;
-  }
+/// The table of tasks that lists and groups show.
+void print_tasks(const command_context& context, const std::vector<task_ptr>& found) {
   table rows(
       {{"task"}, {"category"}, {"difficulty"}, {"languages"}, {"samples", align::right}, {"prompt types"}});
   for (const auto& task : found) {
@@ -64,8 +54,76 @@ exit_code list_tasks(command_context& context, const task_flags& flags) {
               count == 0 ? "?" : show_count(count), joined(task->prompt_types())});
   }
   print(rows.render(context.out, context.out.columns));
-  if (found.empty())
+}
+
+json summaries_of(const std::vector<task_ptr>& found) {
+  json out = json::array();
+  for (const auto& task : found)
+    out.push_back(tasks::to_summary(*task, rows_for_list(*task)));
+  return out;
+}
+
+/// A word that no task has is a mistake of the command line, not a list without rows.
+result<void> check_filter(const tasks::task_catalogue& catalogue, const tasks::task_filter& given) {
+  struct one_filter {
+    const char* flag;
+    std::string tasks::task_filter::*word;
+    std::vector<std::string> (*words_of)(const tasks::task_definition&);
+  };
+  const one_filter all[] = {
+      {"--category", &tasks::task_filter::category,
+       [](const auto& task) { return std::vector{task.category}; }},
+      {"--difficulty", &tasks::task_filter::difficulty,
+       [](const auto& task) { return std::vector{task.difficulty}; }},
+      {"--tag", &tasks::task_filter::tag, [](const auto& task) { return task.tags; }},
+      {"--language", &tasks::task_filter::language, [](const auto& task) { return task.languages; }}};
+  for (const auto& [flag, word, words_of] : all) {
+    tasks::task_filter only;
+    only.*word = given.*word;
+    if ((given.*word).empty() || catalogue.size() == 0 || !catalogue.list(only).empty())
+      continue;
+    std::set<std::string> known;
+    for (const auto& task : catalogue.list())
+      for (auto& one : words_of(*task))
+        known.insert(std::move(one));
+    return fault{errc::invalid_argument, "no task has '" + given.*word + "'", flag,
+                 "there are " + joined({known.begin(), known.end()})};
+  }
+  return {};
+}
+
+exit_code list_tasks(command_context& context, const task_flags& flags) {
+  const auto settings = load_settings(context);
+  if (!settings)
+    return report(context, settings.error());
+  const auto catalogue = load_tasks(context, *settings, flags.folders);
+  if (auto good = check_filter(*catalogue, flags.filter); !good)
+    return report(context, good.error());
+  const auto found = catalogue->list(flags.filter);
+  if (context.flags.json) {
+    print(json{{"tasks", summaries_of(found)}, {"groups", catalogue->group_names()}}.dump(2) + "\n");
+    return exit_code::ok;
+  }
+  print_tasks(context, found);
+  if (found.empty() && catalogue->size() > 0)
+    remark(context, "no task fits all of these filters");
+  else if (found.empty())
     remark(context, "no task; folders searched: " + joined(settings->tasks_dirs));
+  return exit_code::ok;
+}
+
+exit_code show_group(const command_context& context, const tasks::task_catalogue& catalogue,
+                     const std::string& name, const std::vector<task_id>& ids) {
+  std::vector<task_ptr> found;
+  for (const auto& id : ids)
+    found.push_back(catalogue.find(id));
+  if (context.flags.json) {
+    print(json{{"group", name}, {"tasks", summaries_of(found)}}.dump(2) + "\n");
+    return exit_code::ok;
+  }
+  print(name + " is a group of " + show_count(found.size()) + (found.size() == 1 ? " task" : " tasks")
+        + "; `assay run -t " + name + "` runs all of it.\n\n");
+  print_tasks(context, found);
   return exit_code::ok;
 }
 
@@ -76,10 +134,14 @@ exit_code show_task(command_context& context, const task_flags& flags) {
   const auto catalogue = load_tasks(context, *settings, flags.folders);
   const auto task = catalogue->find(task_id{flags.id});
   if (!task) {
+    if (const auto group = catalogue->group(flags.id); !group.empty())
+      return show_group(context, *catalogue, flags.id, group);
     std::vector<std::string_view> ids;
     const auto all = catalogue->list();
+    const auto groups = catalogue->group_names();
     for (const auto& one : all)
       ids.push_back(one->id.value);
+    ids.insert(ids.end(), groups.begin(), groups.end());
     const auto near = did_you_mean(flags.id, ids);
     return report(context, {errc::not_found,
                             "there is no task " + flags.id,
@@ -228,10 +290,11 @@ void add_tasks_command(CLI::App& app, command_context& context) {
   examples(*list, "  assay tasks list --category single_turn\n  assay tasks list --json\n");
   list->callback(
       [&context, flags] { context.action = [flags](command_context& c) { return list_tasks(c, *flags); }; });
-  auto* show = sub->add_subcommand("show", "One task, with the first prompt of each type");
-  show->add_option("ID", flags->id, "The task")->required();
+  auto* show =
+      sub->add_subcommand("show", "One task, with the first prompt of each type, or a group's tasks");
+  show->add_option("ID", flags->id, "The task, or a group")->required();
   repeatable(*show, "--include-path,--include_path", flags->folders, "One more folder of tasks");
-  examples(*show, "  assay tasks show arithmetic_word_problems\n");
+  examples(*show, "  assay tasks show arithmetic_word_problems\n  assay tasks show chinese\n");
   show->callback(
       [&context, flags] { context.action = [flags](command_context& c) { return show_task(c, *flags); }; });
   auto* validate = sub->add_subcommand("validate", "Check task files and their datasets, row by row");

@@ -46,6 +46,10 @@ inline constexpr milliseconds commit_window{4};
 /// 64 GiB of address space, not of disk: growing the map later needs a pause.
 inline constexpr uint64_t map_size = 64ULL << 30;
 inline constexpr uint32_t statistics_days = 90;
+/// Some hundred thousand answers of a paragraph each.
+inline constexpr uint64_t cache_max_bytes = 1ULL << 30;
+/// Providers change what stands behind a name.
+inline constexpr seconds cache_max_age = hours{24 * 30};
 
 inline constexpr uint32_t max_running_runs = 16;
 inline constexpr uint32_t max_queued_runs = 1000;
@@ -72,6 +76,12 @@ inline constexpr milliseconds connect_timeout = seconds{5};
 
 inline constexpr seconds alert_response_time{30};
 inline constexpr double alert_error_rate = 0.1;
+inline constexpr uint32_t alert_minimum_samples = 10;
+/// Signals to send a model fewer calls at a time, below what alerts.
+inline constexpr double scaling_response_time_high = 8.0;
+inline constexpr double scaling_error_rate_high = 0.05;
+inline constexpr double scaling_success_rate_low = 0.9;
+inline constexpr double budget_alert = 0.8;
 
 /// Where `assay mock` listens unless told otherwise.
 inline constexpr std::string_view mock_url = "http://127.0.0.1:8377/v1";

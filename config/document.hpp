@@ -43,6 +43,7 @@ struct written_model {
   rate_limits limits;
   std::optional<money> max_cost_per_request;
   std::optional<money> daily_budget;
+  std::optional<money> monthly_budget;
   std::optional<seconds> target_response_time;
   std::optional<double> target_success_rate;
   std::vector<task_parameters> task_optimizations;
@@ -50,20 +51,57 @@ struct written_model {
   std::optional<double> cost_per_token;
   std::vector<std::string> supported_tasks;
   std::vector<std::string> capabilities;
+  std::vector<std::string> fallbacks;
+  std::optional<double> quality;
+  std::optional<uint32_t> weight;
   std::optional<uint32_t> context_window;
   std::optional<uint32_t> max_output_tokens;
+};
+
+/// One entry of `providers.<id>.keys` as written.
+struct written_key {
+  std::string name;
+  secret api_key;
+  uint32_t weight = 1;
+  rate_limits limits;
+  std::optional<double> qps;
+  std::optional<uint32_t> workers;
+  std::vector<std::string> prompt_types;
+};
+
+/// What a provider says about its keys beside `api_key`.
+struct written_pool {
+  std::vector<secret> api_keys;
+  std::vector<written_key> keys;
+  std::string preset;
+  std::string strategy;
+  std::vector<std::string> prompt_types;
+  std::optional<uint32_t> workers_per_prompt_type;
+  std::optional<double> qps;
+  std::optional<uint32_t> workers;
 };
 
 /// One entry of `providers:` as written.
 struct written_provider {
   std::string id;
   std::string protocol;
+  std::string dialect;
+  std::string api_version;
   std::string base_url;
   secret api_key;
+  written_pool pool;
   std::optional<bool> key_required;
   std::optional<bool> quota_429_is_throttle;
   std::optional<uint32_t> max_connections;
   rate_limits limits;
+};
+
+/// One entry of `routes:` as written.
+struct written_route {
+  std::string id;
+  std::string name;
+  std::string strategy = "in_order";
+  std::vector<std::string> models;
 };
 
 /// One entry of `ab_tests:` as written.
@@ -84,6 +122,7 @@ struct document {
   settings values;
   std::vector<written_provider> providers;
   std::vector<written_model> models;
+  std::vector<written_route> routes;
   struct written_evaluation {
     std::string id;
     std::string description;

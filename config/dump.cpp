@@ -22,10 +22,26 @@ json limits_json(const rate_limits& limits) {
   return out;
 }
 
+/// Fingerprints only: a changed key shows, and no key can be read off.
+json key_json(const provider_key& key) {
+  return {{"name", key.name},
+          {"fingerprint", key.fingerprint},
+          {"weight", key.weight},
+          {"rate_limits", limits_json(key.limits)},
+          {"prompt_types", key.prompt_types}};
+}
+
 json provider_json(const provider_profile& provider) {
+  auto keys = json::array();
+  for (const auto& key : provider.keys)
+    keys.push_back(key_json(key));
   return {{"protocol", to_string(provider.protocol)},
+          {"dialect", to_string(provider.dialect)},
+          {"api_version", provider.api_version},
           {"base_url", provider.base_url},
           {"api_key", provider.key.empty() ? json(nullptr) : json("***")},
+          {"keys", std::move(keys)},
+          {"workers_per_prompt_type", provider.workers_per_prompt_type},
           {"key_required", provider.key_required},
           {"quota_429_is_throttle", provider.quota_429_is_throttle},
           {"max_connections", provider.max_connections},
@@ -47,6 +63,8 @@ json model_json(const model_profile& model) {
     out["max_cost_per_request"] = to_dollars(*model.max_cost_per_request);
   if (model.daily_budget)
     out["daily_budget"] = to_dollars(*model.daily_budget);
+  if (model.monthly_budget)
+    out["monthly_budget"] = to_dollars(*model.monthly_budget);
   if (model.target_response_time)
     out["target_response_time"] = model.target_response_time->count();
   if (model.target_success_rate)

@@ -21,7 +21,7 @@ struct plain_name {
 };
 
 /// Names without the prefix ASSAY_ that other systems made customary. Of two for one key the later wins.
-constexpr std::array<plain_name, 12> plain_names{{
+constexpr std::array<plain_name, 13> plain_names{{
     {"PORT", "server.port"},
     {"LOG_LEVEL", "logging.level"},
     {"DATA_DIR", "storage.data_dir"},
@@ -33,12 +33,15 @@ constexpr std::array<plain_name, 12> plain_names{{
     {"NO_PROXY", "network.no_proxy"},
     {"no_proxy", "network.no_proxy"},
     {"GOOGLE_API_KEY", "providers.gemini.api_key"},
+    {"GOOGLE_API_KEYS", "providers.gemini.api_keys"},
     {"ASSAY_ADMIN_PASSWORD", "auth.admin_password"},
 }};
 
 /// ASSAY_ names that are not keys of the configuration.
-constexpr std::array<std::string_view, 4> own_names{"ASSAY_ENV", "ASSAY_CONFIG_DIR", "ASSAY_MOCK_URL",
-                                                    "ASSAY_ADMIN_PASSWORD"};
+constexpr std::array<std::string_view, 9> own_names{
+    "ASSAY_ENV",          "ASSAY_CONFIG_DIR",       "ASSAY_MOCK_URL",
+    "ASSAY_TOKEN",        "ASSAY_ADMIN_PASSWORD",   "ASSAY_PASSWORD",
+    "ASSAY_NEW_PASSWORD", master_password_variable, master_password_file_variable};
 
 constexpr std::string_view prefix = "ASSAY_";
 
@@ -131,6 +134,9 @@ void apply_debug(node& tree, const variables& from, std::vector<std::string>& wa
 
 void apply_prefixed(node& tree, const variables& from, std::vector<std::string>& warnings) {
   const auto top_level = top_level_keys();
+  for (const auto name : {master_password_variable, master_password_file_variable})
+    if (const auto found = from.find(name); found && !found->source.starts_with("environment"))
+      warnings.push_back(found->source + " is ignored: it counts only in the environment itself");
   for (const auto& name : from.names()) {
     if (!name.starts_with(prefix) || std::find(own_names.begin(), own_names.end(), name) != own_names.end())
       continue;
@@ -292,15 +298,17 @@ void substitute(node& tree, const variables& from) {
 
 result<void> apply_environment(node& tree, const variables& from, std::vector<std::string>& warnings) {
   if (const auto found = from.find("DB_URL"))
-    return fault{errc::unsupported,
+    return fault{errc::malformed_input,
                  "DB_URL is set, but assay keeps its data in a store of its own, not in SQLite or "
                  "PostgreSQL",
                  found->source, "unset DB_URL; DATA_DIR says where the store is"};
   for (const auto& [name, path] : plain_names)
     apply_one(tree, from, name, path);
   apply_debug(tree, from, warnings);
-  for (const auto& id : provider_ids(tree))
+  for (const auto& id : provider_ids(tree)) {
     apply_one(tree, from, key_variable(id), "providers.\"" + id + "\".api_key");
+    apply_one(tree, from, keys_variable(id), "providers.\"" + id + "\".api_keys");
+  }
   for (const auto& builtin : builtin_providers())
     apply_one(tree, from, builtin.url_variable, "providers." + std::string(builtin.id) + ".base_url");
   apply_prefixed(tree, from, warnings);

@@ -11,6 +11,11 @@
 
 namespace assay::config {
 
+/// Where the master password of the key store comes from: the process's own environment only, never a file
+/// beside the data.
+inline constexpr std::string_view master_password_variable = "ASSAY_MASTER_PASSWORD";
+inline constexpr std::string_view master_password_file_variable = "ASSAY_MASTER_PASSWORD_FILE";
+
 /// Where a variable was set, beside its value.
 struct variable {
   std::string value;

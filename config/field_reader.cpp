@@ -75,6 +75,17 @@ public:
     return std::nullopt;
   }
 
+  complaint operator()(std::vector<secret>* out) const {
+    std::vector<std::string> read;
+    auto wrong = (*this)(&read);
+    if (wrong)
+      return wrong;
+    out->clear();
+    for (auto& text : read)
+      out->emplace_back(std::move(text));
+    return std::nullopt;
+  }
+
   complaint operator()(std::vector<std::string>* out) const {
     std::vector<std::string> read;
     if (value_.type == node::kind::scalar && value_.lenient) {
@@ -89,6 +100,16 @@ public:
       return "a list of texts such as [a, b]";
     }
     *out = std::move(read);
+    return std::nullopt;
+  }
+
+  complaint operator()(exceptions out) const {
+    if (const auto all = to_bool(value_)) {
+      *out.items = *all ? std::vector<std::string>{"*"} : std::vector<std::string>{};
+      return std::nullopt;
+    }
+    if (auto wrong = (*this)(out.items))
+      return "true, false or " + *wrong;
     return std::nullopt;
   }
 
@@ -189,6 +210,11 @@ private:
   const node& value_;
 };
 
+/// Like describe_value(), without repeating what may be a key that was written in the wrong place.
+std::string kind_of_value(const node& value) {
+  return value.type == node::kind::scalar ? "a single value" : describe_value(value);
+}
+
 } // namespace
 
 field_reader::field_reader(const node& root) { levels_.push_back({&root, "", {}}); }
@@ -202,7 +228,8 @@ void field_reader::field(const field_spec& spec, field_target target) {
   const auto expected = std::visit(assigner(spec, *value), target);
   if (!expected)
     return;
-  const bool hidden = std::holds_alternative<secret*>(target);
+  const bool hidden =
+      std::holds_alternative<secret*>(target) || std::holds_alternative<std::vector<secret>*>(target);
   wrong(*value, path_of(spec.key),
         "expected " + *expected + ", found " + (hidden ? "something else" : describe_value(*value)),
         value->quoted && !value->lenient ? "leave the quotes out" : "");
@@ -255,7 +282,7 @@ std::optional<size_t> field_reader::enter_list(std::string_view key, size_t) {
     return std::nullopt;
   auto path = path_of(key);
   if (value->type != node::kind::list) {
-    wrong(*value, path, "expected a list, found " + describe_value(*value));
+    wrong(*value, path, "expected a list, found " + kind_of_value(*value));
     return std::nullopt;
   }
   levels_.push_back({value, std::move(path), {}});
@@ -267,7 +294,7 @@ bool field_reader::enter_item(size_t index) {
   const auto& item = list.at->items[index];
   auto path = list.path + "[" + std::to_string(index) + "]";
   if (!item.is_map()) {
-    wrong(item, path, "expected a group of keys, found " + describe_value(item));
+    wrong(item, path, "expected a group of keys, found " + kind_of_value(item));
     return false;
   }
   levels_.push_back({&item, std::move(path), {}});

@@ -53,6 +53,7 @@ struct shown {
   json operator()(const std::optional<T>* value) const {
     return *value ? (*this)(&**value) : json(nullptr);
   }
+  json operator()(const std::vector<secret>* value) const { return json(value->size(), "***"); }
   json operator()(const secret* value) const { return value->empty() ? json(nullptr) : json("***"); }
   json operator()(const seconds* value) const { return value->count(); }
   json operator()(const milliseconds* value) const {
@@ -63,6 +64,11 @@ struct shown {
   json operator()(byte_size value) const { return *value.bytes; }
   json operator()(const open_json* value) const {
     return value->text.empty() ? json::object() : json::parse(value->text, nullptr, false);
+  }
+  json operator()(exceptions value) const {
+    if (value.items->empty())
+      return false;
+    return *value.items == std::vector<std::string>{"*"} ? json(true) : json(*value.items);
   }
   json operator()(const choice& value) const { return value.get(); }
 };

@@ -29,6 +29,11 @@ struct byte_size {
   uint64_t* bytes;
 };
 
+/// Exceptions from a rule: `false` is none, `true` is everything (`*`), or a list.
+struct exceptions {
+  std::vector<std::string>* items;
+};
+
 /// One of a closed list of words, compared without regard to case.
 struct choice {
   std::vector<std::string_view> words;
@@ -37,11 +42,11 @@ struct choice {
 };
 
 /// Where a value goes. The type decides what the file may say.
-using field_target =
-    std::variant<bool*, uint16_t*, uint32_t*, double*, std::string*, secret*, seconds*, milliseconds*,
-                 byte_size, std::vector<std::string>*, std::optional<bool>*, std::optional<uint32_t>*,
-                 std::optional<int64_t>*, std::optional<double>*, std::optional<money>*,
-                 std::optional<seconds>*, std::optional<milliseconds>*, open_json*, choice>;
+using field_target = std::variant<bool*, uint16_t*, uint32_t*, double*, std::string*, secret*, seconds*,
+                                  milliseconds*, byte_size, std::vector<std::string>*, std::vector<secret>*,
+                                  std::optional<bool>*, std::optional<uint32_t>*, std::optional<int64_t>*,
+                                  std::optional<double>*, std::optional<money>*, std::optional<seconds>*,
+                                  std::optional<milliseconds>*, open_json*, exceptions, choice>;
 
 struct field_spec {
   std::string_view key;

@@ -1,6 +1,7 @@
 #include "config/fleet.hpp"
 
 #include "config/environment.hpp"
+#include "config/key_pools.hpp"
 #include "core/values/simulated_model.hpp"
 
 #include <algorithm>
@@ -11,18 +12,8 @@ namespace assay::config {
 namespace {
 
 constexpr std::string_view mock_provider = "mock";
-
-/// "file:line models.x.base_url": where a value was written.
-std::string where(const node& tree, std::initializer_list<std::string_view> names) {
-  const node* here = &tree;
-  std::string path;
-  for (const auto name : names) {
-    path.append(path.empty() ? "" : ".").append(name);
-    const auto* next = here == nullptr ? nullptr : here->find(name);
-    here = next == nullptr ? here : next;
-  }
-  return to_string(here->at) + " " + path;
-}
+/// How the warning about providers without a key begins.
+constexpr std::string_view missing_keys = "no key is set for ";
 
 fault at(fault value, std::string place) {
   value.where = std::move(place);
@@ -52,17 +43,62 @@ std::vector<provider_profile> builtin_profiles() {
     provider_profile profile;
     profile.id = provider_id(std::string(builtin.id));
     profile.base_url = builtin.base_url;
-    profile.protocol =
-        builtin.id == "azure_openai" ? wire_protocol::azure_openai : wire_protocol::openai_chat;
+    profile.protocol = builtin.protocol;
     profile.key_required = builtin.id != mock_provider && builtin.id != "hosted";
     profile.quota_429_is_throttle = builtin.quota_429_is_throttle;
+    profile.dialect = builtin.dialect;
     profiles.push_back(std::move(profile));
   }
   return profiles;
 }
 
-result<void> apply_written(const written_provider& written, const node& tree,
-                           std::vector<provider_profile>& out) {
+result<void> apply_address(const written_provider& written, const node& tree, provider_profile& profile) {
+  const auto& id = profile.id.value;
+  auto url = parse_provider_url(id, written.base_url);
+  if (!url)
+    return at(url.error(), place_of(tree, {"providers", written.id, "base_url"}));
+  profile.dialect = dialect_at(url->base_url, profile.dialect);
+  // Only the classic API of Azure has versions.
+  const bool versioned = !written.api_version.empty() && !has_placeholder(written.api_version);
+  const bool classic = versioned || written.protocol == "azure_openai";
+  const auto plain = parse_endpoint(written.base_url);
+  if (profile.dialect == api_dialect::azure && classic && plain && plain->base_url == plain->origin) {
+    url->base_url = plain->origin + "/openai";
+    url->protocol = wire_protocol::azure_openai;
+  }
+  profile.base_url = url->base_url;
+  if (url->protocol)
+    profile.protocol = *url->protocol;
+  return {};
+}
+
+result<void> apply_dialect(const written_provider& written, const node& tree, provider_profile& profile) {
+  if (!written.dialect.empty()) {
+    const auto dialect = api_dialect_from_string(written.dialect);
+    if (!dialect)
+      return fault{errc::invalid_argument, "`" + written.dialect + "` is no dialect",
+                   place_of(tree, {"providers", written.id, "dialect"}),
+                   did_you_mean(written.dialect, api_dialect_names())};
+    profile.dialect = *dialect;
+  } else if (profile.dialect == api_dialect::compatible) {
+    // A provider that is called `ollama` or `vllm` is one.
+    const auto named = api_dialect_from_string(written.id);
+    profile.dialect = named && *named != api_dialect::openai ? *named : profile.dialect;
+  }
+  return {};
+}
+
+key_pool& pool_of(settings& all, const provider_id& id) {
+  const auto found = std::ranges::find(all.key_pools, id, &key_pool::provider);
+  if (found != all.key_pools.end())
+    return *found;
+  auto& fresh = all.key_pools.emplace_back();
+  fresh.provider = id;
+  return fresh;
+}
+
+result<void> apply_written(const written_provider& written, const node& tree, settings& all) {
+  auto& out = all.providers;
   const auto word = provider_of_word(written.id);
   const std::string id(word.empty() ? std::string_view(written.id) : word);
   auto* profile = find(out, id);
@@ -71,29 +107,27 @@ result<void> apply_written(const written_provider& written, const node& tree,
     profile->id = provider_id(id);
   }
   if (!written.base_url.empty() && !has_placeholder(written.base_url)) {
-    const auto url = parse_provider_url(id, written.base_url);
-    if (!url)
-      return at(url.error(), where(tree, {"providers", written.id, "base_url"}));
-    profile->base_url = url->base_url;
-    if (url->protocol)
-      profile->protocol = *url->protocol;
-    // Azure's newer API is the protocol of OpenAI at another address.
-    if (id == "azure_openai" && url->base_url.ends_with("/openai/v1"))
-      profile->protocol = wire_protocol::openai_chat;
+    if (auto applied = apply_address(written, tree, *profile); !applied)
+      return applied;
   }
+  if (auto applied = apply_dialect(written, tree, *profile); !applied)
+    return applied;
   if (!written.protocol.empty()) {
     const auto protocol = protocol_by_name(written.protocol);
     if (!protocol)
-      return at(protocol.error(), where(tree, {"providers", written.id, "protocol"}));
+      return at(protocol.error(), place_of(tree, {"providers", written.id, "protocol"}));
     profile->protocol = *protocol;
   }
+  profile->base_url = address_for(std::move(profile->base_url), profile->protocol);
   if (const auto key = usable_key(written.api_key); !key.empty())
     profile->key = key;
   profile->key_required = written.key_required.value_or(profile->key_required);
   profile->quota_429_is_throttle = written.quota_429_is_throttle.value_or(profile->quota_429_is_throttle);
   profile->max_connections = written.max_connections.value_or(profile->max_connections);
+  if (!has_placeholder(written.api_version))
+    profile->api_version = written.api_version;
   profile->limits = written.limits;
-  return {};
+  return take_pool(written, tree, *profile, pool_of(all, profile->id), all.warnings);
 }
 
 // -- models
@@ -110,15 +144,19 @@ result<std::string> provider_of(const written_model& written, const node& tree,
     auto words = provider_words();
     for (const auto& profile : providers)
       words.push_back(profile.id.value);
+    auto hint = did_you_mean(word, words);
+    for (const auto& known : words)
+      if (hint.empty() || hint.starts_with("known: "))
+        hint += (hint.empty() ? "known: " : ", ") + known;
     return fault{errc::invalid_argument, "`" + word + "` is no provider",
-                 where(tree, {"models", written.id, key}), did_you_mean(word, words)};
+                 place_of(tree, {"models", written.id, key}), std::move(hint)};
   };
   if (written.model_type.empty() && written.provider.empty()) {
     const auto& name = written.wire_model.empty() ? written.id : written.wire_model;
     if (const auto* entry = codecs::shipped_catalogue().find(name))
       return entry->provider.value;
     return fault{errc::invalid_argument, "nothing says which provider serves `" + name + "`",
-                 where(tree, {"models", written.id}), "add model_type: openai_gpt, anthropic_claude, ..."};
+                 place_of(tree, {"models", written.id}), "add model_type: openai_gpt, anthropic_claude, ..."};
   }
   auto by_provider =
       written.provider.empty() ? result<std::string>{std::string{}} : meant(written.provider, "provider");
@@ -133,28 +171,35 @@ result<std::string> provider_of(const written_model& written, const node& tree,
   return fault{errc::invalid_argument,
                "model_type `" + written.model_type + "` and provider `" + written.provider
                    + "` contradict each other",
-               where(tree, {"models", written.id, "provider"}), "leave one of them out"};
+               place_of(tree, {"models", written.id, "provider"}), "leave one of them out"};
 }
 
-result<provider_wish> wish_of(const written_model& written, const node& tree, const std::string& provider) {
+bool speaks_openai(wire_protocol protocol) noexcept {
+  return protocol == wire_protocol::openai_chat || protocol == wire_protocol::azure_openai;
+}
+
+result<provider_wish> wish_of(const written_model& written, const node& tree, const provider_profile& base) {
   provider_wish wish;
   wish.key = usable_key(written.api_key);
   if (!written.base_url.empty() && !written.endpoint.empty())
     return fault{errc::invalid_argument, "base_url and endpoint contradict each other",
-                 where(tree, {"models", written.id, "endpoint"}), "leave one of them out"};
+                 place_of(tree, {"models", written.id, "endpoint"}), "leave one of them out"};
   const auto key = written.endpoint.empty() ? "base_url" : "endpoint";
   const auto& address = written.endpoint.empty() ? written.base_url : written.endpoint;
   if (!address.empty()) {
-    const auto url = parse_provider_url(provider, address);
+    const auto url = parse_provider_url(base.id.value, address);
     if (!url)
-      return at(url.error(), where(tree, {"models", written.id, key}));
+      return at(url.error(), place_of(tree, {"models", written.id, key}));
     wish.endpoint = *url;
   }
   if (!written.protocol.empty()) {
     const auto protocol = protocol_by_name(written.protocol);
     if (!protocol)
-      return at(protocol.error(), where(tree, {"models", written.id, "protocol"}));
+      return at(protocol.error(), place_of(tree, {"models", written.id, "protocol"}));
     wish.protocol = *protocol;
+  } else if (provider_of_word(written.model_type) == "hosted" && !speaks_openai(base.protocol)
+             && !(wish.endpoint && wish.endpoint->protocol)) {
+    wish.protocol = wire_protocol::openai_chat;
   }
   return wish;
 }
@@ -165,7 +210,8 @@ void apply_prices(const written_model& written, model_profile& model, std::vecto
       warnings.push_back("model " + written.id
                          + ": cost_per_token is more than $100 per million tokens; if the price "
                            "is per 1,000 tokens, divide it by 1,000");
-    const auto per_mtok = *written.cost_per_token * 1e6;
+    // By way of whole units, so that 1e-7 becomes 0.1 and not 0.09999999999999999.
+    const auto per_mtok = std::round(*written.cost_per_token * 1e12) / 1e6;
     model.prices = token_prices{per_mtok, per_mtok, {}};
   }
   const auto& prices = written.prices;
@@ -188,12 +234,8 @@ void apply_limits(const written_model& written, model_profile& model) {
   if (written.workers)
     model.limits.concurrent_requests = *written.workers;
   model.in_flight = in_flight_rule_from_string(written.in_flight);
-  if (!written.qps)
-    return;
-  if (*written.qps >= 1)
-    model.limits.requests_per_second = static_cast<uint32_t>(*written.qps);
-  else
-    model.limits.requests_per_minute = std::max(1U, static_cast<uint32_t>(std::floor(*written.qps * 60)));
+  if (written.qps)
+    apply_qps(*written.qps, model.limits);
 }
 
 template <class T>
@@ -206,7 +248,7 @@ result<model_profile> build_model(const written_model& written, const node& tree
   const auto base = provider_of(written, tree, out.providers);
   if (!base)
     return base.error();
-  const auto wish = wish_of(written, tree, *base);
+  const auto wish = wish_of(written, tree, *find(out.providers, *base));
   if (!wish)
     return wish.error();
   std::vector<std::string> notes;
@@ -229,13 +271,14 @@ result<model_profile> build_model(const written_model& written, const node& tree
   model.max_retries = written.max_retries;
   model.max_cost_per_request = written.max_cost_per_request;
   model.daily_budget = written.daily_budget;
+  model.monthly_budget = written.monthly_budget;
   model.target_response_time = written.target_response_time;
   model.target_success_rate = written.target_success_rate;
   for (const auto& task : written.task_optimizations)
     model.task_optimizations[task.id] = task.parameters;
   apply_limits(written, model);
   apply_prices(written, model, out.warnings);
-  if (model.max_cost_per_request || model.daily_budget)
+  if (model.max_cost_per_request || model.daily_budget || model.monthly_budget)
     out.warnings.push_back(
         "model " + written.id
         + ": cost_management is kept but not enforced yet; --dry-run shows what a run will cost");
@@ -265,16 +308,28 @@ std::vector<model_profile> simulated_models() {
           simulated_profile("sim-fast", "Simulated, answers at once", {0.01, 0.04, {}})};
 }
 
+} // namespace
+
 void name_missing_keys(settings& out) {
+  std::erase_if(out.warnings, [](const std::string& one) { return one.starts_with(missing_keys); });
   std::string list;
   for (const auto& provider : out.providers)
     if (provider.key_required && provider.key.empty() && !provider.base_url.empty())
       list += (list.empty() ? "" : ", ") + provider.id.value + " (" + key_variable(provider.id.value) + ")";
   if (!list.empty())
-    out.warnings.push_back("no key is set for " + list + "; calls to them will be refused");
+    out.warnings.push_back(std::string(missing_keys) + list + "; calls to them will be refused");
 }
 
-} // namespace
+std::string place_of(const node& tree, std::initializer_list<std::string_view> names) {
+  const node* here = &tree;
+  std::string path;
+  for (const auto name : names) {
+    path.append(path.empty() ? "" : ".").append(name);
+    const auto* next = here == nullptr ? nullptr : here->find(name);
+    here = next == nullptr ? here : next;
+  }
+  return to_string(here->at) + " " + path;
+}
 
 result<wire_protocol> protocol_by_name(std::string_view name) {
   if (const auto protocol = wire_protocol_from_string(name))
@@ -282,6 +337,19 @@ result<wire_protocol> protocol_by_name(std::string_view name) {
   return fault{errc::invalid_argument, "`" + std::string(name) + "` is no protocol", "",
                "one of openai_chat, anthropic, gemini, azure_openai"};
 }
+
+namespace {
+
+void forget_keys(provider_profile& profile) {
+  profile.key = secret{};
+  profile.keys.clear();
+}
+
+bool holds(const provider_profile& profile, const secret& key) {
+  return std::ranges::any_of(profile.keys, [&](const provider_key& one) { return one.value == key; });
+}
+
+} // namespace
 
 provider_id place_provider(std::vector<provider_profile>& providers, std::string_view base_id,
                            const provider_wish& wish, std::vector<std::string>& warnings) {
@@ -291,13 +359,15 @@ provider_id place_provider(std::vector<provider_profile>& providers, std::string
   auto wanted = base;
   if (wish.endpoint) {
     wanted.base_url = wish.endpoint->base_url;
+    wanted.dialect = dialect_at(wanted.base_url, base.dialect);
     if (wish.endpoint->protocol)
       wanted.protocol = *wish.endpoint->protocol;
     if (base.base_url.empty() || wish.endpoint->origin != origin_of(base.base_url))
-      wanted.key = secret{};
+      forget_keys(wanted);
   }
   if (wish.protocol)
     wanted.protocol = *wish.protocol;
+  wanted.base_url = address_for(std::move(wanted.base_url), wanted.protocol);
 
   // A provider at the same address, speaking the same way, with the same or no other key, is the same
   // provider.
@@ -306,15 +376,17 @@ provider_id place_provider(std::vector<provider_profile>& providers, std::string
       return false;
     if (existing.key.empty())
       existing.key = wish.key;
-    return wish.key.empty() || wish.key == existing.key;
+    return wish.key.empty() || wish.key == existing.key || holds(existing, wish.key);
   };
   if (serves(base))
     return base.id;
   for (auto& existing : providers)
     if (serves(existing))
       return existing.id;
-  if (!wish.key.empty())
+  if (!wish.key.empty()) {
+    forget_keys(wanted);
     wanted.key = wish.key;
+  }
   if (wanted.key.empty() && !base.key.empty())
     warnings.push_back("its address differs from that of " + base.id.value
                        + ", whose key is not sent there; give it an api_key of its own if it needs one");
@@ -364,9 +436,13 @@ std::optional<model_profile> simulated_by_percent(std::string_view id) {
 
 result<void> build_fleet(const document& written, const node& tree, settings& out) {
   out.providers = builtin_profiles();
+  for (auto& profile : out.providers)
+    apply_builtin_preset(profile, pool_of(out, profile.id));
   for (const auto& provider : written.providers)
-    if (auto applied = apply_written(provider, tree, out.providers); !applied)
+    if (auto applied = apply_written(provider, tree, out); !applied)
       return applied;
+  for (auto& profile : out.providers)
+    settle_pool(profile, pool_of(out, profile.id));
   for (const auto& one : written.models) {
     auto model = build_model(one, tree, out);
     if (!model)
@@ -378,7 +454,7 @@ result<void> build_fleet(const document& written, const node& tree, settings& ou
                      [&](const auto& one) { return one.id == model.id; }))
       out.models.push_back(std::move(model));
   name_missing_keys(out);
-  return {};
+  return build_routes(written, tree, out);
 }
 
 } // namespace assay::config

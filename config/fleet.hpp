@@ -34,7 +34,16 @@ model_profile profile_of(std::string_view id, std::string_view wire_model, const
 /// @returns the simulated model `sim-pNN`; nothing for any other name.
 std::optional<model_profile> simulated_by_percent(std::string_view id);
 
+/// Names providers without a key in one warning, which replaces an earlier one.
+void name_missing_keys(settings& out);
+
 /// Turns what was written under `providers` and `models` into profiles. @param tree for the places in errors.
 result<void> build_fleet(const document& written, const node& tree, settings& out);
+
+/// Resolves the models that `routes` and `fallbacks` name and lets a route be asked for like a model.
+result<void> build_routes(const document& written, const node& tree, settings& out);
+
+/// "config/models.yaml:12 models.a.fallbacks": where a value was written, as far as it is there.
+std::string place_of(const node& tree, std::initializer_list<std::string_view> path);
 
 } // namespace assay::config

@@ -100,11 +100,15 @@ result<node> read_files(const load_request& request, const std::string& environm
 
 result<void> apply_flags(node& tree, const load_request& request) {
   for (const auto& [key, text] : request.flags) {
-    const auto source = "flag " + key;
+    // Faults name the key themselves.
+    const std::string source = "flag";
     if (text.starts_with('[') || text.starts_with('{')) {
       auto parsed = parse_yaml(text, source);
-      if (!parsed)
-        return parsed.error();
+      if (!parsed) {
+        auto reason = parsed.error();
+        reason.where = source + " " + key;
+        return reason;
+      }
       set_at_path(tree, key, std::move(*parsed));
       continue;
     }
@@ -120,6 +124,17 @@ fault combined(std::vector<fault> faults) {
   for (size_t i = 1; i < faults.size() && i < most_named; ++i)
     first.hint += (first.hint.empty() ? "also: " : "; also: ") + to_string(faults[i]);
   return first;
+}
+
+/// @returns whether somebody chose a level; the one of default.yaml, which spells the defaults out, is no
+/// choice.
+bool says_level(const node& tree) {
+  const auto* level = at_path(tree, "logging.level");
+  if (level == nullptr)
+    return false;
+  const auto file = level->at.source ? fs::path(*level->at.source) : fs::path{};
+  return std::find(endings.begin(), endings.end(), file.extension().string()) == endings.end()
+         || file.stem() != "default";
 }
 
 void make_absolute(settings& values, const load_request& request) {
@@ -173,7 +188,7 @@ result<settings> load(const load_request& given) {
   values.sources = std::move(sources);
   values.warnings = std::move(warnings);
   values.warnings.insert(values.warnings.end(), reader.warnings.begin(), reader.warnings.end());
-  if (values.debug && at_path(*tree, "logging.level") == nullptr)
+  if (values.debug && !says_level(*tree))
     values.logging.level = "debug";
   if (values.logging.level == "warning")
     values.logging.level = "warn";

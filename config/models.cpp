@@ -5,6 +5,7 @@
 #include "core/values/simulated_model.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 namespace assay::config {
@@ -131,6 +132,33 @@ model_profile base_profile(const settings& from, std::string_view provider, std:
   return model;
 }
 
+bool is_reachable(const settings& from, std::string_view id) {
+  const auto* provider = find_provider(from, provider_id(std::string(id)));
+  return provider != nullptr && !provider->base_url.empty()
+         && (!provider->key_required || !provider->key.empty());
+}
+
+/// Models that batches are used to find at other providers than the catalogue's.
+struct other_home {
+  std::string_view model;
+  std::string_view provider;
+};
+constexpr std::array<other_home, 5> other_homes{{{"gpt-4o-mini", "azure_openai"},
+                                                 {"gpt-4o-mini", "user_azure"},
+                                                 {"gpt-5-nano", "user_azure"},
+                                                 {"gpt-5-nano", "azure_openai"},
+                                                 {"qwen2.5-3b-instruct", "ideallab"}}};
+
+/// @returns who serves a model of the catalogue: its own provider, unless only another home of it is
+/// configured.
+std::string_view home_of(const settings& from, const codecs::catalogue_entry& entry) {
+  if (!is_reachable(from, entry.provider.value))
+    for (const auto& other : other_homes)
+      if (other.model == entry.id && is_reachable(from, other.provider))
+        return other.provider;
+  return entry.provider.value;
+}
+
 fault unknown_model(const settings& from, std::string_view name) {
   std::vector<std::string> names;
   for (const auto& model : from.models)
@@ -178,7 +206,7 @@ result<model_profile> profile_by_name(const settings& from, std::string_view mod
   }
   if (const auto* entry = codecs::shipped_catalogue().find(model);
       entry != nullptr && model.find('/') == std::string_view::npos)
-    return base_profile(from, entry->provider.value, model);
+    return base_profile(from, home_of(from, *entry), model);
   return unknown_model(from, model);
 }
 
@@ -240,37 +268,38 @@ const provider_profile* find_provider(const settings& from, const provider_id& i
 std::vector<model_profile> available_models(const settings& from) {
   auto models = from.models;
   for (const auto& entry : codecs::shipped_catalogue().entries()) {
-    const auto* provider = find_provider(from, entry.provider);
+    const auto home = provider_id(std::string(home_of(from, entry)));
+    const auto* provider = find_provider(from, home);
     const bool speaks = std::find(entry.capabilities.begin(), entry.capabilities.end(), "text_generation")
                         != entry.capabilities.end();
     if (entry.deprecated || !speaks || provider == nullptr || provider->key.empty())
       continue;
-    if (configured_as(from, entry.provider.value, entry.id) == nullptr)
-      models.push_back(profile_of(entry.id, entry.id, entry.provider));
+    if (configured_as(from, home.value, entry.id) == nullptr)
+      models.push_back(profile_of(entry.id, entry.id, home));
   }
   return models;
 }
 
 result<void> check_usable(const provider_profile& provider) {
   const auto& id = provider.id.value;
-  if (provider.protocol != wire_protocol::openai_chat)
-    return fault{errc::unsupported,
-                 "the protocol " + std::string(to_string(provider.protocol)) + " of provider " + id
-                     + " is not spoken yet",
-                 "provider",
-                 "use an endpoint that is compatible with OpenAI's and say protocol: openai_chat"};
   if (provider.base_url.empty()) {
     std::string variable;
     for (const auto& builtin : builtin_providers())
       if (builtin.id == id && !builtin.url_variable.empty())
         variable = " or " + std::string(builtin.url_variable);
-    return fault{errc::invalid_argument, "provider " + id + " has no address", "provider",
+    return fault{errc::invalid_argument, "provider " + id + " has no address", "model_id",
                  "set providers." + id + ".base_url" + variable};
   }
+  // Not credentials_rejected: no provider has refused anything, the configuration here is incomplete.
   if (provider.key_required && provider.key.empty())
-    return fault{errc::credentials_rejected, "provider " + id + " has no key", "provider",
-                 "set " + key_variable(id) + " or providers." + id + ".api_key"};
+    return fault{errc::invalid_argument, "provider " + id + " has no key", "model_id",
+                 "set " + key_variable(id) + " or providers." + id
+                     + ".api_key, or store one: assay keys add"};
   return {};
+}
+
+bool lacks_key(const provider_profile& provider) noexcept {
+  return !provider.base_url.empty() && provider.key_required && provider.key.empty();
 }
 
 } // namespace assay::config

@@ -39,8 +39,11 @@ const provider_profile* find_provider(const settings& from, const provider_id& i
 /// not retired, answer with text, and whose provider has a key.
 std::vector<model_profile> available_models(const settings& from);
 
-/// @returns nothing wrong, or why no call to this provider can succeed: no address, no key, or a protocol
-/// that is not spoken yet (unsupported).
+/// @returns nothing wrong, or why no call to this provider can succeed: no address or no key. The fault names
+/// the field `model_id`: who asks chose a model.
 result<void> check_usable(const provider_profile& provider);
+
+/// @returns whether all that this provider lacks is its key.
+bool lacks_key(const provider_profile& provider) noexcept;
 
 } // namespace assay::config

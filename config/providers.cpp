@@ -15,7 +15,7 @@ struct word_entry {
   std::string_view provider;
 };
 
-constexpr std::array<word_entry, 34> words{{
+constexpr std::array<word_entry, 36> words{{
     {"openai", "openai"},
     {"openai_gpt", "openai"},
     {"openai_completions", "openai"},
@@ -40,6 +40,8 @@ constexpr std::array<word_entry, 34> words{{
     {"azure", "azure_openai"},
     {"azure_openai", "azure_openai"},
     {"azure_openai_chat_completions", "azure_openai"},
+    {"user_azure", "user_azure"},
+    {"ideallab", "ideallab"},
     {"hosted", "hosted"},
     {"local", "hosted"},
     {"vllm", "hosted"},
@@ -81,6 +83,9 @@ std::optional<wire_protocol> take_route(std::string& path) {
   return std::nullopt;
 }
 
+constexpr std::string_view google_host = "generativelanguage.googleapis.com";
+constexpr std::string_view google_compatible_path = "/openai";
+
 fault bad_url(std::string_view url, std::string reason) {
   // The URL may hold credentials, so it is not repeated when it does.
   const bool safe = url.find('@') == std::string_view::npos && url.find('?') == std::string_view::npos;
@@ -91,19 +96,31 @@ fault bad_url(std::string_view url, std::string reason) {
 } // namespace
 
 const std::vector<builtin_provider>& builtin_providers() {
-  // Anthropic and Google are reached through their endpoints that are compatible with OpenAI's.
   static const std::vector<builtin_provider> table{
-      {"openai", "https://api.openai.com/v1", "OPENAI_API_KEY", "OPENAI_BASE_URL"},
-      {"anthropic", "https://api.anthropic.com/v1", "ANTHROPIC_API_KEY", ""},
-      {"gemini", "https://generativelanguage.googleapis.com/v1beta/openai", "GEMINI_API_KEY", ""},
-      {"deepseek", "https://api.deepseek.com", "DEEPSEEK_API_KEY", ""},
-      {"dashscope", "https://dashscope.aliyuncs.com/compatible-mode/v1", "DASHSCOPE_API_KEY", "", true},
-      {"openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", ""},
-      {"azure_openai", "", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_ENDPOINT"},
+      {"openai", "https://api.openai.com/v1", "OPENAI_API_KEY", "OPENAI_BASE_URL", false,
+       api_dialect::openai},
+      {"anthropic", "https://api.anthropic.com/v1", "ANTHROPIC_API_KEY", "", false, api_dialect::compatible,
+       wire_protocol::anthropic},
+      {"gemini", "https://generativelanguage.googleapis.com/v1beta", "GEMINI_API_KEY", "", false,
+       api_dialect::compatible, wire_protocol::gemini},
+      {"deepseek", "https://api.deepseek.com", "DEEPSEEK_API_KEY", "", false, api_dialect::deepseek},
+      {"dashscope", "https://dashscope.aliyuncs.com/compatible-mode/v1", "DASHSCOPE_API_KEY", "", true,
+       api_dialect::dashscope},
+      {"openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", "", false,
+       api_dialect::openrouter},
+      {"azure_openai", "", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_ENDPOINT", false, api_dialect::azure,
+       wire_protocol::azure_openai},
+      {"user_azure", "", "USER_AZURE_API_KEY", "USER_AZURE_ENDPOINT", false, api_dialect::azure,
+       wire_protocol::azure_openai},
+      {"ideallab", "", "IDEALLAB_API_KEY", "IDEALLAB_BASE_URL"},
       {"hosted", "", "HOSTED_VLLM_API_KEY", "HOSTED_LLM_API_URL"},
       {"mock", defaults::mock_url, "", "ASSAY_MOCK_URL"},
   };
   return table;
+}
+
+bool is_azure(std::string_view provider) noexcept {
+  return provider == "azure_openai" || provider == "user_azure";
 }
 
 std::string_view provider_of_word(std::string_view word) {
@@ -132,6 +149,11 @@ std::string key_variable(std::string_view provider) {
             : (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ? c
                                                                : '_';
   return name + "_API_KEY";
+}
+
+std::string keys_variable(std::string_view provider) {
+  const auto one = key_variable(provider);
+  return one.empty() ? one : one + "S";
 }
 
 result<endpoint_url> parse_endpoint(std::string_view url) {
@@ -163,11 +185,66 @@ result<endpoint_url> parse_endpoint(std::string_view url) {
   return out;
 }
 
+api_dialect dialect_at(std::string_view base_url, api_dialect usual) {
+  if (const auto known = dialect_of_host(base_url))
+    return *known;
+  // OpenAI's name stands for its protocol, so any server may be behind it; the others' names mean themselves.
+  return usual == api_dialect::openai ? api_dialect::compatible : usual;
+}
+
+std::optional<api_dialect> dialect_of_host(std::string_view base_url) {
+  const auto parsed = parse_endpoint(base_url);
+  if (!parsed)
+    return std::nullopt;
+  const auto host = std::string_view(parsed->host_port).substr(0, parsed->host_port.find(':'));
+  struct vendor {
+    std::string_view domain;
+    api_dialect dialect;
+  };
+  static constexpr std::array<vendor, 7> vendors{{{"api.openai.com", api_dialect::openai},
+                                                  {"openai.azure.com", api_dialect::azure},
+                                                  {"services.ai.azure.com", api_dialect::azure},
+                                                  {"api.deepseek.com", api_dialect::deepseek},
+                                                  {"aliyuncs.com", api_dialect::dashscope},
+                                                  {"openrouter.ai", api_dialect::openrouter},
+                                                  {"cognitiveservices.azure.com", api_dialect::azure}}};
+  for (const auto& one : vendors)
+    if (host == one.domain || host.ends_with("." + std::string(one.domain)))
+      return one.dialect;
+  return std::nullopt;
+}
+
+std::string address_for(std::string base_url, wire_protocol protocol) {
+  const auto parsed = parse_endpoint(base_url);
+  if (!parsed || parsed->host_port != google_host)
+    return base_url;
+  const bool compatible = base_url.ends_with(google_compatible_path);
+  if (protocol == wire_protocol::openai_chat && !compatible)
+    base_url += google_compatible_path;
+  else if (protocol == wire_protocol::gemini && compatible)
+    base_url.resize(base_url.size() - google_compatible_path.size());
+  return base_url;
+}
+
 result<endpoint_url> parse_provider_url(std::string_view provider, std::string_view url) {
   auto parsed = parse_endpoint(url);
-  if (!parsed || parsed->base_url != parsed->origin)
+  if (!parsed)
     return parsed;
-  if (provider == "azure_openai")
+  const auto vendor = dialect_of_host(parsed->base_url);
+  const bool azure = is_azure(provider) || vendor == api_dialect::azure;
+  const bool google = provider == "gemini" || parsed->host_port == google_host;
+  if (!parsed->protocol
+      && ((google && parsed->base_url.ends_with(google_compatible_path))
+          || (vendor && parsed->base_url.find("/anthropic") == std::string::npos)))
+    parsed->protocol = wire_protocol::openai_chat;
+  const bool bare = parsed->base_url == parsed->origin;
+  // Azure's newer API is the protocol of OpenAI at another address.
+  if (azure)
+    parsed->protocol =
+        bare || parsed->base_url.ends_with("/v1") ? wire_protocol::openai_chat : wire_protocol::azure_openai;
+  if (!bare)
+    return parsed;
+  if (azure)
     parsed->base_url += "/openai/v1";
   else if (provider == "hosted" || provider == "mock")
     parsed->base_url += "/v1";

@@ -62,6 +62,13 @@ void retention_fields(field_visitor& visit, retention_settings& r) {
               &r.statistics_days);
 }
 
+void cache_fields(field_visitor& visit, cache_settings& c) {
+  visit.field(
+      {"max_bytes", "of the response cache; the least recently used answers go beyond it", 1 << 20, 1e13},
+      byte_size{&c.max_bytes});
+  visit.field({"max_age", "older answers are asked for again; 0 keeps them", 0, 86400.0 * 36500}, &c.max_age);
+}
+
 void storage_fields(field_visitor& visit, storage_settings& s) {
   visit.field("data_dir", "folder of the store", &s.data_dir);
   visit.field("durability", "commit flushes every batch to the disk; none may lose the last seconds",
@@ -69,6 +76,7 @@ void storage_fields(field_visitor& visit, storage_settings& s) {
   visit.field({"commit_window", "how long rows wait for others to be flushed with", 0, 1}, &s.commit_window);
   visit.field({"map_size", "address space of the store, not disk", 1 << 20, 1e14}, byte_size{&s.map_size});
   visit.group("retention", s.retention, retention_fields);
+  visit.group("cache", s.cache, cache_fields);
 }
 
 void farm_fields(field_visitor& visit, farm_settings& f) {
@@ -128,15 +136,42 @@ void network_fields(field_visitor& visit, network_settings& n) {
   visit.field("https_proxy", "proxy for https:// providers", &n.https_proxy);
   visit.field("http_proxy", "proxy for http:// providers", &n.http_proxy);
   visit.field("no_proxy", "hosts, .domains or * to reach directly", &n.no_proxy);
+  visit.field("allow_private_addresses",
+              "where base URLs of API users may point besides the public internet: true, or a list of ranges "
+              "and hosts",
+              exceptions{&n.allow_private_addresses});
   visit.field({"connect_timeout", "for resolution, TCP and TLS together", 0.1, 600}, &n.connect_timeout);
 }
 
+void scaling_fields(field_visitor& visit, scaling_settings& s) {
+  visit.field({"response_time_high", "seconds; slower calls on average ask for fewer at a time", 0, 86400},
+              &s.response_time_high);
+  visit.field({"error_rate_high", "more failures ask for fewer calls at a time", 0, 1}, &s.error_rate_high);
+  visit.field({"success_rate_low", "fewer successes ask for fewer calls at a time", 0, 1},
+              &s.success_rate_low);
+}
+
 void monitoring_fields(field_visitor& visit, monitoring_settings& m) {
+  visit.field("enabled", "count calls in windows and raise alerts", &m.enabled);
   visit.field({"response_time_threshold", "alert when calls take longer on average", 0, 86400},
               &m.response_time_threshold);
   visit.field({"error_rate_threshold", "alert when more calls fail", 0, 1}, &m.error_rate_threshold);
   visit.field({"cost_threshold_per_hour", "alert when an hour costs more dollars", 0, unlimited},
               &m.cost_threshold_per_hour);
+  visit.field({"minimum_samples", "windows with fewer calls raise no alert", 1, 1e6}, &m.minimum_samples);
+  visit.group("scaling_thresholds", m.scaling_thresholds, scaling_fields);
+  visit.field("auto_scaling_enabled", "whether recommendations about calls in flight are meant to be applied",
+              &m.auto_scaling_enabled);
+  visit.field("webhooks", "URLs that alerts are posted to as JSON", &m.webhooks);
+}
+
+void budget_fields(field_visitor& visit, budget_settings& b) {
+  visit.field({"per_request", "dollars that one call may cost at most", 0, unlimited}, &b.per_request);
+  visit.field({"per_run", "dollars of one run; a run's own max_cost may be lower", 0, unlimited}, &b.per_run);
+  visit.field({"per_day", "dollars of the whole farm per day, UTC", 0, unlimited}, &b.per_day);
+  visit.field({"per_tenant", "dollars of one user per day, UTC", 0, unlimited}, &b.per_tenant);
+  visit.field({"alert_at", "alert when this share of a budget is spent, and again when all is", 0.01, 1},
+              &b.alert_at);
 }
 
 void sampling_fields(field_visitor& visit, sampling& s) {
@@ -156,10 +191,41 @@ void limit_fields(field_visitor& visit, rate_limits& r) {
   visit.field("concurrent_requests", "most calls in flight", &r.concurrent_requests);
 }
 
+void key_fields(field_visitor& visit, written_key& k) {
+  visit.field("name", "for people and records, never the key itself", &k.name);
+  visit.field("api_key", "usually ${NAME_OF_A_VARIABLE}", &k.api_key);
+  visit.field({"weight", "share against the provider's other keys", 1, 1000}, &k.weight);
+  visit.group("rate_limits", k.limits, limit_fields);
+  visit.field({"qps", "requests per second of this key and one model", 0.001, 1e6}, &k.qps);
+  visit.field({"workers", "most calls in flight of this key and one model", 1, 100'000}, &k.workers);
+  visit.field("prompt_types", "serves only calls of these prompt types; empty means all", &k.prompt_types);
+}
+
+void pool_fields(field_visitor& visit, written_pool& p) {
+  visit.field("api_keys", "more keys, without limits of their own", &p.api_keys);
+  visit.list("keys", p.keys, key_fields);
+  visit.field("preset", "azure, ideallab or user_azure: a strategy with its numbers",
+              word_choice(p.preset, {"azure", "ideallab", "user_azure"}));
+  visit.field("key_strategy", "which keys serve which prompt types",
+              word_choice(p.strategy, {"automatic", "wide", "by_prompt_type"}));
+  visit.field("prompt_types", "for by_prompt_type: the types, in the order of the keys", &p.prompt_types);
+  visit.field({"workers_per_prompt_type",
+               "most calls in flight of one model and one prompt type, over all keys; 0 means no such limit",
+               0, 100'000},
+              &p.workers_per_prompt_type);
+  visit.field({"qps", "requests per second of one key and one model", 0.001, 1e6}, &p.qps);
+  visit.field({"workers", "most calls in flight of one key and one model", 1, 100'000}, &p.workers);
+}
+
 void provider_fields(field_visitor& visit, written_provider& p) {
   visit.field("protocol", "openai_chat, anthropic, gemini or azure_openai", &p.protocol);
+  visit.field("dialect",
+              "how it deviates from OpenAI: compatible, openai, azure, deepseek, vllm, ollama, ...",
+              &p.dialect);
+  visit.field("api_version", "of Azure's classic address, such as 2024-10-21", &p.api_version);
   visit.field("base_url", "where its API begins, such as https://api.openai.com/v1", &p.base_url);
   visit.field("api_key", "usually ${NAME_OF_A_VARIABLE}", &p.api_key);
+  pool_fields(visit, p.pool);
   visit.field("key_required", "whether calls without a key make sense", &p.key_required);
   visit.field("quota_429_is_throttle", "whether `insufficient_quota` with 429 only means slower",
               &p.quota_429_is_throttle);
@@ -171,6 +237,7 @@ void provider_fields(field_visitor& visit, written_provider& p) {
 void cost_fields(field_visitor& visit, written_model& m) {
   visit.field({"max_cost_per_request", "dollars", 0, unlimited}, &m.max_cost_per_request);
   visit.field({"daily_budget", "dollars per day, UTC", 0, unlimited}, &m.daily_budget);
+  visit.field({"monthly_budget", "dollars per month, UTC", 0, unlimited}, &m.monthly_budget);
 }
 
 void target_fields(field_visitor& visit, written_model& m) {
@@ -216,8 +283,19 @@ void model_fields(field_visitor& visit, written_model& m) {
               &m.cost_per_token);
   visit.field("supported_tasks", "groups of tasks it is meant for; empty means all", &m.supported_tasks);
   visit.field("capabilities", "text, vision, function_calling, ...", &m.capabilities);
+  visit.field("fallbacks", "models that take over, in this order, while it cannot answer", &m.fallbacks);
+  visit.field({"quality", "how good its answers are, for routes that ask for the best", 0, 1}, &m.quality);
+  visit.field({"weight", "share of a route's calls under weighted_random", 1, 1e6}, &m.weight);
   visit.field("context_window", "tokens", &m.context_window);
   visit.field("max_output_tokens", "tokens", &m.max_output_tokens);
+}
+
+void route_fields(field_visitor& visit, written_route& r) {
+  visit.field("name", "for people", &r.name);
+  visit.field("strategy", "how a call finds its model",
+              word_choice(r.strategy, {"in_order", "round_robin", "weighted_random", "performance_based",
+                                       "least_loaded", "cost_optimized", "quality_first"}));
+  visit.field("models", "what it chooses among; while one cannot answer, the others take over", &r.models);
 }
 
 void evaluation_fields(field_visitor& visit, document::written_evaluation& e) {
@@ -252,11 +330,13 @@ void fields_of(field_visitor& visit, document& target) {
   visit.group("logging", s.logging, logging_fields);
   visit.group("network", s.network, network_fields);
   visit.group("monitoring", s.monitoring, monitoring_fields);
+  visit.group("budgets", s.budgets, budget_fields);
   visit.field("results_dir", "folder for results and reports", &s.results_dir);
   visit.field("cache_dir", "folder for what can be made again", &s.cache_dir);
   visit.field("tasks_dirs", "folders with task files besides the shipped ones", &s.tasks_dirs);
   visit.named("providers", target.providers, provider_fields);
   visit.named("models", target.models, model_fields);
+  visit.named("routes", target.routes, route_fields);
   visit.named("evaluations", target.evaluations, evaluation_fields);
   visit.named("ab_tests", target.ab_tests, ab_test_fields);
   visit.ignored("redis", "the queue is part of assay's own store");

@@ -69,12 +69,19 @@ struct retention_settings {
   uint32_t statistics_days = defaults::statistics_days;
 };
 
+/// Of the answers that runs with a cache share.
+struct cache_settings {
+  uint64_t max_bytes = defaults::cache_max_bytes; ///< The least recently used go beyond it.
+  seconds max_age = defaults::cache_max_age;      ///< Older answers are asked for again; 0 keeps them.
+};
+
 struct storage_settings {
   std::string data_dir; ///< Absolute.
   durability durable = durability::commit;
   milliseconds commit_window = defaults::commit_window;
   uint64_t map_size = defaults::map_size; ///< Bytes of address space reserved; disk is used as needed.
   retention_settings retention;
+  cache_settings cache;
 };
 
 enum class scheduler_policy : uint8_t { stealing = 1, sharing = 2 };
@@ -131,13 +138,36 @@ struct network_settings {
   secret https_proxy;        ///< `http://user:password@host:port`; may hold a password.
   secret http_proxy;
   std::vector<std::string> no_proxy; ///< Hosts, `.domains` or `*`.
+  /// Where URLs of API users may point besides the public internet: ranges, addresses, hosts, or `*`.
+  std::vector<std::string> allow_private_addresses;
   milliseconds connect_timeout = defaults::connect_timeout;
 };
 
+/// When a model should get fewer calls at a time.
+struct scaling_settings {
+  double response_time_high = defaults::scaling_response_time_high; ///< Seconds, mean.
+  double error_rate_high = defaults::scaling_error_rate_high;       ///< 0..1
+  double success_rate_low = defaults::scaling_success_rate_low;     ///< 0..1
+};
+
 struct monitoring_settings {
+  bool enabled = true;
   seconds response_time_threshold = defaults::alert_response_time;
   double error_rate_threshold = defaults::alert_error_rate; ///< 0..1
   std::optional<money> cost_threshold_per_hour;
+  uint32_t minimum_samples = defaults::alert_minimum_samples; ///< Fewer calls in a window say nothing.
+  scaling_settings scaling_thresholds;
+  bool auto_scaling_enabled = false;
+  std::vector<std::string> webhooks; ///< Where alerts are posted.
+};
+
+/// Hard limits in dollars. Unset means none.
+struct budget_settings {
+  std::optional<money> per_request;
+  std::optional<money> per_run;
+  std::optional<money> per_day;             ///< Of the whole farm, UTC.
+  std::optional<money> per_tenant;          ///< Of one user a day, UTC.
+  double alert_at = defaults::budget_alert; ///< Share of a budget, 0..1.
 };
 
 /// An evaluation that can be started by its name.
@@ -147,6 +177,22 @@ struct named_evaluation {
   std::vector<std::string> models;
   std::vector<std::string> tasks;
   std::string configuration_json = "{}"; ///< JSON object text: limit, num_fewshot, temperature, ...
+};
+
+/// Which keys of a provider serve which prompt types.
+enum class key_strategy : uint8_t {
+  automatic = 1, ///< The key with the most slack of two random ones, of those that may serve the call.
+  wide,          ///< All prompt types over all keys.
+  by_prompt_type ///< Each prompt type on a key of its own.
+};
+
+/// How a provider's keys are shared out. The keys themselves are in its profile.
+struct key_pool {
+  provider_id provider;
+  key_strategy strategy = key_strategy::automatic;
+  std::vector<std::string> prompt_types; ///< For by_prompt_type: in the order of the keys.
+  uint32_t workers = 0;                  ///< Of one key and model, from a preset; 0: no such limit.
+  std::vector<std::string> bound;        ///< Names of the keys to which the strategy gave their types.
 };
 
 /// All settings of one process, from all layers, checked.
@@ -162,12 +208,14 @@ struct settings {
   logging_settings logging;
   network_settings network;
   monitoring_settings monitoring;
+  budget_settings budgets;
   std::string results_dir;             ///< Absolute.
   std::string cache_dir;               ///< Absolute.
   std::vector<std::string> tasks_dirs; ///< Absolute; later folders win on equal task ids.
 
   std::vector<provider_profile>
       providers;                     ///< Built-in, configured, and those that single models brought along.
+  std::vector<key_pool> key_pools;   ///< One for each provider that single models did not bring along.
   std::vector<model_profile> models; ///< Configured and simulated; see find_model for those of the catalogue.
   std::vector<named_evaluation> evaluations;
   std::string ab_tests_json = "{}"; ///< JSON object text by name, checked in shape.

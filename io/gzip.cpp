@@ -78,14 +78,15 @@ struct inflater::state {
         zlib.next_out = reinterpret_cast<Bytef*>(room);
         zlib.avail_out = sizeof room;
         const int code = ::inflate(&zlib, Z_NO_FLUSH);
+        const size_t got = sizeof room - zlib.avail_out;
+        const size_t fits = std::min(got, limit - produced);
+        produced += fits;
+        out.append(room, fits); // also before an error: a stream's reader may use what came before it
         if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR)
           return damaged(zlib.msg ? zlib.msg : "zlib error " + std::to_string(code));
-        const size_t got = sizeof room - zlib.avail_out;
-        if (got > limit - produced)
+        if (fits < got)
           return fault{
               errc::too_large, "the body expands to more than " + std::to_string(limit) + " bytes", {}, {}};
-        produced += got;
-        out.append(room, got);
         ended = code == Z_STREAM_END;
       } while (!ended && (zlib.avail_in > 0 || zlib.avail_out == 0));
       in.remove_prefix(given - zlib.avail_in);

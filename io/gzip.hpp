@@ -27,8 +27,8 @@ public:
   inflater(inflater&&) noexcept;
   inflater& operator=(inflater&&) noexcept;
 
-  /// Appends what @p in expands to to @p out. Fails with errc::malformed_input or errc::too_large; the
-  /// inflater is of no more use then.
+  /// Appends what @p in expands to to @p out. Fails with errc::malformed_input or errc::too_large, after
+  /// having appended what came before the damage or within the limit; the inflater is of no more use then.
   result<void> feed(std::string_view in, std::string& out);
 
   /// @returns whether the compressed text is complete; false for a body cut short.

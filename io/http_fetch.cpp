@@ -38,7 +38,8 @@ result<fetch_answer> fetch(const fetch_request& request) {
   const auto proxy = choose_proxy(request.proxy, request.where);
   if (!proxy)
     return proxy.error();
-  if (auto connected = stream.connect(request.where, request.tls, *proxy); !connected)
+  if (auto connected = stream.connect(request.where, request.tls, *proxy, false, request.guard.get());
+      !connected)
     return connected.error();
 
   http::request<http::string_body> message;

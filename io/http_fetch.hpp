@@ -5,6 +5,7 @@
 #include "io/proxy.hpp"
 #include "io/url.hpp"
 
+#include <memory>
 #include <string>
 
 namespace assay::io {
@@ -20,6 +21,8 @@ struct fetch_request {
   size_t max_response_bytes = size_t{32} << 20;
   tls_options tls;
   proxy_options proxy;
+  /// Where requests may go, for URLs that are not the machine's owner's; null: anywhere.
+  std::shared_ptr<const address_guard> guard;
 };
 
 struct fetch_answer {
@@ -29,9 +32,11 @@ struct fetch_answer {
 };
 
 /// Sends a request over a connection of its own and blocks until the answer is there. Any status is an
-/// answer.
-/// @returns errc::connect_failed, errc::provider_timeout, errc::truncated_answer, errc::malformed_answer,
-/// errc::too_large, or errc::invalid_argument for a proxy that makes no sense.
+/// Sends a request over a connection of its own, or through a proxy, and blocks until the answer is there.
+/// Any status is an answer; a redirect is one too and is not followed.
+/// @returns errc::forbidden when the guard refuses, errc::connect_failed, errc::provider_timeout,
+/// errc::truncated_answer, errc::malformed_answer, errc::too_large, or errc::invalid_argument for a proxy
+/// that makes no sense.
 result<fetch_answer> fetch(const fetch_request& request);
 
 } // namespace assay::io

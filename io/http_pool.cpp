@@ -27,6 +27,8 @@ void http_pool::submit(std::vector<http_request>&& requests) { state_->engine->s
 
 void http_pool::cancel(std::vector<uint64_t> ids) { state_->engine->cancel(std::move(ids)); }
 
+void http_pool::grant(std::vector<http_credit> credits) { state_->engine->grant(std::move(credits)); }
+
 void http_pool::close(milliseconds grace, std::function<void()> closed) {
   state_->engine->close(grace, std::move(closed));
 }

@@ -16,7 +16,7 @@ namespace assay::mock {
 namespace {
 
 constexpr size_t max_prompts = 4'000'000;
-constexpr size_t max_model_name = 128;
+constexpr size_t max_name = 128; ///< Of models, paths and custom ids.
 
 fault cannot(const char* what, const std::filesystem::path& file) {
   return {errc::store_failed, std::string("cannot ") + what + " the record: " + std::strerror(errno),
@@ -26,7 +26,42 @@ fault cannot(const char* what, const std::filesystem::path& file) {
 /// The same prompt sent to two models makes two entries: each of them is asked once in a clean run.
 uint64_t entry_of(const call_ticket& ticket) noexcept { return hash_text(ticket.model, ticket.prompt_hash); }
 
+/// Cuts @p text to @p size bytes at a character's border.
+void shorten(std::string& text, size_t size) {
+  if (text.size() <= size)
+    return;
+  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80)
+    --size;
+  text.resize(size);
+}
+
+std::string request_id_of(const call_ticket& call) {
+  const auto digits = id_digits(call);
+  switch (call.protocol) {
+  case wire::azure:
+  case wire::deepseek:
+  case wire::dashscope:
+    return digits.substr(0, 8) + "-" + digits.substr(8, 4) + "-4" + digits.substr(13, 3) + "-a"
+           + digits.substr(17, 3) + "-" + digits.substr(20);
+  case wire::gemini:
+    return digits.substr(0, 22);
+  case wire::openrouter:
+    return "gen-" + digits.substr(0, 30);
+  case wire::openai:
+  case wire::anthropic:
+    break;
+  }
+  return "req_" + digits;
+}
+
 } // namespace
+
+std::string id_digits(const call_ticket& call) { return to_hex(call.id[0]) + to_hex(call.id[1]); }
+
+void name_call(call_ticket& ticket, uint64_t seed, uint64_t n) {
+  ticket.id = {mix(seed ^ n), mix(~seed ^ mix(n))};
+  ticket.request_id = request_id_of(ticket);
+}
 
 std::string to_hex(uint64_t value) {
   constexpr std::string_view digits = "0123456789abcdef";
@@ -37,20 +72,21 @@ std::string to_hex(uint64_t value) {
 }
 
 result<std::unique_ptr<call_record>> call_record::open(const std::filesystem::path& file,
-                                                       std::function<nanoseconds()> clock, uint64_t seed) {
+                                                       std::function<nanoseconds()> clock, uint64_t seed,
+                                                       uint32_t kept) {
   int descriptor = -1;
   if (!file.empty()) {
     descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     if (descriptor < 0)
       return cannot("open", file);
   }
-  return std::unique_ptr<call_record>(new call_record(file, descriptor, std::move(clock), seed));
+  return std::unique_ptr<call_record>(new call_record(file, descriptor, std::move(clock), seed, kept));
 }
 
 call_record::call_record(std::filesystem::path file, int descriptor, std::function<nanoseconds()> clock,
-                         uint64_t seed)
+                         uint64_t seed, uint32_t kept)
     : file_(std::move(file)), descriptor_(descriptor), clock_(std::move(clock)), start_(clock_()),
-      seed_(seed) {}
+      seed_(seed), most_kept_(kept) {}
 
 call_record::~call_record() {
   if (descriptor_ >= 0)
@@ -60,13 +96,10 @@ call_record::~call_record() {
 void call_record::received(call_ticket& ticket) {
   const std::lock_guard guard(mutex_);
   ticket.n = ++n_;
-  if (ticket.model.size() > max_model_name) {
-    auto end = max_model_name;
-    while (end > 0 && (static_cast<unsigned char>(ticket.model[end]) & 0xC0) == 0x80)
-      --end;
-    ticket.model.resize(end);
-  }
-  ticket.request_id = "req_" + to_hex(mix(seed_ ^ ticket.n)) + to_hex(mix(~seed_ ^ mix(ticket.n)));
+  shorten(ticket.model, max_name);
+  shorten(ticket.custom_id, max_name);
+  shorten(ticket.path, max_name);
+  name_call(ticket, seed_, ticket.n);
   ++received_;
   ++in_flight_;
   if (ticket.prompt_hash != 0) {
@@ -76,7 +109,20 @@ void call_record::received(call_ticket& ticket) {
     else
       ++overflow_;
   }
+  keep(ticket);
   write("received", ticket);
+}
+
+void call_record::keep(const call_ticket& ticket) {
+  if (most_kept_ == 0)
+    return;
+  const auto at = ticket.n % most_kept_;
+  if (kept_.size() <= at)
+    kept_.resize(at + 1);
+  auto& call = kept_[at];
+  call.ticket = ticket;
+  call.received = clock_() - start_;
+  call.ended = nanoseconds(-1);
 }
 
 void call_record::finished(const call_ticket& ticket, bool whole) {
@@ -98,6 +144,12 @@ void call_record::finished(const call_ticket& ticket, bool whole) {
   }
   if (ticket.struck != fault_kind::none)
     ++faults_[std::string(to_string(ticket.struck))];
+  if (most_kept_ != 0 && ticket.n % most_kept_ < kept_.size())
+    if (auto& call = kept_[ticket.n % most_kept_]; call.ticket.n == ticket.n) {
+      call.ticket = ticket;
+      call.ended = clock_() - start_;
+      call.whole = whole;
+    }
   write(whole ? "answered" : "dropped", ticket);
 }
 
@@ -114,7 +166,16 @@ void call_record::write(std::string_view event, const call_ticket& ticket) {
   line_ += ",\"prompt_hash\":\"" + (ticket.prompt_hash == 0 ? std::string() : to_hex(ticket.prompt_hash));
   line_ += "\",\"request_id\":\"" + ticket.request_id + "\",\"event\":\"";
   line_ += event;
-  line_ += "\",\"status\":" + std::to_string(ticket.status);
+  line_ += "\",\"protocol\":\"";
+  line_ += to_string(ticket.protocol);
+  line_ += "\",\"path\":";
+  append_json_string(line_, ticket.path);
+  line_ += ticket.stream ? ",\"stream\":true" : ",\"stream\":false";
+  if (!ticket.custom_id.empty()) {
+    line_ += ",\"custom_id\":";
+    append_json_string(line_, ticket.custom_id);
+  }
+  line_ += ",\"status\":" + std::to_string(ticket.status);
   line_ += ",\"tokens\":" + std::to_string(ticket.prompt_tokens + ticket.completion_tokens);
   if (ticket.struck != fault_kind::none) {
     line_ += ",\"fault\":\"";
@@ -174,6 +235,46 @@ void call_record::reset() {
   statuses_.clear();
   faults_.clear();
   prompts_.clear();
+  kept_.clear();
+}
+
+nlohmann::json call_record::list(uint64_t after, size_t limit) const {
+  const std::lock_guard guard(mutex_);
+  std::vector<const kept_call*> found;
+  for (const auto& call : kept_)
+    if (call.ticket.n > after)
+      found.push_back(&call);
+  const auto older = [](const kept_call* a, const kept_call* b) { return a->ticket.n < b->ticket.n; };
+  std::sort(found.begin(), found.end(), older);
+  if (found.size() > limit)
+    found.resize(limit);
+  const auto ms = [](nanoseconds t) { return static_cast<double>(t.count()) / 1e6; };
+  auto calls = nlohmann::json::array();
+  for (const auto* call : found) {
+    const auto& t = call->ticket;
+    nlohmann::json shown{{"n", t.n},
+                         {"protocol", to_string(t.protocol)},
+                         {"path", t.path},
+                         {"key_hash", t.key_hash},
+                         {"model", t.model},
+                         {"stream", t.stream},
+                         {"status", t.status},
+                         {"request_id", t.request_id},
+                         {"custom_id", t.custom_id},
+                         {"prompt_hash", t.prompt_hash == 0 ? std::string() : to_hex(t.prompt_hash)},
+                         {"prompt_tokens", t.prompt_tokens},
+                         {"completion_tokens", t.completion_tokens},
+                         {"images", t.images},
+                         {"fault", to_string(t.struck)},
+                         {"received_ms", ms(call->received)}};
+    if (call->ended >= nanoseconds(0)) {
+      shown["ended_ms"] = ms(call->ended);
+      shown["whole"] = call->whole;
+    }
+    calls.push_back(std::move(shown));
+  }
+  const auto next = found.empty() ? after : found.back()->ticket.n;
+  return {{"calls", std::move(calls)}, {"next", next}};
 }
 
 result<call_record::slice> call_record::read(uint64_t offset, size_t limit) const {

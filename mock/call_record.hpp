@@ -3,6 +3,7 @@
 #include "core/values/errors.hpp"
 #include "core/values/time.hpp"
 #include "mock/options.hpp"
+#include "mock/wire.hpp"
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -14,31 +15,45 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 namespace assay::mock {
 
 /// One call from its arrival to its end.
 struct call_ticket {
-  uint64_t n = 0;       ///< Number of the call since the start, from 1; 0: not a call (health, control, ...).
-  std::string key_hash; ///< First 8 hex digits of the key's SHA-256; empty without a key.
-  std::string model;    ///< As asked for.
+  uint64_t n = 0; ///< Number of the call since the start, from 1; 0: not a call (health, control, ...).
+  wire protocol = wire::openai;
+  bool stream = false;
+  std::string path;         ///< Of the request; for a line of a batch `batch:` and the path it names.
+  std::string key_hash;     ///< First 8 hex digits of the key's SHA-256; empty without a key.
+  std::string model;        ///< As asked for.
+  std::string custom_id;    ///< Of a batch's line, else the header x-client-request-id.
   uint64_t prompt_hash = 0; ///< Of all messages; 0 when the request could not be read.
   uint64_t repetition = 0;  ///< How many calls with this prompt and model came before.
-  std::string request_id;
+  std::string request_id;   ///< As the protocol writes it.
   int status = 0;
   uint64_t prompt_tokens = 0;
   uint64_t completion_tokens = 0;
+  uint32_t images = 0;
   fault_kind struck = fault_kind::none;
+  std::array<uint64_t, 2> id{}; ///< What all ids of the call's answer are made of.
 };
+
+/// @returns 32 hex digits that belong to the call alone.
+std::string id_digits(const call_ticket& call);
+
+/// Gives @p ticket the ids of call number @p n, in the form of its protocol.
+void name_call(call_ticket& ticket, uint64_t seed, uint64_t n);
 
 /// Remembers what was asked and what was answered, so that a test can compare it with what a client claims.
 /// Every event is one line of JSON, written with one write(2): complete once it is there, and safe from the
 /// end of this process (not of the machine). Thread-safe.
 class call_record {
 public:
-  /// @param file appended to; empty keeps counts only. Fails when the file cannot be opened.
-  static result<std::unique_ptr<call_record>> open(const std::filesystem::path& file,
-                                                   std::function<nanoseconds()> clock, uint64_t seed);
+  /// @param file appended to; empty: no file. Fails when the file cannot be opened.
+  /// @param kept the newest calls that list() knows.
+  static result<std::unique_ptr<call_record>>
+  open(const std::filesystem::path& file, std::function<nanoseconds()> clock, uint64_t seed, uint32_t kept);
   ~call_record();
   call_record(const call_record&) = delete;
   call_record& operator=(const call_record&) = delete;
@@ -52,7 +67,11 @@ public:
   /// Totals: received, answered, dropped, in_flight, statuses, faults, tokens, and per prompt the highest
   /// counts.
   nlohmann::json summary() const;
-  /// Forgets the totals. The file and the numbering go on.
+  /// The kept calls after number @p after, oldest first, at most @p limit of them: {calls: [{n, protocol,
+  /// path, key_hash, model, stream, status, received_ms, ended_ms, request_id, custom_id, ...}], next}. A
+  /// call without ended_ms is under way.
+  nlohmann::json list(uint64_t after, size_t limit) const;
+  /// Forgets the totals and the kept calls. The file and the numbering go on.
   void reset();
 
   struct slice {
@@ -68,7 +87,17 @@ private:
     uint32_t answered = 0; ///< With 2xx.
   };
 
-  call_record(std::filesystem::path file, int descriptor, std::function<nanoseconds()> clock, uint64_t seed);
+  /// A call that list() shows.
+  struct kept_call {
+    call_ticket ticket;
+    nanoseconds received{0};
+    nanoseconds ended{-1};
+    bool whole = false;
+  };
+
+  call_record(std::filesystem::path file, int descriptor, std::function<nanoseconds()> clock, uint64_t seed,
+              uint32_t kept);
+  void keep(const call_ticket& ticket);
   void write(std::string_view event, const call_ticket& ticket);
 
   const std::filesystem::path file_;
@@ -86,6 +115,8 @@ private:
   std::map<std::string, uint64_t, std::less<>> faults_;
   std::unordered_map<uint64_t, prompt_counts> prompts_; ///< By prompt and model.
   std::string line_;
+  const uint32_t most_kept_;
+  std::vector<kept_call> kept_; ///< A ring: call n stands at n modulo its size.
 };
 
 /// @returns @p value as 16 hex digits.

@@ -1,8 +1,6 @@
 #pragma once
 
-#include "core/values/errors.hpp"
-
-#include <boost/system/result.hpp>
+#include "mock/api_error.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -12,30 +10,48 @@
 
 namespace assay::mock {
 
-/// An error answer in the provider's form.
-struct api_error {
-  int status = 400;
-  std::string message;
-  std::string type = "invalid_request_error";
-  std::string param; ///< Empty: null.
-  std::string code;  ///< Empty: null.
-};
+/// The form that an answer has to take.
+enum class answer_format : uint8_t { text = 1, json_object = 2, json_schema = 3 };
 
-/// What the mock provider needs to know of a chat request.
+/// Whether an answer may be a call of a tool.
+enum class tool_use : uint8_t { none = 1, automatic = 2, required = 3 };
+
+/// What the mock provider needs to know of a chat request, whatever the protocol.
 struct chat_request {
   std::string model;
   std::string user_text;    ///< The last user message, its text parts joined.
-  uint64_t prompt_hash = 0; ///< Over roles and texts of all messages; never 0.
+  uint64_t prompt_hash = 0; ///< Over roles, texts and images of all messages; never 0.
   uint64_t prompt_tokens = 0;
   std::optional<uint64_t> max_tokens; ///< max_completion_tokens, else max_tokens.
   uint32_t choices = 1;               ///< `n`.
+  uint32_t images = 0;
   bool stream = false;
   bool include_usage = false;
   std::vector<std::string> stop;
+  answer_format format = answer_format::text;
+  std::string schema; ///< JSON; json_schema only. Empty: any value.
+  tool_use tools = tool_use::none;
+  std::string tool_name;          ///< The tool that was asked for by name, else the first.
+  std::string tool_schema;        ///< JSON; empty: no arguments.
+  bool after_tool_result = false; ///< The last message brings a tool's result.
 };
 
-/// Reads the body of POST /v1/chat/completions and refuses what the provider refuses, in its words.
-boost::system::result<chat_request, api_error> read_chat_request(std::string_view body);
+/// What the mock provider needs to know of a request for embeddings.
+struct embedding_request {
+  std::string model;
+  std::vector<std::string> texts;
+  uint64_t prompt_tokens = 0;
+  uint32_t dimensions = 0; ///< 0: the protocol's default.
+  bool base64 = false;
+};
+
+/// @returns whether the simulated model answers with a call of the tool: when the request requires one, or
+/// leaves it to the model and the last user message names the tool or says to use or call a tool or function.
+/// Never right after a tool's result.
+bool calls_tool(const chat_request& request);
+
+/// What an image costs, whatever its size.
+constexpr uint64_t tokens_per_image = 85;
 
 /// A rough count that never changes: one token per CJK, kana or hangul character, one per four other
 /// characters, rounded up. A prompt costs 3 more per message and 3 in all.

@@ -4,7 +4,35 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+
 namespace assay::mock {
+
+namespace {
+
+bool fits_path(std::string_view wanted, const fault_candidate& call) {
+  constexpr std::string_view batch = "batch:";
+  if (wanted.empty())
+    return call.model_call && !call.batch_line;
+  if (wanted.starts_with(batch))
+    return call.batch_line && call.path.starts_with(wanted.substr(batch.size()));
+  return !call.batch_line && call.path.starts_with(wanted);
+}
+
+bool fits(const fault_rule& rule, const fault_candidate& call) {
+  return fits_path(rule.path, call) && (rule.model.empty() || rule.model == call.model)
+         && (rule.key_hash.empty() || rule.key_hash == call.key_hash);
+}
+
+bool strikes(const fault_rule& rule, uint64_t candidate, uint64_t draw) {
+  if (!rule.calls.empty())
+    return std::find(rule.calls.begin(), rule.calls.end(), candidate) != rule.calls.end();
+  if (rule.every != 0)
+    return (candidate - rule.skip) % rule.every == 0;
+  return unit_interval(draw) < rule.probability;
+}
+
+} // namespace
 
 fault_script::fault_script(uint64_t seed, std::vector<fault_rule> rules) : seed_(seed) {
   replace(std::move(rules));
@@ -18,7 +46,7 @@ void fault_script::replace(std::vector<fault_rule> rules) {
   empty_ = rules_.empty();
 }
 
-fault_rule fault_script::pick(std::string_view path, std::string_view model) {
+fault_rule fault_script::pick(const fault_candidate& call) {
   fault_rule none;
   none.kind = fault_kind::none;
   if (empty_.load(std::memory_order_relaxed))
@@ -26,14 +54,12 @@ fault_rule fault_script::pick(std::string_view path, std::string_view model) {
   const std::lock_guard guard(mutex_);
   for (size_t i = 0; i < rules_.size(); ++i) {
     auto& [rule, matched, struck] = rules_[i];
-    if (!path.starts_with(rule.path) || (!rule.model.empty() && rule.model != model))
+    if (!fits(rule, call))
       continue;
     const auto candidate = ++matched;
     if (candidate <= rule.skip || (rule.times != 0 && struck >= rule.times))
       continue;
-    const bool strikes = rule.every != 0 ? (candidate - rule.skip) % rule.every == 0
-                                         : unit_interval(mix(mix(seed_ + i) ^ candidate)) < rule.probability;
-    if (strikes) {
+    if (strikes(rule, candidate, mix(mix(seed_ + i) ^ candidate))) {
       ++struck;
       return rule;
     }
@@ -53,6 +79,10 @@ nlohmann::json fault_script::to_json() const {
                        {"times", rule.times},
                        {"path", rule.path},
                        {"model", rule.model},
+                       {"key_hash", rule.key_hash},
+                       {"calls", rule.calls},
+                       {"retry_after", to_string(rule.retry_after)},
+                       {"count", rule.count},
                        {"bytes", rule.bytes},
                        {"matched", matched},
                        {"struck", struck}};

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <charconv>
+#include <concepts>
 #include <string>
 #include <string_view>
 
@@ -40,6 +42,13 @@ inline void append_json_string(std::string& out, std::string_view text) {
   }
   out.append(text, clean);
   out += '"';
+}
+
+/// Appends @p value in decimal digits.
+inline void append_number(std::string& out, std::integral auto value) {
+  char digits[24];
+  const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
+  out.append(digits, end);
 }
 
 } // namespace assay::mock

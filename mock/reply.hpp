@@ -1,9 +1,7 @@
 #pragma once
 
 #include "mock/call_record.hpp"
-#include "mock/chat_request.hpp"
-#include "mock/limiter.hpp"
-#include "mock/simulator.hpp"
+#include "mock/dialect.hpp"
 
 #include <optional>
 #include <string>
@@ -40,12 +38,15 @@ struct reply {
 struct head_fields {
   int status = 200;
   std::string_view content_type = "application/json";
-  const call_ticket* call = nullptr; ///< Adds the provider's headers.
+  const dialect* speaker = nullptr; ///< Adds the provider's headers; needs call.
+  const call_ticket* call = nullptr;
   const limit_verdict* limits = nullptr;
   std::optional<nanoseconds> retry_after;
+  retry_hint hint = retry_hint::usual;
   microseconds processing{0};
-  bool close = false;   ///< Announce `Connection: close`.
-  bool doubled = false; ///< Send contradicting duplicates of several headers.
+  std::string_view more; ///< Further header lines, each with its CRLF.
+  bool close = false;    ///< Announce `Connection: close`.
+  bool doubled = false;  ///< Send contradicting duplicates of several headers.
 };
 
 /// Writes an answer with Content-Length. @p length_error is added to the true length.
@@ -58,37 +59,33 @@ std::string plain_head(const head_fields& head, uint64_t length);
 /// connection.
 std::string stream_head(const head_fields& head, bool chunked);
 void append_chunk(std::string& out, std::string_view data, bool chunked);
+/// Appends the line that begins a chunk of @p size bytes.
+void append_chunk_size(std::string& out, size_t size);
+
+/// Appends `retry-after: 3`; rounds up, never less than 1.
+void append_retry_seconds(std::string& out, nanoseconds wait);
+/// Appends `retry-after-ms: 2500`; rounds up, never less than 1.
+void append_retry_ms(std::string& out, nanoseconds wait);
 
 /// A good answer before it goes over the wire, so that faults can damage it.
 struct answer_parts {
-  const chat_request& request;
-  std::vector<simulated_choice> choices;
+  const dialect& speaker;
   head_fields head;
-  int64_t created = 0;       ///< Unix seconds.
+  std::string body;    ///< Not looked at when streamed.
+  event_stream stream; ///< Not looked at unless streamed.
+  bool streamed = false;
   bool chunked = true;       ///< HTTP/1.1.
-  microseconds token_gap{0}; ///< Between the frames of a stream.
+  microseconds token_gap{0}; ///< Between the events of a stream.
 };
+
+/// Stands for the filler of a huge answer in the text of a chat answer: as long as one token.
+constexpr std::string_view filler_mark = "@~~@";
 
 /// Fills @p out with the undamaged answer.
 void write_answer(reply& out, const answer_parts& parts);
 /// Fills @p out with what @p rule makes of the answer. Kinds that send an error instead are not handled here.
 void write_damaged(reply& out, answer_parts parts, const fault_rule& rule);
-/// Fills @p out with an error answer.
+/// Fills @p out with an error answer. @p head names the speaker.
 void write_error(reply& out, head_fields head, const api_error& error);
-
-/// {"error": {message, type, param, code}}
-std::string error_body(const api_error& error);
-/// The provider's own words for @p status: 400, 401, 403, 404, 408, 413, 500, 503, 529 and others.
-api_error error_for_status(int status, std::string_view model);
-api_error error_for_limit(const limit_verdict& verdict, std::string_view model);
-api_error quota_error();
-
-/// A chat.completion object.
-std::string completion_body(const call_ticket& call, const std::vector<simulated_choice>& choices,
-                            int64_t created);
-/// The frames of a stream as JSON texts, without the final [DONE]: role, one per piece of text, finish,
-/// usage.
-std::vector<std::string> stream_frames(const call_ticket& call, const std::vector<simulated_choice>& choices,
-                                       int64_t created, bool include_usage);
 
 } // namespace assay::mock

@@ -3,119 +3,49 @@
 #include "mock/hash.hpp"
 
 #include <nlohmann/json.hpp>
-#include <openssl/sha.h>
 
 #include <algorithm>
-#include <charconv>
 
 namespace assay::mock {
 
 namespace {
 
-using nlohmann::json;
-
-constexpr std::string_view chat_path = "/v1/chat/completions";
 constexpr size_t max_known_keys = 100'000;
-constexpr size_t record_slice = 1024 * 1024;
-
-/// @returns the token of `Bearer <token>`, or an empty text.
-std::string_view bearer(std::string_view authorization) noexcept {
-  constexpr std::string_view scheme = "bearer ";
-  if (authorization.size() <= scheme.size())
-    return {};
-  for (size_t i = 0; i < scheme.size(); ++i)
-    if ((authorization[i] | 0x20) != (scheme[i] | 0x20))
-      return {};
-  authorization.remove_prefix(scheme.size());
-  while (authorization.starts_with(' '))
-    authorization.remove_prefix(1);
-  return authorization;
-}
 
 bool contains(const std::vector<secret>& keys, std::string_view key) {
   return std::any_of(keys.begin(), keys.end(), [key](const secret& k) { return k.reveal() == key; });
 }
 
-api_error wrong_method(const request_view& request, std::string_view path) {
-  return {405,
-          "Not allowed to " + std::string(request.method) + " on " + std::string(path)
-              + ". (HINT: Perhaps you meant to use a different HTTP method?)",
-          "invalid_request_error", "", "method_not_supported"};
-}
-
-std::string dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
-
-int64_t unix_seconds() { return std::chrono::duration_cast<seconds>(wall_now().time_since_epoch()).count(); }
-
-reply json_reply(const request_view& request, const json& body, int status = 200) {
-  head_fields head;
-  head.status = status;
-  head.close = !request.keep_alive;
-  reply out;
-  out.bytes = plain_answer(head, dump(body));
-  out.end = request.keep_alive ? reply_end::keep : reply_end::close;
-  return out;
-}
-
-reply error_reply(const request_view& request, const api_error& error) {
-  head_fields head;
-  head.close = !request.keep_alive;
-  reply out;
-  write_error(out, head, error);
-  out.end = request.keep_alive ? reply_end::keep : reply_end::close;
-  return out;
-}
-
-reply fault_reply(const request_view& request, const fault& problem) {
-  const int status = problem.code == errc::not_found ? 404 : problem.code == errc::store_failed ? 500 : 400;
-  return json_reply(request,
-                    {{"error",
-                      {{"message", problem.message},
-                       {"type", to_string(problem.code)},
-                       {"param", problem.where},
-                       {"code", nullptr},
-                       {"hint", problem.hint}}}},
-                    status);
-}
-
-std::optional<uint64_t> query_number(std::string_view query, std::string_view name) {
-  while (!query.empty()) {
-    const auto end = std::min(query.find('&'), query.size());
-    const auto pair = query.substr(0, end);
-    query.remove_prefix(std::min(end + 1, query.size()));
-    if (!pair.starts_with(name) || pair.size() <= name.size() || pair[name.size()] != '=')
-      continue;
-    const auto digits = pair.substr(name.size() + 1);
-    uint64_t value = 0;
-    const auto [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    if (error == std::errc{} && stop == digits.data() + digits.size() && value <= INT64_MAX)
-      return value;
-    return {};
-  }
-  return 0;
-}
-
-json model_entry(const simulated_model& model) {
-  return {{"id", model.name}, {"object", "model"}, {"created", 1700000000}, {"owned_by", "assay-simulated"}};
-}
+batch_schedule schedule_of(const options& value) { return {value.batch_time, value.batch_window}; }
 
 } // namespace
 
 result<std::unique_ptr<service>> service::create(options value, std::shared_ptr<const answer_book> book) {
   if (!value.clock)
     value.clock = [] { return nanoseconds(std::chrono::steady_clock::now().time_since_epoch()); };
-  auto record = call_record::open(value.record, value.clock, value.seed);
+  auto record = call_record::open(value.record, value.clock, value.seed, value.kept_calls);
   if (!record)
     return record.error();
   return std::unique_ptr<service>(new service(std::move(value), std::move(book), std::move(*record)));
 }
 
 service::service(options value, std::shared_ptr<const answer_book> book, std::unique_ptr<call_record> record)
-    : options_(std::move(value)), limiter_(options_.limits), faults_(options_.seed, options_.faults),
+    : options_(std::move(value)), unix_zero_(options_.clock() - wall_now().time_since_epoch()),
+      limiter_(options_.limits, options_.limit_rules), faults_(options_.seed, options_.faults),
       simulator_(options_.seed, options_.models, options_.unknown_model_accuracy, std::move(book)),
-      record_(std::move(record)) {}
+      record_(std::move(record)), files_(options_.max_stored, options_.seed),
+      batches_(
+          schedule_of(options_), options_.max_stored, options_.seed,
+          [this](const batch_job& job, const batch_line& line) { return answer_line(job, line); },
+          [this](batch_job& job, batch_phase phase) {
+            const auto now = std::chrono::floor<seconds>(options_.clock() - unix_zero_).count();
+            if (job.protocol == wire::gemini)
+              close_gemini_batch(job, phase, files_, now);
+            else if (job.protocol != wire::anthropic)
+              close_openai_batch(job, phase, files_, now);
+          }) {}
 
-std::string service::hash_of_key(std::string_view key) {
+std::string service::known_hash_of(std::string_view key) {
   if (key.empty())
     return {};
   const auto quick = hash_text(key, options_.seed);
@@ -124,62 +54,48 @@ std::string service::hash_of_key(std::string_view key) {
     if (const auto found = key_hashes_.find(quick); found != key_hashes_.end())
       return found->second;
   }
-  unsigned char digest[SHA256_DIGEST_LENGTH];
-  SHA256(reinterpret_cast<const unsigned char*>(key.data()), key.size(), digest);
-  uint64_t first = 0;
-  for (int i = 0; i < 4; ++i)
-    first = (first << 8) | digest[i];
-  auto text = to_hex(first).substr(8);
+  auto text = hash_of_key(key);
   const std::unique_lock guard(key_mutex_);
   if (key_hashes_.size() < max_known_keys)
     key_hashes_.emplace(quick, text);
   return text;
 }
 
-std::optional<api_error> service::check_key(std::string_view key) const {
+std::optional<api_error> service::check_key(const dialect& speaker, std::string_view key) const {
   if (contains(options_.exhausted_keys, key))
-    return quota_error();
+    return speaker.error_of(trouble::no_credit, {});
   if (options_.keys.empty() || contains(options_.keys, key))
     return {};
-  if (key.empty())
-    return api_error{
-        401,
-        "You didn't provide an API key. You need to provide your API key in an Authorization header using "
-        "Bearer auth (i.e. Authorization: Bearer YOUR_KEY). You can obtain an API key from "
-        "https://platform.openai.com/account/api-keys.",
-        "invalid_request_error", "", ""};
-  auto error = error_for_status(401, "");
-  const auto shown = key.size() < 12
-                         ? std::string("***")
-                         : std::string(key.substr(0, 4)) + "***" + std::string(key.substr(key.size() - 4));
-  error.message = "Incorrect API key provided: " + shown
-                  + ". You can find your API key at https://platform.openai.com/account/api-keys.";
-  return error;
+  return speaker.error_of(key.empty() ? trouble::missing_key : trouble::wrong_key, key);
 }
 
 reply service::handle(const request_view& request) {
   const auto mark = request.target.find('?');
   const auto path = request.target.substr(0, mark);
   const auto query = mark == std::string_view::npos ? std::string_view() : request.target.substr(mark + 1);
-  if (path == chat_path)
-    return request.method == "POST" ? chat(request) : error_reply(request, wrong_method(request, path));
   if (path == "/health")
     return json_reply(request, {{"status", "ok"}, {"simulated", true}});
   if (path.starts_with("/mock/"))
     return control(request, path, query);
-  if (path == "/v1/models" || path.starts_with("/v1/models/"))
-    return models(request, path);
-  return error_reply(
-      request,
-      {404, "Invalid URL (" + std::string(request.method) + " " + std::string(path.substr(0, 256)) + ")",
-       "invalid_request_error", "", ""});
+  // Only there two protocols share a path.
+  const bool anthropic = path.starts_with("/v1/models") && !request.header("anthropic-version").empty();
+  const auto where = find_route(request.method, path, anthropic);
+  const incoming in{request, path, query, where, dialect_of(where.protocol)};
+  return is_model_call(where.op) && !where.wrong_method ? model_call(in) : side_call(in);
 }
 
 reply service::reject(int status) const {
-  const request_view none{.method = {}, .target = {}, .authorization = {}, .body = {}, .keep_alive = false};
-  return error_reply(none, status == 400 ? api_error{400, "Bad request: this is not HTTP/1.1.",
-                                                     "invalid_request_error", "", ""}
-                                         : error_for_status(status, {}));
+  const auto& speaker = dialect_of(wire::openai);
+  head_fields head;
+  head.speaker = &speaker;
+  head.close = true;
+  reply out;
+  out.end = reply_end::close;
+  write_error(out, head,
+              status == 400
+                  ? api_error{400, "Bad request: this is not HTTP/1.1.", "invalid_request_error", {}, {}, {}}
+                  : speaker.error_of_status(status, {}));
+  return out;
 }
 
 void service::finished(const reply& sent, bool whole) {
@@ -190,111 +106,41 @@ void service::finished(const reply& sent, bool whole) {
   record_->finished(sent.call, whole && sent.whole);
 }
 
-reply service::chat(const request_view& request) {
+reply service::side_call(const incoming& in) {
   reply out;
-  auto& call = out.call;
-  const auto key = bearer(request.authorization);
-  const auto parsed = read_chat_request(request.body);
-  call.key_hash = hash_of_key(key);
-  if (parsed) {
-    call.model = parsed->model;
-    call.prompt_hash = parsed->prompt_hash;
-    call.prompt_tokens = parsed->prompt_tokens;
-  }
-  record_->received(call);
-  out.end = request.keep_alive ? reply_end::keep : reply_end::close;
+  out.end = in.request.keep_alive ? reply_end::keep : reply_end::close;
+  // No call of a model, but requests of every kind have an id.
+  auto& ticket = out.call;
+  ticket.protocol = in.where.protocol;
+  name_call(ticket, ~options_.seed, ++side_calls_);
   head_fields head;
-  head.call = &call;
-  head.close = !request.keep_alive || !request.chunked_allowed;
-  if (head.close)
-    out.end = reply_end::close;
-
-  if (const auto refused = check_key(key)) {
-    write_error(out, head, *refused);
+  head.close = !in.request.keep_alive;
+  head.speaker = &in.speaker;
+  head.call = &ticket;
+  const auto key = in.speaker.key_of(in.request, in.query);
+  fault_rule rule;
+  rule.kind = fault_kind::none;
+  if (in.where.op != operation::none && !in.where.wrong_method) {
+    const auto hash = known_hash_of(key);
+    rule = faults_.pick({in.path, in.where.subject, hash, false, false});
+  }
+  // Before the work: what is answered with an error must not have been done.
+  if (const auto struck = error_of_fault(in.speaker, rule, in.where.subject, head)) {
+    write_error(out, head, *struck);
     return out;
   }
-  if (!parsed) {
-    write_error(out, head, parsed.error());
+  const auto answer = side_answer(in, key);
+  if (!answer) {
+    write_error(out, head, answer.error());
     return out;
   }
-  const auto model = simulator_.find(parsed->model);
-  if (!model) {
-    write_error(out, head, error_for_status(404, parsed->model.substr(0, 128)));
-    return out;
-  }
-  if (model->context_window != 0 && parsed->prompt_tokens > model->context_window) {
-    write_error(out, head,
-                {400,
-                 "This model's maximum context length is " + std::to_string(model->context_window)
-                     + " tokens. However, your messages resulted in " + std::to_string(parsed->prompt_tokens)
-                     + " tokens. Please reduce the length of the messages.",
-                 "invalid_request_error", "messages", "context_length_exceeded"});
-    return out;
-  }
-
-  const auto rule = faults_.pick(chat_path, parsed->model);
-  call.struck = rule.kind;
-  const auto drawn = draw_latency(options_.latency, simulator_.draw(call.n, 1), simulator_.draw(call.n, 2));
-  out.delay = microseconds(static_cast<int64_t>(static_cast<double>(drawn.count()) * model->latency_factor));
-  head.processing = out.delay;
-  if (rule.kind == fault_kind::status) {
-    if (rule.ms)
-      head.retry_after = *rule.ms;
-    write_error(out, head, error_for_status(rule.status, parsed->model));
-    return out;
-  }
-  if (rule.kind == fault_kind::rate_limit) {
-    limit_verdict verdict;
-    verdict.refused = limit_verdict::cause::requests;
-    verdict.limit = verdict.used = 60;
-    verdict.requested = 1;
-    verdict.retry_after = rule.ms.value_or(milliseconds(1200));
-    head.retry_after = verdict.retry_after;
-    write_error(out, head, error_for_limit(verdict, parsed->model));
-    return out;
-  }
-  if (rule.kind == fault_kind::insufficient_quota) {
-    write_error(out, head, quota_error());
-    return out;
-  }
-  if (simulator_.fails(*model, *parsed, call.repetition)) {
-    write_error(out, head, error_for_status(500, parsed->model));
-    return out;
-  }
-
-  answer_parts parts{.request = *parsed,
-                     .choices = {},
-                     .head = {},
-                     .created = unix_seconds(),
-                     .chunked = request.chunked_allowed};
-  for (uint32_t i = 0; i < parsed->choices; ++i) {
-    parts.choices.push_back(simulator_.answer(*model, *parsed, i));
-    call.completion_tokens += parts.choices.back().tokens;
-  }
-  const auto requested = parsed->prompt_tokens + parsed->max_tokens.value_or(call.completion_tokens);
-  const auto verdict = limiter_.acquire(call.key_hash, call.model, requested, options_.clock());
-  head.limits = &verdict;
-  if (verdict.refused != limit_verdict::cause::none) {
-    if (verdict.refused != limit_verdict::cause::request_too_large)
-      head.retry_after = verdict.retry_after;
-    // A fault that found no answer to damage did not strike.
-    call.struck = fault_kind::none;
-    call.completion_tokens = 0;
-    out.delay = head.processing = microseconds(0);
-    write_error(out, head, error_for_limit(verdict, parsed->model));
-    return out;
-  }
-  out.admitted = true;
-  if (model->tokens_per_second > 0) {
-    const auto gap = 1e6 / model->tokens_per_second;
-    if (parsed->stream)
-      parts.token_gap = microseconds(static_cast<int64_t>(gap));
-    else
-      out.delay += microseconds(static_cast<int64_t>(gap * static_cast<double>(call.completion_tokens)));
-    head.processing = out.delay;
-  }
-  call.status = 200;
-  parts.head = head;
+  head.content_type = answer->content_type;
+  head.more = answer->headers;
+  answer_parts parts{.speaker = in.speaker,
+                     .head = head,
+                     .body = answer->body,
+                     .stream = {},
+                     .chunked = in.request.chunked_allowed};
   if (rule.kind == fault_kind::none)
     write_answer(out, parts);
   else
@@ -302,69 +148,49 @@ reply service::chat(const request_view& request) {
   return out;
 }
 
-reply service::models(const request_view& request, std::string_view path) {
-  if (request.method != "GET")
-    return error_reply(request, wrong_method(request, path));
-  if (const auto refused = check_key(bearer(request.authorization)))
-    return error_reply(request, *refused);
-  if (const auto rule = faults_.pick(path, {}); rule.kind == fault_kind::status)
-    return error_reply(request, error_for_status(rule.status, {}));
-  constexpr std::string_view prefix = "/v1/models/";
-  if (path.starts_with(prefix)) {
-    const std::string name(path.substr(prefix.size()));
-    if (const auto model = simulator_.find(name))
-      return json_reply(request, model_entry(*model));
-    return error_reply(request, error_for_status(404, name.substr(0, 128)));
+api_result<store_answer> service::side_answer(const incoming& in, std::string_view key) {
+  const auto& where = in.where;
+  const auto named = std::string(in.request.method) + (where.op == operation::none ? " " : " on ")
+                     + std::string(in.path.substr(0, 256));
+  if (where.op == operation::none)
+    return in.speaker.error_of(trouble::unknown_path, named);
+  if (where.wrong_method)
+    return in.speaker.error_of(trouble::wrong_method, named);
+  // The later requests of a resumable upload carry no key: their address is the secret.
+  const bool upload_goes_on =
+      where.op == operation::upload_file && query_value(in.query, "upload_id").has_value();
+  if (!upload_goes_on)
+    if (auto refused = check_key(in.speaker, key))
+      return *refused;
+  if (auto lacking = in.speaker.check(in.request, where, in.query))
+    return *lacking;
+  if (where.op == operation::list_models)
+    return store_answer{in.speaker.models_body(simulator_.models())};
+  if (where.op == operation::get_model) {
+    const std::string name(where.subject);
+    if (const auto model = model_named(where.protocol, name))
+      return store_answer{in.speaker.model_body(*model)};
+    return in.speaker.error_of(trouble::unknown_model, name.substr(0, 128));
   }
-  auto list = json::array();
-  for (const auto& model : simulator_.models())
-    list.push_back(model_entry(model));
-  return json_reply(request, {{"object", "list"}, {"data", std::move(list)}, {"simulated", true}});
-}
-
-reply service::control(const request_view& request, std::string_view path, std::string_view query) {
-  const bool get = request.method == "GET";
-  const bool post = request.method == "POST";
-  if (path == "/mock/calls" && get)
-    return json_reply(request, record_->summary());
-  if (path == "/mock/faults" && get)
-    return json_reply(request, faults_.to_json());
-  if (path == "/mock/faults" && post) {
-    auto rules = parse_fault_rules(request.body);
-    if (!rules)
-      return fault_reply(request, rules.error());
-    faults_.replace(std::move(*rules));
-    return json_reply(request, faults_.to_json());
+  const auto host = in.request.header("host");
+  const store_request call{.request = in.request,
+                           .query = in.query,
+                           .where = where,
+                           .owner = known_hash_of(key),
+                           .base_url = "http://" + std::string(host.empty() ? "127.0.0.1" : host),
+                           .path = std::string(in.path),
+                           .now = options_.clock(),
+                           .unix_zero = unix_zero_,
+                           .files = files_,
+                           .batches = batches_};
+  switch (where.protocol) {
+  case wire::anthropic:
+    return answer_anthropic_store(call);
+  case wire::gemini:
+    return answer_gemini_store(call);
+  default:
+    return answer_openai_store(call);
   }
-  if (path == "/mock/reset" && post) {
-    record_->reset();
-    limiter_.reset();
-    faults_.replace(options_.faults);
-    return json_reply(request, {{"reset", true}});
-  }
-  if (path == "/mock/record" && get) {
-    const auto offset = query_number(query, "offset");
-    if (!offset)
-      return fault_reply(request, {errc::invalid_argument, "must be a byte offset", "offset", {}});
-    auto slice = record_->read(*offset, record_slice);
-    if (!slice)
-      return fault_reply(request, slice.error());
-    head_fields head;
-    head.content_type = "application/x-ndjson";
-    head.close = !request.keep_alive;
-    reply out;
-    out.bytes = plain_answer(head, slice->lines);
-    out.bytes.insert(out.bytes.find("\r\n") + 2,
-                     "x-assay-next-offset: " + std::to_string(slice->next) + "\r\n");
-    out.end = request.keep_alive ? reply_end::keep : reply_end::close;
-    return out;
-  }
-  if (path == "/mock/calls" || path == "/mock/faults" || path == "/mock/reset" || path == "/mock/record")
-    return error_reply(request, wrong_method(request, path));
-  return error_reply(request, {404,
-                               "No such control path; there are /mock/calls, /mock/record, /mock/faults and "
-                               "/mock/reset.",
-                               "invalid_request_error", "", ""});
 }
 
 } // namespace assay::mock

@@ -28,6 +28,19 @@ int64_t steady_ms() {
 constexpr uint32_t header_limit = 64 * 1024;
 /// How much of an unwanted rest is read, so that closing does not destroy an answer on its way.
 constexpr size_t drain_limit = 64 * 1024 * 1024;
+/// Finds the headers of a request that Beast has read.
+class beast_headers final : public header_source {
+public:
+  explicit beast_headers(const http::fields& fields) : fields_(fields) {}
+  std::string_view find(std::string_view name) const override {
+    const auto found = fields_[boost::beast::string_view(name.data(), name.size())];
+    return {found.data(), found.size()};
+  }
+
+private:
+  const http::fields& fields_;
+};
+
 constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
 
 } // namespace
@@ -141,12 +154,14 @@ private:
     waiting_since_.store(0, std::memory_order_relaxed);
     const auto& message = parser_->get();
     const auto view = [](auto text) { return std::string_view(text.data(), text.size()); };
+    const beast_headers headers(message);
     reply_ = service_.handle({.method = view(message.method_string()),
                               .target = view(message.target()),
                               .authorization = view(message[http::field::authorization]),
                               .body = message.body(),
                               .keep_alive = parser_->keep_alive(),
-                              .chunked_allowed = message.version() >= 11});
+                              .chunked_allowed = message.version() >= 11,
+                              .headers = &headers});
     busy_ = true;
     continued_ = false;
     parser_.reset();

@@ -3,6 +3,10 @@
 #include "core/values/simulated_model.hpp"
 #include "mock/call_record.hpp"
 #include "mock/hash.hpp"
+#include "mock/json_instance.hpp"
+#include "mock/json_text.hpp"
+
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 
@@ -24,6 +28,17 @@ std::string unknown_prompt_text(const simulated_model& model, const chat_request
   if (draw % 2 == 0)
     text += " Nothing in this text was written by a language model.";
   return text;
+}
+
+/// What the model would have said, in the form that was asked for.
+std::string as_json(const chat_request& request, std::string_view text) {
+  if (request.format == answer_format::json_schema && !request.schema.empty())
+    return minimal_instance(request.schema, text);
+  if (text.starts_with('{') && nlohmann::json::accept(text))
+    return std::string(text);
+  std::string out = "{\"answer\":";
+  append_json_string(out, text);
+  return out += ",\"simulated\":true}";
 }
 
 } // namespace
@@ -62,33 +77,48 @@ bool simulator::fails(const simulated_model& model, const chat_request& request,
                 < model.transient_error_rate;
 }
 
+std::string simulator::text_of(const simulated_model& model, const chat_request& request,
+                               uint32_t choice) const {
+  const auto salt = [choice](uint64_t base) { return base + salt_choice * choice; };
+  const auto known = book_ ? book_->find(request.user_text) : std::nullopt;
+  if (!known)
+    return unknown_prompt_text(model, request, decision(model, request, salt(salt_manner)));
+  const auto manner = unit_interval(decision(model, request, salt(salt_manner)));
+  const auto accuracy = std::min(1.0, model.accuracy + known->bonus);
+  if (manner < model.refusal_rate)
+    return "I'm sorry, but I can't help with that request.";
+  if (manner < model.refusal_rate + model.format_error_rate)
+    return "Let me think about this from several sides. There is more than one way to read the question, and "
+           "I "
+           "would rather not commit myself to one of them.";
+  return std::string(unit_interval(decision(model, request, salt(salt_right))) < accuracy ? known->right
+                                                                                          : known->wrong);
+}
+
 simulated_choice simulator::answer(const simulated_model& model, const chat_request& request,
                                    uint32_t choice) const {
-  const auto salt = [choice](uint64_t base) { return base + salt_choice * choice; };
   simulated_choice out;
-  const auto known = book_ ? book_->find(request.user_text) : std::nullopt;
-  if (!known) {
-    out.text = unknown_prompt_text(model, request, decision(model, request, salt(salt_manner)));
-  } else {
-    const auto manner = unit_interval(decision(model, request, salt(salt_manner)));
-    const auto accuracy = std::min(1.0, model.accuracy + known->bonus);
-    if (manner < model.refusal_rate)
-      out.text = "I'm sorry, but I can't help with that request.";
-    else if (manner < model.refusal_rate + model.format_error_rate)
-      out.text = "Let me think about this from several sides. There is more than one way to read the "
-                 "question, and I "
-                 "would rather not commit myself to one of them.";
-    else
-      out.text =
-          unit_interval(decision(model, request, salt(salt_right))) < accuracy ? known->right : known->wrong;
+  if (calls_tool(request)) {
+    out.end = choice_end::tool_call;
+    out.tool_name = request.tool_name;
+    out.tool_arguments = minimal_instance(request.tool_schema);
+    out.tokens = estimate_tokens(out.tool_name) + estimate_tokens(out.tool_arguments);
+    return out;
   }
+  out.text = text_of(model, request, choice);
+  if (request.format != answer_format::text)
+    out.text = as_json(request, out.text);
   for (const auto& stop : request.stop)
-    if (const auto at = out.text.find(stop); at != std::string::npos)
+    if (const auto at = out.text.find(stop); at != std::string::npos) {
       out.text.resize(at);
+      out.end = choice_end::stop_sequence;
+      out.stop_sequence = stop;
+    }
   if (request.max_tokens) {
     if (const auto kept = bytes_of_tokens(out.text, *request.max_tokens); kept < out.text.size()) {
       out.text.resize(kept);
-      out.cut = true;
+      out.end = choice_end::length;
+      out.stop_sequence.clear();
     }
   }
   out.tokens = estimate_tokens(out.text);

@@ -9,11 +9,23 @@
 
 namespace assay::mock {
 
+/// Why a simulated answer ends.
+enum class choice_end : uint8_t {
+  stop = 1,
+  length = 2,        ///< Cut by the token limit.
+  stop_sequence = 3, ///< Cut by a text of the request.
+  tool_call = 4,
+  filtered = 5, ///< Withheld by the policy.
+};
+
 /// One choice of a simulated answer.
 struct simulated_choice {
   std::string text;
-  bool cut = false; ///< By the token limit: finish_reason is `length`.
+  choice_end end = choice_end::stop;
   uint64_t tokens = 0;
+  std::string tool_name;      ///< tool_call only.
+  std::string tool_arguments; ///< JSON.
+  std::string stop_sequence;  ///< stop_sequence only: the text that cut it.
 };
 
 /// Decides what the simulated models say. Everything follows from (seed, model, prompt, number of the
@@ -37,6 +49,7 @@ public:
 
 private:
   uint64_t decision(const simulated_model& model, const chat_request& request, uint64_t salt) const noexcept;
+  std::string text_of(const simulated_model& model, const chat_request& request, uint32_t choice) const;
 
   const uint64_t seed_;
   const std::vector<simulated_model> models_;

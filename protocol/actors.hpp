@@ -1,9 +1,12 @@
 #pragma once
 
+#include "protocol/messages/budgets.hpp"
+#include "protocol/messages/cache.hpp"
 #include "protocol/messages/calls.hpp"
 #include "protocol/messages/events.hpp"
 #include "protocol/messages/fleet.hpp"
 #include "protocol/messages/journal.hpp"
+#include "protocol/messages/monitor_verbs.hpp"
 #include "protocol/messages/monitoring.hpp"
 #include "protocol/messages/runs.hpp"
 
@@ -31,7 +34,9 @@ using call_sink_actor = caf::typed_actor<
     // How many calls may be out.
     caf::reacts_to<lane_credit>,
     // A piece of a streamed answer.
-    caf::reacts_to<call_delta>>;
+    caf::reacts_to<call_delta>,
+    // From a provider that falls; comes before its DOWN.
+    caf::reacts_to<calls_on_the_wire>>;
 
 /// Announces a lane before its first call; answered by lane_credit.
 struct open_lane {
@@ -58,8 +63,9 @@ typename Inspector::result_type inspect(Inspector& f, call_batch& x) {
 
 /// A CALL TARGET answers questions. The MODEL ROUTER is one in front of many PROVIDERS, which are each one
 /// too.
-using call_target_actor = caf::typed_actor<caf::reacts_to<open_lane>, caf::reacts_to<call_batch>,
-                                           caf::reacts_to<withdraw_calls>, caf::reacts_to<close_lane>>;
+using call_target_actor =
+    caf::typed_actor<caf::reacts_to<open_lane>, caf::reacts_to<call_batch>, caf::reacts_to<withdraw_calls>,
+                     caf::reacts_to<recall_calls>, caf::reacts_to<deltas_taken>, caf::reacts_to<close_lane>>;
 
 // -- fleet -------------------------------------------------------------------------------------------------
 
@@ -86,14 +92,17 @@ using rate_limiter_actor = caf::typed_actor<caf::reacts_to<acquire_slots>, caf::
                                             caf::replies_to<read_gauges>::with<gauges>, caf::reacts_to<tick>>;
 
 /// Who owns a connection.
-using exchange_sink_actor = caf::typed_actor<caf::reacts_to<exchange_result_batch>>;
+using exchange_sink_actor = caf::typed_actor<caf::reacts_to<exchange_result_batch>,
+                                             // Pieces of streamed answers.
+                                             caf::reacts_to<call_delta>>;
 
 /// The CONNECTION of one (provider, key) owns a pool of keep-alive sockets and speaks the provider's
 /// protocol.
-using connection_actor = caf::typed_actor<caf::reacts_to<exchange_batch>, caf::reacts_to<exchanges_given_up>,
-                                          caf::replies_to<read_gauges>::with<gauges>,
-                                          // INTERNAL: from the I/O thread.
-                                          caf::reacts_to<io_completed>, caf::reacts_to<tick>>;
+using connection_actor =
+    caf::typed_actor<caf::reacts_to<exchange_batch>, caf::reacts_to<exchanges_given_up>,
+                     caf::reacts_to<deltas_taken>, caf::replies_to<read_gauges>::with<gauges>,
+                     // INTERNAL: from the I/O thread.
+                     caf::reacts_to<io_completed>, caf::reacts_to<tick>>;
 
 /// A PROVIDER owns the waiting line of one configured provider, its limiters and its connections.
 using provider_actor = call_target_actor::extend_with<slot_sink_actor>::extend_with<
@@ -158,6 +167,35 @@ using journal_actor = caf::typed_actor<
 
 // -- events ------------------------------------------------------------------------------------------------
 
+/// Who sends calls that cost money: the MODEL ROUTER.
+using lease_holder_actor = caf::typed_actor<caf::reacts_to<lease_granted>, caf::reacts_to<lease_refused>,
+                                            caf::reacts_to<lease_recalled>>;
+
+struct request_lease {
+  lease_wish wish;
+  lease_holder_actor holder;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, request_lease& x) {
+  return f(caf::meta::type_name("request_lease"), x.wish, x.holder);
+}
+
+/// The BUDGET KEEPER grants money before calls and books it after them. What it has granted is durable first.
+using budget_keeper_actor = commit_sink_actor::extend<
+    // Answered by lease_granted or lease_refused to the holder, now or when others have returned some.
+    caf::reacts_to<request_lease>, caf::reacts_to<leases_settled>, caf::replies_to<read_gauges>::with<gauges>,
+    // INTERNAL: from workers.
+    caf::reacts_to<run_cost_found>, caf::reacts_to<tick>>;
+
+/// The RESPONSE CACHE stands between the runs that use it and the MODEL ROUTER: answers what it knows, asks
+/// the rest, and asks what several want at the same time once.
+using response_cache_actor =
+    call_target_actor::extend_with<call_sink_actor>::extend_with<commit_sink_actor>::extend<
+        caf::replies_to<read_gauges>::with<gauges>,
+        // INTERNAL: from workers.
+        caf::reacts_to<cache_counted>, caf::reacts_to<cache_oldest_found>, caf::reacts_to<tick>>;
+
 /// Who listens to a run.
 using event_sink_actor = caf::typed_actor<caf::reacts_to<frame_batch>>;
 
@@ -210,9 +248,20 @@ using run_supervisor_actor = caf::typed_actor<
 
 // -- monitoring --------------------------------------------------------------------------------------------
 
-/// The MONITOR counts calls per model.
-using monitor_actor =
-    caf::typed_actor<caf::reacts_to<observe_calls>, caf::replies_to<read_statistics>::with<statistics>>;
+/// A WEBHOOK POSTER tells other systems of alerts.
+using webhook_poster_actor = caf::typed_actor<caf::reacts_to<post_webhooks>,
+                                              // INTERNAL: from the I/O thread.
+                                              caf::reacts_to<io_completed>, caf::reacts_to<tick>>;
+
+/// The MONITOR counts calls per provider and model, in windows, and raises alerts.
+using monitor_actor = caf::typed_actor<
+    caf::reacts_to<observe_calls>, caf::reacts_to<observe_quality>,
+    caf::replies_to<read_statistics>::with<statistics>,
+    caf::replies_to<read_monitor>::with<monitoring::monitor_view>,
+    caf::replies_to<change_thresholds>::with<monitoring::thresholds>,
+    caf::replies_to<acknowledge_alert>::with<monitoring::alert>, caf::replies_to<read_gauges>::with<gauges>,
+    // INTERNAL: from workers.
+    caf::reacts_to<statistics_recalled>, caf::reacts_to<expired_statistics_found>, caf::reacts_to<tick>>;
 
 // -- the root ----------------------------------------------------------------------------------------------
 
@@ -224,12 +273,14 @@ struct farm_handles {
   provider_supervisor_actor providers;
   model_router_actor router;
   run_supervisor_actor runs;
+  response_cache_actor cache;
+  budget_keeper_actor budgets;
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, farm_handles& x) {
   return f(caf::meta::type_name("farm_handles"), x.journal, x.event_hub, x.monitor, x.providers, x.router,
-           x.runs);
+           x.runs, x.cache, x.budgets);
 }
 
 struct find_farm {};
@@ -354,4 +405,32 @@ CAF_ADD_TYPE_ID(assay, (assay::run_supervisor_actor))
 CAF_ADD_TYPE_ID(assay, (assay::monitor_actor))
 CAF_ADD_TYPE_ID(assay, (assay::root_supervisor_actor))
 CAF_ADD_TYPE_ID(assay, (assay::expired_runs_found))
+CAF_ADD_TYPE_ID(assay, (assay::deltas_taken))
+CAF_ADD_TYPE_ID(assay, (assay::recall_calls))
+CAF_ADD_TYPE_ID(assay, (assay::calls_on_the_wire))
+CAF_ADD_TYPE_ID(assay, (assay::observe_quality))
+CAF_ADD_TYPE_ID(assay, (assay::read_monitor))
+CAF_ADD_TYPE_ID(assay, (assay::monitoring::monitor_view))
+CAF_ADD_TYPE_ID(assay, (assay::change_thresholds))
+CAF_ADD_TYPE_ID(assay, (assay::monitoring::thresholds))
+CAF_ADD_TYPE_ID(assay, (assay::acknowledge_alert))
+CAF_ADD_TYPE_ID(assay, (assay::monitoring::alert))
+CAF_ADD_TYPE_ID(assay, (assay::statistics_recalled))
+CAF_ADD_TYPE_ID(assay, (assay::expired_statistics_found))
+CAF_ADD_TYPE_ID(assay, (assay::post_webhooks))
+CAF_ADD_TYPE_ID(assay, (assay::webhook_poster_actor))
+CAF_ADD_TYPE_ID(assay, (assay::cache_entry))
+CAF_ADD_TYPE_ID(assay, (assay::cache_counted))
+CAF_ADD_TYPE_ID(assay, (assay::cache_oldest_found))
+CAF_ADD_TYPE_ID(assay, (assay::response_cache_actor))
+CAF_ADD_TYPE_ID(assay, (assay::lease_wish))
+CAF_ADD_TYPE_ID(assay, (assay::lease_granted))
+CAF_ADD_TYPE_ID(assay, (assay::lease_refused))
+CAF_ADD_TYPE_ID(assay, (assay::lease_recalled))
+CAF_ADD_TYPE_ID(assay, (assay::lease_settlement))
+CAF_ADD_TYPE_ID(assay, (assay::leases_settled))
+CAF_ADD_TYPE_ID(assay, (assay::run_cost_found))
+CAF_ADD_TYPE_ID(assay, (assay::request_lease))
+CAF_ADD_TYPE_ID(assay, (assay::lease_holder_actor))
+CAF_ADD_TYPE_ID(assay, (assay::budget_keeper_actor))
 CAF_END_TYPE_ID_BLOCK(assay)

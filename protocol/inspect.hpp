@@ -16,6 +16,7 @@
 #include <caf/none.hpp>
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 #include <type_traits>
@@ -60,6 +61,28 @@ typename Inspector::result_type inspect(Inspector& f, optional_field<T>& x) {
 
 template <class T>
 optional_field<T> field(std::optional<T>& value) {
+  return {value};
+}
+
+/// A value that several messages share; null travels as nothing.
+template <class T>
+struct shared_field {
+  std::shared_ptr<const T>& value;
+};
+
+template <class Inspector, class T>
+typename Inspector::result_type inspect(Inspector& f, shared_field<T>& x) {
+  bool present = x.value != nullptr;
+  T value = present ? *x.value : T{};
+  auto take_back = [&]() -> caf::error {
+    x.value = present ? std::make_shared<const T>(std::move(value)) : nullptr;
+    return caf::none;
+  };
+  return f(present, value, caf::meta::load_callback(take_back));
+}
+
+template <class T>
+shared_field<T> shared(std::shared_ptr<const T>& value) {
   return {value};
 }
 
@@ -117,8 +140,57 @@ typename Inspector::result_type inspect(Inspector& f, sampling& x) {
 }
 
 template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, image_part& x) {
+  return f(caf::meta::type_name("image_part"), x.url, x.base64, x.media_type, x.detail);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, tool_call& x) {
+  return f(caf::meta::type_name("tool_call"), x.id, x.name, x.arguments, x.signature);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, message_extras& x) {
+  return f(caf::meta::type_name("message_extras"), x.images, x.tool_calls, x.tool_call_id, x.name);
+}
+
+template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, chat_message& x) {
-  return f(caf::meta::type_name("chat_message"), x.role, x.content);
+  auto extras = shared(x.extras);
+  return f(caf::meta::type_name("chat_message"), x.role, x.content, extras);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, tool_definition& x) {
+  auto strict = field(x.strict);
+  return f(caf::meta::type_name("tool_definition"), x.name, x.description, x.parameters_json, strict);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, answer_options& x) {
+  auto top_k = field(x.top_k);
+  auto top_logprobs = field(x.top_logprobs);
+  auto schema_strict = field(x.schema_strict);
+  auto parallel = field(x.parallel_tool_calls);
+  return f(caf::meta::type_name("answer_options"), top_k, x.choices, x.logprobs, top_logprobs, x.form,
+           x.schema_name, x.schema_json, schema_strict, x.tools, x.tool_choice, parallel, x.reasoning_effort,
+           x.safety_settings_json, x.user, x.extra_json);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, tool_call_delta& x) {
+  return f(caf::meta::type_name("tool_call_delta"), x.index, x.id, x.name, x.arguments, x.signature);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, answer_delta& x) {
+  return f(caf::meta::type_name("answer_delta"), x.choice, x.text, x.reasoning, x.tool_calls);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, answer_extras& x) {
+  return f(caf::meta::type_name("answer_extras"), x.refused, x.reasoning, x.tool_calls, x.more_choices,
+           x.logprobs_json, x.dropped);
 }
 
 template <class Inspector>
@@ -142,12 +214,30 @@ typename Inspector::result_type inspect(Inspector& f, call_timing& x) {
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, attempt_record& x) {
   return f(caf::meta::type_name("attempt_record"), x.error, x.http_status, x.waited, x.possibly_billed,
-           x.message);
+           x.message, x.key, x.target);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, route_model& x) {
+  auto prices = field(x.prices);
+  auto quality = field(x.quality);
+  return f(caf::meta::type_name("route_model"), x.model, x.provider, x.wire_model, prices, x.weight, quality);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, call_route& x) {
+  return f(caf::meta::type_name("call_route"), x.strategy, x.models);
 }
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, http_request& x) {
-  return f(caf::meta::type_name("http_request"), x.id, x.target, x.body, x.timeout);
+  return f(caf::meta::type_name("http_request"), x.id, x.target, x.body, x.timeout, x.stream, x.method,
+           x.first_byte_timeout, x.idle_timeout, x.content_type, x.at_origin);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, http_piece& x) {
+  return f(caf::meta::type_name("http_piece"), x.id, x.bytes);
 }
 
 template <class Inspector>
@@ -162,9 +252,11 @@ template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, response_record& x) {
   auto cost = field(x.cost);
   auto error = field(x.error);
+  auto saved = field(x.saved);
   return f(caf::meta::type_name("response_record"), x.run, x.address, x.attempt, x.prompt, x.answer, x.target,
            x.finish, x.usage, x.usage_estimated, cost, x.timing, x.http_status, x.served_model, x.request_id,
-           error, x.error_message, x.failures, x.finished_at, x.simulated, x.possibly_billed);
+           x.key, x.served_by, error, x.error_message, x.failures, x.finished_at, x.simulated,
+           x.possibly_billed, x.cached, saved);
 }
 
 template <class Inspector>
@@ -177,7 +269,7 @@ typename Inspector::result_type inspect(Inspector& f, sample_record& x) {
   auto cost = field(x.cost);
   auto error = field(x.error);
   return f(caf::meta::type_name("sample_record"), x.run, x.address, x.status, x.scores, x.usage, cost,
-           x.duration, error, x.tries, x.possibly_billed);
+           x.duration, error, x.tries, x.possibly_billed, x.cached);
 }
 
 template <class Inspector>
@@ -201,10 +293,11 @@ typename Inspector::result_type inspect(Inspector& f, run_request& x) {
   auto limit = field(x.limit);
   auto seed = field(x.random_seed);
   auto time_limit = field(x.time_limit);
+  auto max_cost = field(x.max_cost);
   return f(caf::meta::type_name("run_request"), x.model, x.model_kind, x.model_args, x.tasks, x.prompt_types,
-           x.generation, limit, x.num_fewshot, x.epochs, seed, x.priority, x.weight, time_limit, x.depends_on,
-           x.context_mode, x.predict_only, x.log_samples, x.output_path, x.metadata, x.requested, x.dry_run,
-           x.notes);
+           x.generation, limit, x.num_fewshot, x.epochs, seed, x.priority, x.weight, time_limit, x.cache,
+           max_cost, x.depends_on, x.context_mode, x.predict_only, x.log_samples, x.output_path, x.metadata,
+           x.requested, x.dry_run, x.notes);
 }
 
 } // namespace assay

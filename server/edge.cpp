@@ -4,6 +4,7 @@
 #include "server/auth/stored_documents.hpp"
 #include "server/listener.hpp"
 #include "server/openapi.hpp"
+#include "server/result_writer.hpp"
 #include "server/routes/families.hpp"
 #include "server/services.hpp"
 #include "server/websocket/socket_registry.hpp"
@@ -81,6 +82,7 @@ struct edge::implementation {
   socket_registry sockets;
   std::unique_ptr<reader_pool> readers;
   std::unique_ptr<authenticator> auth;
+  std::unique_ptr<result_writer> results;
   std::unique_ptr<edge_services> services;
   std::unique_ptr<listener> door;
   asio::steady_timer housekeeping{io};
@@ -132,9 +134,12 @@ result<void> edge::implementation::prepare() {
         code_unauthorized, "the session has ended");
   };
   auto page = make_documentation_page(routes, options.version);
-  services = std::make_unique<edge_services>(edge_services{
-      options, *farm, store, *readers, *auth, routes, counters, sockets, *log, options.time.steady(),
-      to_text(openapi_document(routes, options.version)), std::move(page.html), std::move(page.policy)});
+  results =
+      std::make_unique<result_writer>(io, options.results_folder, options.compute_result, store, *farm, *log);
+  services = std::make_unique<edge_services>(
+      edge_services{options, *farm, store, *readers, *auth, routes, counters, sockets, *results, *log,
+                    options.time.steady(), to_text(openapi_document(routes, options.version)),
+                    std::move(page.html), std::move(page.policy)});
   door = std::make_unique<listener>(io, *services, tls.get());
   return door->open(options.address, options.port);
 }
@@ -142,10 +147,27 @@ result<void> edge::implementation::prepare() {
 asio::awaitable<result<void>> edge::implementation::check_admin() {
   auto given = options.admin_password;
   auto drawn = co_await auth->users().ensure_admin(std::move(given));
-  if (!drawn)
-    co_return drawn.error();
+  if (!drawn) {
+    auto reason = drawn.error();
+    if (reason.where == "password") {
+      reason.code = errc::malformed_input;
+      reason.where = "auth.admin_password";
+      reason.hint = "choose another one; ASSAY_ADMIN_PASSWORD sets it too";
+    }
+    co_return reason;
+  }
   if (*drawn)
     (options.show_admin_password ? options.show_admin_password : print_password)(**drawn);
+  if (!*drawn && !options.admin_password.empty()) {
+    auto wanted = options.admin_password;
+    auto holds = co_await auth->users().admin_has_password(std::move(wanted));
+    if (!holds)
+      co_return holds.error();
+    if (!*holds)
+      log->warn(
+          "auth.admin_password is ignored: it is for the first start, and the users of this data folder "
+          "have their own passwords; `assay users passwd admin` changes one");
+  }
   if (!is_loopback_host(options.address)) {
     secret known{documented_password};
     auto weak = co_await auth->users().admin_has_password(std::move(known));
@@ -192,6 +214,7 @@ asio::awaitable<void> edge::implementation::keep_house() {
 asio::awaitable<void> edge::implementation::shut_down(milliseconds grace) {
   stopping = true;
   housekeeping.cancel();
+  results->stop();
   door->close();
   sockets.close_if([](const principal*) { return true; }, code_service_restart, "the server is stopping");
   const bool empty = co_await door->drained(grace);
@@ -219,8 +242,9 @@ result<std::unique_ptr<edge>> edge::start(edge_options options, std::unique_ptr<
     return prepared.error();
   }
   auto& state = *made;
-  asio::co_spawn(state.io, state.door->run(), asio::detached);
+  state.door->run();
   asio::co_spawn(state.io, state.keep_house(), asio::detached);
+  asio::co_spawn(state.io, state.results->run(), asio::detached);
   state.thread = std::thread{[&state] { state.io.run(); }};
   return std::unique_ptr<edge>{new edge{std::move(made)}};
 }

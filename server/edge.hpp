@@ -2,6 +2,7 @@
 
 #include "core/values/errors.hpp"
 #include "core/values/model.hpp"
+#include "core/values/run.hpp"
 #include "core/values/secret.hpp"
 #include "core/values/task.hpp"
 #include "server/auth/attempt_limiter.hpp"
@@ -61,6 +62,8 @@ struct catalogue {
   std::vector<model_profile> models;
   std::map<task_id, std::string>
       task_details; ///< JSON object text merged into GET /tasks/{id}; may lack a task.
+  /// A model that can be evaluated although the list lacks it, like sim-p70. Empty: there are none.
+  std::function<std::optional<model_profile>(const model_id&)> unlisted_model;
 };
 
 /// What reading the configuration again has brought.
@@ -103,6 +106,12 @@ struct edge_options {
 
   unsigned reader_threads = 2;
   size_t reader_line = 256;
+
+  /// Where result files go that output_base_path asks for; empty: nowhere, and such evaluations are refused.
+  std::filesystem::path results_folder;
+  /// The result of an evaluation that ended without a stored one, JSON text; may block, called on a thread of
+  /// the edge. Empty: its status stands in the file.
+  std::function<result<std::string>(const run_record&)> compute_result;
 
   std::function<std::shared_ptr<const catalogue>()> current_catalogue;
   /// `healthy` or `unavailable` for parts of the farm that the edge cannot see: python_host, sandbox.

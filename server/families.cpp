@@ -46,6 +46,7 @@ constexpr std::array table{
     row{errc::rate_limited, 429, {429, "QUOTA_EXCEEDED"}, {429, "EXTERNAL_SERVICE_ERROR"}},
     row{errc::quota_exhausted, 429, {429, "QUOTA_EXCEEDED"}, {429, "EXTERNAL_SERVICE_ERROR"}},
     row{errc::budget_exhausted, 429, {429, "QUOTA_EXCEEDED"}, {429, "CONFIGURATION_ERROR"}},
+    row{errc::request_over_budget, 422, {429, "QUOTA_EXCEEDED"}, {429, "CONFIGURATION_ERROR"}},
     of_provider(errc::connect_failed, 502),
     row{errc::provider_timeout, 408, {408, "TIMEOUT_ERROR"}, {408, "TIMEOUT_ERROR"}},
     of_provider(errc::provider_unavailable, 502),
@@ -208,6 +209,9 @@ std::string success_body(family kind, const json& payload, const exchange_facts&
 
 std::string error_body(family kind, const problem& failure, const exchange_facts& facts) {
   const auto message = sentence(failure.what);
+  // Clients that show `detail` or `message` alone would not say which value is wrong.
+  const auto line =
+      failure.status == 422 && !failure.what.where.empty() ? failure.what.where + ": " + message : message;
   switch (kind) {
   case family::engine:
     return to_text({{"error",
@@ -215,8 +219,8 @@ std::string error_body(family kind, const problem& failure, const exchange_facts
                       {"message", message},
                       {"field", or_null(failure.what.where)},
                       {"details", details_of(failure)}}},
-                    {"detail", message},
-                    {"message", message},
+                    {"detail", line},
+                    {"message", line},
                     {"request_id", facts.request_id}});
   case family::jobs:
     return to_text({{"success", false},

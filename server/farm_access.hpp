@@ -3,6 +3,7 @@
 #include "core/values/errors.hpp"
 #include "protocol/messages/events.hpp"
 #include "protocol/messages/journal.hpp"
+#include "protocol/messages/monitor_verbs.hpp"
 #include "protocol/messages/monitoring.hpp"
 #include "protocol/messages/runs.hpp"
 
@@ -41,6 +42,13 @@ public:
   virtual answer<void> write(std::vector<document_change> changes) = 0;
   /// Waits a second at most.
   virtual answer<statistics> read_statistics() = 0;
+  /// Everything the monitor knows now.
+  virtual answer<monitoring::monitor_view> read_monitor() = 0;
+  virtual answer<monitoring::alert> acknowledge(acknowledge_alert message) = 0;
+  /// @returns what holds from now on, durably.
+  virtual answer<monitoring::thresholds> change(change_thresholds message) = 0;
+  /// Hands calls that were made elsewhere to the monitor, which does not answer.
+  virtual answer<void> observe(observe_calls message) = 0;
   /// The numbers of every actor that answers within a second; how many do not is said too.
   virtual answer<gauges> read_gauges() = 0;
   /// @returns nothing when the farm is not there at the moment.

@@ -50,9 +50,11 @@ boost::asio::awaitable<json> health_json(edge_services& edge, std::string reques
                   {"sandbox", unavailable},
                   {"docker", unavailable},
                   {"k8s", unavailable}};
+  // Anybody may ask: one of the names above with one of the two words, whatever the farm has to say beyond.
   if (edge.options.component_states)
     for (const auto& [name, state] : edge.options.component_states())
-      components[name] = state;
+      if (components.contains(name))
+        components[name] = state == healthy ? healthy : unavailable;
   const char* status = !counts ? "unhealthy" : store_fault ? "degraded" : healthy;
   const auto timestamp = to_rfc3339(now);
   const double unix_time = static_cast<double>(now.time_since_epoch().count()) / 1000.0;

@@ -169,10 +169,29 @@ result<std::vector<std::pair<std::string, std::string>>> parse_query(std::string
   return out;
 }
 
+namespace {
+
+/// @returns the target without scheme and authority: clients of proxies send whole URLs, and RFC 9112 3.2.2
+/// wants them taken.
+std::string_view origin_form(std::string_view target) {
+  const auto end = target.find("://");
+  if (target.starts_with('/') || end == std::string_view::npos
+      || !(equals_ignoring_case(target.substr(0, end), "http")
+           || equals_ignoring_case(target.substr(0, end), "https")))
+    return target;
+  target.remove_prefix(end + 3);
+  const auto path = target.find_first_of("/?");
+  return path == std::string_view::npos ? "/" : target.substr(path);
+}
+
+} // namespace
+
 void split_target(request_head& head) {
-  const auto mark = head.target.find('?');
-  head.path = head.target.substr(0, mark);
-  head.query = mark == std::string::npos ? std::string{} : head.target.substr(mark + 1);
+  const auto target = origin_form(head.target);
+  const auto mark = target.find('?');
+  // A URL may go from its authority straight to its query.
+  head.path = mark == 0 ? "/" : std::string(target.substr(0, mark));
+  head.query = mark == std::string_view::npos ? std::string{} : std::string(target.substr(mark + 1));
 }
 
 std::string loggable_target(std::string_view target) {

@@ -25,7 +25,8 @@ namespace http = boost::beast::http;
 using boost::system::error_code;
 
 constexpr size_t read_size = 16 * 1024;
-constexpr size_t most_lingering_bytes = 256 * 1024;
+/// Whoever writes a whole body before it reads has to get through with it, or never sees the answer.
+constexpr size_t most_lingering_bytes = 64 * 1024 * 1024;
 constexpr std::chrono::seconds lingering_time{2};
 
 template <class Field>
@@ -290,7 +291,7 @@ asio::awaitable<void> http_session::linger() {
   error_code error;
   state_->deadline.set(lingering_time);
   co_await stream_.async_shutdown(into(error));
-  std::array<char, 4096> dropped{};
+  std::array<char, read_size> dropped{};
   size_t total = 0;
   while (!error && total < most_lingering_bytes)
     total += co_await stream_.async_read_some(asio::buffer(dropped), into(error));

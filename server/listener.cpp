@@ -3,6 +3,7 @@
 #include "server/auth/passwords.hpp"
 
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
@@ -28,46 +29,67 @@ asio::ip::address plain(const asio::ip::address& address) {
 } // namespace
 
 listener::listener(asio::io_context& io, edge_services& edge, asio::ssl::context* tls)
-    : io_(io), edge_(edge), tls_(tls), acceptor_(io), pause_(io), empty_(io) {}
+    : io_(io), edge_(edge), tls_(tls), acceptor_(io), second_(io), empty_(io) {}
 
-result<void> listener::open(const std::string& address, uint16_t port) {
+result<void> listener::listen_on(tcp::acceptor& acceptor, const asio::ip::address& address,
+                                 uint16_t port) const {
+  const tcp::endpoint endpoint{address, port};
   const auto refused = [&](const char* doing, const error_code& error) {
     return fault{errc::connect_failed, std::string("cannot ") + doing + ": " + error.message(),
-                 address + ":" + std::to_string(port), "choose another --host or --port"};
+                 address.to_string() + ":" + std::to_string(port), "choose another --host or --port"};
   };
   error_code error;
-  const auto where = asio::ip::make_address(address == "localhost" ? "127.0.0.1" : address, error);
-  if (error)
-    return fault{errc::invalid_argument, "is no IP address: " + address, "server.host",
-                 "use 127.0.0.1 or 0.0.0.0"};
-  const tcp::endpoint endpoint{where, port};
-  acceptor_.open(endpoint.protocol(), error);
+  acceptor.open(endpoint.protocol(), error);
   if (error)
     return refused("open a socket", error);
-  acceptor_.set_option(asio::socket_base::reuse_address(true), error);
+  acceptor.set_option(asio::socket_base::reuse_address(true), error);
   if (!error)
-    acceptor_.bind(endpoint, error);
+    acceptor.bind(endpoint, error);
   if (error)
     return refused("use the address", error);
-  acceptor_.listen(asio::socket_base::max_listen_connections, error);
+  acceptor.listen(asio::socket_base::max_listen_connections, error);
   if (error)
     return refused("listen", error);
-  port_ = acceptor_.local_endpoint(error).port();
   return {};
 }
 
-asio::awaitable<void> listener::run() {
-  while (acceptor_.is_open()) {
+result<void> listener::open(const std::string& address, uint16_t port) {
+  error_code error;
+  const auto usual = asio::ip::address{asio::ip::address_v4::loopback()};
+  const auto where = address == "localhost" ? usual : asio::ip::make_address(address, error);
+  if (error)
+    return fault{errc::invalid_argument, "is no IP address: " + address, "server.host",
+                 "use 127.0.0.1 or 0.0.0.0"};
+  if (auto opened = listen_on(acceptor_, where, port); !opened)
+    return opened;
+  port_ = acceptor_.local_endpoint(error).port();
+  if (where != usual)
+    return {};
+  if (auto opened = listen_on(second_, asio::ip::address_v6::loopback(), port_); !opened) {
+    second_.close(error);
+    edge_.log.debug("nothing listens on ::1 reason=\"{}\"", opened.error().message);
+  }
+  return {};
+}
+
+void listener::run() {
+  for (auto* acceptor : {&acceptor_, &second_})
+    if (acceptor->is_open())
+      asio::co_spawn(io_, accept_from(*acceptor), asio::detached);
+}
+
+asio::awaitable<void> listener::accept_from(tcp::acceptor& acceptor) {
+  while (acceptor.is_open()) {
     error_code error;
     tcp::socket socket{io_};
-    co_await acceptor_.async_accept(socket, into(error));
-    if (!acceptor_.is_open())
+    co_await acceptor.async_accept(socket, into(error));
+    if (!acceptor.is_open())
       co_return;
     if (error) {
       // Out of descriptors, most likely: accepting again at once would only burn the processor.
       edge_.log.warn("accept failed error=\"{}\"", error.message());
-      pause_.expires_after(std::chrono::milliseconds{100});
-      co_await pause_.async_wait(into(error));
+      asio::steady_timer pause{io_, std::chrono::milliseconds{100}};
+      co_await pause.async_wait(into(error));
     } else {
       welcome(std::move(socket));
     }
@@ -146,7 +168,7 @@ void listener::forget(uint64_t number, const std::string& peer) {
 void listener::close() {
   error_code ignored;
   acceptor_.close(ignored);
-  pause_.cancel();
+  second_.close(ignored);
   for (const auto& [number, one] : sessions_)
     if (const auto session = one.lock())
       session->finish();

@@ -22,12 +22,13 @@ public:
   /// @param tls Nothing for plain TCP.
   listener(boost::asio::io_context& io, edge_services& edge, boost::asio::ssl::context* tls);
 
-  /// @returns connect_failed when the address cannot be used.
+  /// For 127.0.0.1 and localhost the same port of ::1 is listened on too, where there is one: `localhost`
+  /// means either. @returns connect_failed when the address cannot be used.
   result<void> open(const std::string& address, uint16_t port);
   uint16_t port() const noexcept { return port_; }
 
-  /// Accepts until close().
-  boost::asio::awaitable<void> run();
+  /// Begins to accept; ends with close().
+  void run();
 
   /// No more connections; idle sessions end now, others after their answer.
   void close();
@@ -37,6 +38,9 @@ public:
   boost::asio::awaitable<bool> drained(std::chrono::milliseconds limit);
 
 private:
+  result<void> listen_on(boost::asio::ip::tcp::acceptor& acceptor, const boost::asio::ip::address& address,
+                         uint16_t port) const;
+  boost::asio::awaitable<void> accept_from(boost::asio::ip::tcp::acceptor& acceptor);
   void welcome(boost::asio::ip::tcp::socket socket);
   void refuse(boost::asio::ip::tcp::socket socket, unsigned status, const char* message);
   void forget(uint64_t number, const std::string& peer);
@@ -45,8 +49,8 @@ private:
   edge_services& edge_;
   boost::asio::ssl::context* tls_;
   boost::asio::ip::tcp::acceptor acceptor_;
-  boost::asio::steady_timer pause_;
-  boost::asio::steady_timer empty_; ///< Cancelled when the last session ends.
+  boost::asio::ip::tcp::acceptor second_; ///< On ::1; closed when there is none.
+  boost::asio::steady_timer empty_;       ///< Cancelled when the last session ends.
   uint16_t port_ = 0;
   uint64_t numbers_ = 0;
   std::map<uint64_t, std::weak_ptr<http_session>> sessions_;

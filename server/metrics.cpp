@@ -155,7 +155,7 @@ boost::asio::awaitable<std::string> metrics_text(edge_services& edge) {
   const auto farm = co_await edge.farm.read_gauges();
   add_farm(out, farm);
   const auto models = co_await edge.farm.read_statistics();
-  if (!models && farm)
+  if (!models && farm && !farm->silent.contains("monitor"))
     out.set(metric::actors_silent, 1, {"monitor"});
   if (models)
     for (const auto& one : models->models)

@@ -130,6 +130,20 @@ json responses_of(const route& one) {
   }
   if (!one.request_schema.empty() || !one.query.empty())
     failure("422", "A field or parameter is wrong; error.field names it");
+  if (one.access == route_access::permission && one.needs == permission::evaluation_manage)
+    failure("409", "The evaluation's state does not allow it");
+  if (one.response_schema == "Result")
+    failure("409", "The evaluation has not ended");
+  if (one.response_schema == "Tokens") {
+    failure("401", "These credentials are wrong");
+    failure("429", "Too many attempts; Retry-After says how long to wait");
+  }
+  if (std::find(one.header_parameters.begin(), one.header_parameters.end(), "Idempotency-Key")
+      != one.header_parameters.end()) {
+    failure("409", "The key belongs to another request");
+    out["200"] = out.at(std::to_string(one.success));
+    out["200"]["description"] = "The plan of a dry run, or what this key created before";
+  }
   failure("503", "The farm is busy or stopping");
   return out;
 }

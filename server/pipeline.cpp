@@ -118,8 +118,11 @@ admission pipeline::admit(const request_head& head, std::optional<uint64_t> body
   }
   if (!out.match.found) {
     if (!out.match.allowed.empty()) {
-      auto problem = http_problem(
-          out.match.kind, 405, "this path does not know the method " + std::string(to_string(head.method)));
+      auto problem =
+          http_problem(out.match.kind, 405,
+                       head.method == http_method::other
+                           ? std::string("this path does not know this method")
+                           : "this path does not know the method " + std::string(to_string(head.method)));
       problem.allow = out.match.allowed;
       out.refusal = failure(out, problem);
       return out;

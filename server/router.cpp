@@ -152,7 +152,11 @@ result<std::map<std::string, std::string>> check_query(const route& matched, std
       std::vector<std::string_view> known;
       for (const auto& one : matched.query)
         known.push_back(one.name);
-      return refused(name, "unknown query parameter", did_you_mean(name, known));
+      auto hint = did_you_mean(name, known);
+      for (const auto& one : known)
+        if (hint.empty() || hint.starts_with("known are "))
+          hint += (hint.empty() ? "known are " : ", ") + std::string(one);
+      return refused(name, "unknown query parameter", std::move(hint));
     }
     auto checked = check_value(*declared, value);
     if (!checked)

@@ -14,6 +14,7 @@
 
 namespace assay::server {
 
+class result_writer;
 class socket_registry;
 
 /// Everything that routes and sessions share. Used on the edge's thread.
@@ -26,6 +27,7 @@ struct edge_services {
   const route_table& routes;
   edge_counters& counters;
   socket_registry& sockets;
+  result_writer& results;
   spdlog::logger& log;
   std::chrono::steady_clock::time_point started_at;
   std::string openapi;     ///< JSON text.

@@ -111,12 +111,14 @@ bool committer::condition_holds(const document_write& write, ticket_report& tick
   std::optional<document> present;
   if (stored) {
     auto decoded = decoder_.versioned_document(*stored);
-    if (!decoded) {
+    if (decoded) {
+      present = std::move(*decoded);
+      outcome.version = present->version;
+    } else if (write.condition.what != document_condition::kind::none) {
       ticket.error = decoded.error();
       return false;
     }
-    present = std::move(*decoded);
-    outcome.version = present->version;
+    // Whoever does not ask what is there may replace or erase what nobody can read.
   }
   switch (write.condition.what) {
   case document_condition::kind::none:

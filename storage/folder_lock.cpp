@@ -116,6 +116,16 @@ result<unique_fd> lock_folder(const std::filesystem::path& folder) {
   return file;
 }
 
+std::optional<int> lock_holder(const std::filesystem::path& folder) {
+  const auto path = folder / lock_name;
+  const unique_fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // Shared, so that two that look do not take each other for a farm.
+  if (!file || ::flock(file.get(), LOCK_SH | LOCK_NB) == 0)
+    return std::nullopt;
+  const int holder = holder_of(file.get());
+  return holder > 0 ? std::optional{holder} : std::nullopt;
+}
+
 bool is_locked_by_this_process(const std::filesystem::path& folder) {
   const auto path = folder / lock_name;
   const unique_fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));

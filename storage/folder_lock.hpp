@@ -3,6 +3,7 @@
 #include "core/values/errors.hpp"
 
 #include <filesystem>
+#include <optional>
 #include <utility>
 
 namespace assay::storage {
@@ -34,6 +35,9 @@ result<void> prepare_folder(const std::filesystem::path& folder);
 /// Takes the data folder for this process: an exclusive lock on its file LOCK, which then names the process.
 /// @returns the lock, held until it is closed, or errc::store_locked naming the holder.
 result<unique_fd> lock_folder(const std::filesystem::path& folder);
+
+/// @returns the process that has the folder; nothing when none has, or it did not say which it is.
+std::optional<int> lock_holder(const std::filesystem::path& folder);
 
 /// @returns whether this very process holds the folder's lock. LMDB must not open a file twice in a process.
 bool is_locked_by_this_process(const std::filesystem::path& folder);

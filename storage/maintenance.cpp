@@ -127,6 +127,9 @@ result<backup_report> backup(const std::shared_ptr<store>& from, const std::file
                  "choose an empty folder"};
   // Left by a backup that was killed.
   std::filesystem::remove(unfinished, error);
+  if (!std::filesystem::is_empty(target, error) || error)
+    return fault{errc::conflict, "the folder is not empty", target.string(),
+                 "choose an empty folder, or one that does not exist yet"};
   const auto bytes = detail::copy_environment(*from->environment(), unfinished, options.compact);
   if (!bytes)
     return bytes.error();

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <limits>
 
 namespace assay::storage {
@@ -9,6 +10,8 @@ namespace assay::storage {
 namespace {
 
 constexpr uint8_t record_version = 1;
+/// Of answers that name keys and targets; an older reader must not take them for damaged.
+constexpr uint8_t record_version_with_ways = 2;
 
 // Bits of a response's flags.
 constexpr uint8_t usage_estimated_bit = 1;
@@ -16,6 +19,9 @@ constexpr uint8_t simulated_bit = 2;
 constexpr uint8_t possibly_billed_bit = 4;
 constexpr uint8_t cost_bit = 8;
 constexpr uint8_t error_bit = 16;
+constexpr uint8_t cached_bit = 32;
+constexpr uint8_t saved_bit = 64;
+constexpr uint8_t ways_bit = 128;
 
 // The first byte of an event row.
 constexpr uint8_t lifecycle_row = 1;
@@ -92,6 +98,30 @@ void write_attempt(byte_writer& out, const attempt_record& attempt) {
   out.text(attempt.message);
 }
 
+/// Which keys and targets an answer went through. Most go through one of each, unnamed.
+bool has_ways(const response_record& record) {
+  const auto named = [](const attempt_record& one) { return !one.key.empty() || !one.target.empty(); };
+  return !record.key.empty() || !record.served_by.empty() || std::ranges::any_of(record.failures, named);
+}
+
+void write_ways(byte_writer& out, const response_record& record) {
+  out.text(record.key);
+  out.text(record.served_by);
+  for (const auto& attempt : record.failures) {
+    out.text(attempt.key);
+    out.text(attempt.target);
+  }
+}
+
+void read_ways(byte_reader& in, response_record& record) {
+  record.key = in.text();
+  record.served_by = in.text();
+  for (auto& attempt : record.failures) {
+    attempt.key = in.text();
+    attempt.target = in.text();
+  }
+}
+
 attempt_record read_attempt(byte_reader& in) {
   attempt_record attempt;
   attempt.error = read_errc(in);
@@ -154,18 +184,23 @@ run_summary summary_of(const run_record& run) {
 // --------------------------------------------------------------------------------------------------
 
 std::string_view record_encoder::response(const response_record& record) {
-  byte_writer out(sealer_.begin(record_version));
+  byte_writer out(sealer_.begin(has_ways(record) ? record_version_with_ways : record_version));
   uint8_t flags = 0;
   flags |= record.usage_estimated ? usage_estimated_bit : 0;
   flags |= record.simulated ? simulated_bit : 0;
   flags |= record.possibly_billed ? possibly_billed_bit : 0;
   flags |= record.cost ? cost_bit : 0;
   flags |= record.error ? error_bit : 0;
+  flags |= record.cached ? cached_bit : 0;
+  flags |= record.saved ? saved_bit : 0;
+  flags |= has_ways(record) ? ways_bit : 0;
   out.u8(flags);
   out.u8(static_cast<uint8_t>(record.finish));
   write_usage(out, record.usage);
   if (record.cost)
     out.signed_varint(record.cost->nanodollars);
+  if (record.saved)
+    out.signed_varint(record.saved->nanodollars);
   if (record.error)
     out.u8(static_cast<uint8_t>(*record.error));
   write_timing(out, record.timing);
@@ -180,6 +215,8 @@ std::string_view record_encoder::response(const response_record& record) {
   out.text(record.prompt);
   out.text(record.answer);
   out.text(record.target);
+  if ((flags & ways_bit) != 0)
+    write_ways(out, record);
   return sealer_.seal();
 }
 
@@ -191,6 +228,7 @@ std::string_view record_encoder::sample(const sample_record& record) {
   flags |= record.possibly_billed ? possibly_billed_bit : 0;
   flags |= record.cost ? cost_bit : 0;
   flags |= record.error ? error_bit : 0;
+  flags |= record.cached ? cached_bit : 0;
   out.u8(flags);
   write_usage(out, record.usage);
   if (record.cost)
@@ -260,7 +298,7 @@ std::string_view record_encoder::versioned_document(uint64_t version, std::strin
 // -- reading
 // --------------------------------------------------------------------------------------------------
 
-result<std::string_view> record_decoder::open(std::string_view stored, const char* what) {
+result<std::string_view> record_decoder::open(std::string_view stored, const char* what, uint8_t newest) {
   auto opened = opener_.open(stored);
   if (!opened) {
     auto error = opened.error();
@@ -269,7 +307,7 @@ result<std::string_view> record_decoder::open(std::string_view stored, const cha
   }
   if (opened->version == 0)
     return damaged(what);
-  if (opened->version > record_version)
+  if (opened->version > newest)
     return fault{errc::store_incompatible,
                  std::string("a stored ") + what + " was written by a newer version",
                  {},
@@ -279,7 +317,7 @@ result<std::string_view> record_decoder::open(std::string_view stored, const cha
 
 result<response_record> record_decoder::response(run_id run, const sample_address& address, uint16_t attempt,
                                                  std::string_view stored) {
-  const auto payload = open(stored, "answer");
+  const auto payload = open(stored, "answer", record_version_with_ways);
   if (!payload)
     return payload.error();
   byte_reader in(*payload);
@@ -291,12 +329,15 @@ result<response_record> record_decoder::response(run_id run, const sample_addres
   record.usage_estimated = (flags & usage_estimated_bit) != 0;
   record.simulated = (flags & simulated_bit) != 0;
   record.possibly_billed = (flags & possibly_billed_bit) != 0;
+  record.cached = (flags & cached_bit) != 0;
   record.finish = static_cast<finish_reason>(in.u8());
   if (!is_known(record.finish))
     in.fail();
   record.usage = read_usage(in);
   if ((flags & cost_bit) != 0)
     record.cost = money{in.signed_varint()};
+  if ((flags & saved_bit) != 0)
+    record.saved = money{in.signed_varint()};
   if ((flags & error_bit) != 0)
     record.error = read_errc(in);
   record.timing = read_timing(in);
@@ -311,6 +352,8 @@ result<response_record> record_decoder::response(run_id run, const sample_addres
   record.prompt = shared_text(in.text());
   record.answer = shared_text(in.text());
   record.target = shared_text(in.text());
+  if ((flags & ways_bit) != 0)
+    read_ways(in, record);
   if (!in.complete())
     return damaged("answer");
   return record;
@@ -328,6 +371,7 @@ result<sample_record> record_decoder::sample(run_id run, const sample_address& a
   record.status = read_status(in);
   const uint8_t flags = in.u8();
   record.possibly_billed = (flags & possibly_billed_bit) != 0;
+  record.cached = (flags & cached_bit) != 0;
   record.usage = read_usage(in);
   if ((flags & cost_bit) != 0)
     record.cost = money{in.signed_varint()};

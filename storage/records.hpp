@@ -87,7 +87,8 @@ public:
 
 private:
   /// @returns the payload of a value whose version is known. All are at version 1 so far.
-  result<std::string_view> open(std::string_view stored, const char* what);
+  /// @param newest version of such rows that this reader knows.
+  result<std::string_view> open(std::string_view stored, const char* what, uint8_t newest = 1);
 
   value_opener opener_;
 };

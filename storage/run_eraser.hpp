@@ -3,8 +3,13 @@
 #include "storage/write_transaction.hpp"
 
 #include "core/values/ids.hpp"
+#include "storage/records.hpp"
 
 #include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
 
 namespace assay::storage::detail {
 
@@ -13,24 +18,36 @@ namespace assay::storage::detail {
 void begin_erasing(write_transaction& transaction, run_id run);
 
 /// INTERNAL to the writer: removes the rows of marked runs in small transactions, so that the removal of a
-/// large run delays nobody.
+/// large run delays nobody; and then the idempotency keys that led to runs that are gone.
 class run_eraser {
 public:
   explicit run_eraser(std::shared_ptr<environment> environment);
 
-  /// Takes up the marks that an earlier process left.
+  /// Takes up the marks that an earlier process left. Its keys are looked through too: that one may have
+  /// ended before it had done so.
   result<void> recover();
-  void add(run_id run) { pending_.push_back(run); }
-  bool idle() const noexcept { return pending_.empty(); }
+  void add(run_id run) {
+    pending_.push_back(run);
+    next_key_ = "";
+  }
+  bool idle() const noexcept { return pending_.empty() && !next_key_; }
   size_t pending() const noexcept { return pending_.size(); }
 
   /// Removes some rows in a transaction of their own. @returns the fault that ended writing, if any.
   result<void> step();
 
 private:
+  result<void> erase_rows();
+  result<void> sweep_keys();
+  result<std::vector<std::string>> find_stale_keys();
+  /// Commits what @p rows does, again in a larger map when the present one is full.
+  result<void> commit(const std::function<void()>& rows);
+
   const std::shared_ptr<environment> environment_;
   write_transaction transaction_;
   std::deque<run_id> pending_;
+  std::optional<std::string> next_key_; ///< Where the search for stale keys goes on; nothing: it is done.
+  record_decoder decoder_;
 };
 
 } // namespace assay::storage::detail

@@ -373,4 +373,21 @@ result<response_page> snapshot::page_responses(run_id run, std::optional<respons
   return page;
 }
 
+result<money> cost_of_answers(const std::shared_ptr<store>& from, run_id run) {
+  money total;
+  std::optional<response_place> after;
+  do {
+    auto view = snapshot::open(from);
+    if (!view)
+      return view.error();
+    const auto page = view->page_responses(run, after, max_page_rows);
+    if (!page)
+      return page.error();
+    for (const auto& response : page->responses)
+      total += response.cost.value_or(money{});
+    after = page->next;
+  } while (after);
+  return total;
+}
+
 } // namespace assay::storage

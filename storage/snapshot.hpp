@@ -98,6 +98,11 @@ struct document_page {
   std::optional<std::string> next;                         ///< `after` of the next page.
 };
 
+struct document_key_page {
+  std::vector<std::string> keys;   ///< In order.
+  std::optional<std::string> next; ///< `after` of the next page.
+};
+
 /// A consistent view of the store, the only way to read it. Short-lived: above store_options::snapshot_limit
 /// every call answers errc::deadline_exceeded, and the view is ended even when nobody calls, because an old
 /// view makes the file grow. So: one snapshot a page, closed before anything slow. Not shared between threads
@@ -147,6 +152,8 @@ public:
 
   result<std::optional<document>> find_document(table where, std::string_view key);
   result<document_page> page_documents(table where, const document_query& query);
+  /// The same without reading the documents, so damaged ones are listed too.
+  result<document_key_page> page_document_keys(table where, const document_query& query);
 
 private:
   snapshot(std::shared_ptr<store> from, std::unique_ptr<detail::read_transaction> transaction);
@@ -161,5 +168,9 @@ private:
 /// learns what is done. Rows written meanwhile may or may not be met.
 result<void> scan_done(const std::shared_ptr<store>& from, run_id run, generation_rule rule,
                        const std::function<void(const sample_address&, sample_status)>& each);
+
+/// Adds up what the answers of a run have cost, of all tries and generations and whether they have a score or
+/// not, in pages as scan_done(). Unknown costs count as nothing. For worker threads.
+result<money> cost_of_answers(const std::shared_ptr<store>& from, run_id run);
 
 } // namespace assay::storage

@@ -210,4 +210,33 @@ result<document_page> snapshot::page_documents(table where, const document_query
   return page;
 }
 
+result<document_key_page> snapshot::page_document_keys(table where, const document_query& query) {
+  if (!holds_documents(where))
+    return fault{errc::invalid_argument, "this table holds no documents", std::string(to_string(where)), {}};
+  const auto use = transaction_->enter();
+  if (!use)
+    return use.error();
+  const size_t limit = std::clamp<size_t>(query.limit, 1, max_page_rows);
+  document_key_page page;
+  auto rows = use->open(where);
+  const bool continues = query.after && *query.after >= query.prefix;
+  const std::string_view start = continues ? *query.after : query.prefix;
+  // LMDB takes no empty key.
+  bool more = start.empty() ? rows.first() : rows.seek(start);
+  if (more && continues && rows.key() == start)
+    more = rows.next();
+  for (; more && rows.key().starts_with(query.prefix); more = rows.next()) {
+    if (query.before && rows.key() >= *query.before)
+      break;
+    if (page.keys.size() == limit) {
+      page.next = page.keys.back();
+      return page;
+    }
+    page.keys.emplace_back(rows.key());
+  }
+  if (rows.failure() != 0)
+    return detail::read_fault(rows.failure(), "list documents");
+  return page;
+}
+
 } // namespace assay::storage

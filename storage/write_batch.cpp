@@ -1,15 +1,11 @@
 #include "storage/write_batch.hpp"
 
-#include "storage/encoding.hpp"
-
 namespace assay::storage {
 
 namespace {
 
 // What one row costs besides its texts, about.
 constexpr size_t row_overhead = 256;
-// Encodings add a little to the texts: names, numbers, escapes.
-constexpr size_t max_text_bytes = max_value_bytes / 2;
 
 size_t text_bytes(const response_record& record) noexcept {
   size_t bytes = record.prompt.size() + record.answer.size() + record.target.size()

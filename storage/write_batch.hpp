@@ -3,6 +3,7 @@
 #include "core/values/event.hpp"
 #include "core/values/run.hpp"
 #include "core/values/sample.hpp"
+#include "storage/encoding.hpp"
 #include "storage/tables.hpp"
 
 #include <optional>
@@ -11,6 +12,10 @@
 #include <vector>
 
 namespace assay::storage {
+
+/// The texts of one row together, in bytes: half of what a value may have, since encodings add names, numbers
+/// and escapes.
+inline constexpr size_t max_text_bytes = max_value_bytes / 2;
 
 /// What must hold for a batch to be written. Checked inside the write transaction, so that two callers cannot
 /// both find it true.

@@ -1,7 +1,5 @@
 #include "actors/fleet/connection.hpp"
 
-#include "core/codecs/rate_limit_headers.hpp"
-
 #include <algorithm>
 #include <limits>
 
@@ -17,15 +15,29 @@ std::optional<uint32_t> narrow(const std::optional<uint64_t>& value) {
   return static_cast<uint32_t>(std::min<uint64_t>(*value, std::numeric_limits<uint32_t>::max()));
 }
 
-std::optional<limits_observed> observe_limits(const http_headers& headers, wall_time now) {
-  const auto report = codecs::read_rate_limits(headers, now);
+/// The same rate, counted per minute.
+std::optional<uint32_t> per_minute(const std::optional<uint64_t>& value,
+                                   const std::optional<seconds>& window) {
+  const auto count = narrow(value);
+  if (!count || *count == 0 || !window)
+    return count;
+  // Never rounded down to zero, which would mean that nothing is known.
+  return narrow(std::max<uint64_t>(1, uint64_t{*count} * 60 / static_cast<uint64_t>(window->count())));
+}
+
+std::optional<limits_observed> observe_limits(const codecs::rate_limit_report& report) {
   if (report.empty())
     return std::nullopt;
   limits_observed out;
-  out.limit_requests = narrow(report.requests.limit);
-  out.remaining_requests = narrow(report.requests.remaining);
-  out.limit_tokens = narrow(report.tokens.limit);
-  out.remaining_tokens = narrow(report.tokens.remaining);
+  if (report.requests.window == std::chrono::hours{24}) {
+    out.limit_requests_per_day = narrow(report.requests.limit);
+    out.remaining_requests_today = narrow(report.requests.remaining);
+  } else {
+    out.limit_requests = per_minute(report.requests.limit, report.requests.window);
+    out.remaining_requests = per_minute(report.requests.remaining, report.requests.window);
+  }
+  out.limit_tokens = per_minute(report.tokens.limit, report.tokens.window);
+  out.remaining_tokens = per_minute(report.tokens.remaining, report.tokens.window);
   return out;
 }
 
@@ -37,6 +49,17 @@ void fill(exchange_result& out, codecs::chat_answer&& answer) {
   out.served_model = std::move(answer.served_model);
   out.request_id = std::move(answer.request_id);
   out.simulated = answer.simulated;
+  const bool plain = !answer.refused && answer.reasoning.empty() && answer.tool_calls.empty()
+                     && answer.more_choices.empty() && answer.logprobs_json.empty();
+  if (plain)
+    return;
+  answer_extras extras;
+  extras.refused = answer.refused;
+  extras.reasoning = std::move(answer.reasoning);
+  extras.tool_calls = std::move(answer.tool_calls);
+  extras.more_choices = std::move(answer.more_choices);
+  extras.logprobs_json = std::move(answer.logprobs_json);
+  out.extras = std::make_shared<const answer_extras>(std::move(extras));
 }
 
 void fill(exchange_result& out, codecs::call_failure&& failure) {
@@ -47,6 +70,24 @@ void fill(exchange_result& out, codecs::call_failure&& failure) {
   out.usage_present = failure.usage_present;
   out.request_id = std::move(failure.request_id);
   out.simulated = failure.simulated;
+}
+
+void note_dropped(connection_state& state, exchange_result& out) {
+  const auto found = state.dropped.find(out.id);
+  if (found == state.dropped.end())
+    return;
+  if (!out.error) {
+    auto extras = out.extras ? *out.extras : answer_extras{};
+    extras.dropped = std::move(found->second);
+    out.extras = std::make_shared<const answer_extras>(std::move(extras));
+  }
+  state.dropped.erase(found);
+}
+
+codecs::decoded_answer decode_body(connection_state& state, const http_outcome& outcome, wall_time now) {
+  if (auto stream = state.streams.extract(call_id{outcome.id}))
+    return stream.mapped()->finish(outcome, now);
+  return state.codec->decode_chat(outcome, now);
 }
 
 exchange_result decode(connection_state& state, const http_outcome& outcome, wall_time now) {
@@ -60,13 +101,42 @@ exchange_result decode(connection_state& state, const http_outcome& outcome, wal
     out.local_lag =
         std::max(microseconds{0}, std::chrono::duration_cast<microseconds>(now - outcome.finished_at));
   if (outcome.status != 0)
-    out.limits = observe_limits(outcome.headers, now);
-  std::visit([&](auto&& decoded) { fill(out, std::move(decoded)); }, state.decoder.decode(outcome, now));
+    out.limits = observe_limits(state.codec->read_limits(outcome.headers, now));
+  std::visit([&](auto&& decoded) { fill(out, std::move(decoded)); }, decode_body(state, outcome, now));
+  note_dropped(state, out);
   return out;
+}
+
+/// Hands the pieces on. What added nothing to an answer (comments, keep-alives) is taken at once.
+void deliver_pieces(self_pointer self, const exchange_sink_actor& owner, const io_completed& completed) {
+  auto& state = self->state;
+  std::vector<call_delta> deltas;
+  std::vector<http_credit> taken;
+  for (const auto& piece : completed.pieces) {
+    const auto stream = state.streams.find(call_id{piece.id});
+    if (stream == state.streams.end())
+      continue;
+    if (deltas.empty() || deltas.back().id != stream->first)
+      deltas.push_back({stream->first, {}, 0});
+    auto& delta = deltas.back();
+    delta.bytes += piece.bytes.size();
+    stream->second->feed(piece.bytes, delta.pieces);
+  }
+  for (auto& delta : deltas) {
+    if (delta.pieces.empty())
+      taken.push_back({delta.id.value, delta.bytes});
+    else
+      self->send(owner, std::move(delta));
+  }
+  if (!taken.empty())
+    state.wire->grant(std::move(taken));
 }
 
 void deliver(self_pointer self, const connection_config& config, const exchange_sink_actor& owner,
              const io_completed& completed) {
+  deliver_pieces(self, owner, completed);
+  if (completed.outcomes.empty())
+    return;
   exchange_result_batch batch;
   batch.results.reserve(completed.outcomes.size());
   const auto now = config.wall();
@@ -76,48 +146,64 @@ void deliver(self_pointer self, const connection_config& config, const exchange_
   self->send(owner, std::move(batch));
 }
 
+exchange_result refusal(call_id id, fault reason) {
+  exchange_result out;
+  out.id = id;
+  out.error = std::move(reason);
+  return out;
+}
+
 void refuse(self_pointer self, const exchange_sink_actor& owner, const exchange_batch& wish) {
   exchange_result_batch batch;
-  for (const auto& one : wish.exchanges) {
-    exchange_result out;
-    out.id = one.id;
-    out.error = self->state.unusable;
-    batch.results.push_back(std::move(out));
-  }
+  for (const auto& one : wish.exchanges)
+    batch.results.push_back(refusal(one.id, *self->state.unusable));
   self->send(owner, std::move(batch));
 }
 
 void send_out(self_pointer self, const exchange_sink_actor& owner, const exchange_batch& wish) {
   if (self->state.unusable)
     return refuse(self, owner, wish);
+  auto& state = self->state;
   std::vector<http_request> requests;
   requests.reserve(wish.exchanges.size());
+  exchange_result_batch refused;
   for (const auto& one : wish.exchanges) {
-    auto body = codecs::encode_request(one.wire_model, one.messages, one.parameters,
-                                       codecs::is_reasoning_model(one.wire_model));
-    requests.push_back({one.id.value, self->state.chat_target, std::move(body), one.timeout});
+    auto encoded = state.codec->encode_chat(
+        {one.wire_model, one.messages, one.parameters, one.options.get(), one.stream});
+    if (!encoded) {
+      refused.results.push_back(refusal(one.id, encoded.error()));
+      continue;
+    }
+    auto& request = requests.emplace_back();
+    request.id = one.id.value;
+    request.target = std::move(encoded->target);
+    request.body = std::move(encoded->body);
+    request.timeout = one.timeout;
+    request.at_origin = encoded->at_origin;
+    request.stream = one.stream;
+    if (one.stream)
+      state.streams[one.id] = state.codec->open_stream();
+    if (!encoded->dropped.empty())
+      state.dropped[one.id] = std::move(encoded->dropped);
   }
-  self->state.sent += requests.size();
-  self->state.wire->submit(std::move(requests));
+  state.sent += requests.size();
+  if (!requests.empty())
+    state.wire->submit(std::move(requests));
+  if (!refused.results.empty())
+    self->send(owner, std::move(refused));
 }
 
 /// The sockets outlive a message in flight but must not keep the actor alive.
 transport_sink sink_to(const connection_actor& target) {
-  return [weak = caf::actor_cast<caf::actor_addr>(target)](std::vector<http_outcome> outcomes) {
+  return [weak = caf::actor_cast<caf::actor_addr>(target)](http_turn&& turn) {
     if (const auto strong = caf::actor_cast<connection_actor>(weak))
-      caf::anon_send(strong, io_completed{std::move(outcomes)});
+      caf::anon_send(strong, io_completed{std::move(turn.pieces), std::move(turn.outcomes)});
   };
 }
 
 void open(self_pointer self, const connection_config& config) {
   auto& state = self->state;
-  if (config.provider.protocol != wire_protocol::openai_chat) {
-    state.unusable =
-        fault{errc::unsupported,
-              "provider '" + config.provider.id.value + "' speaks a protocol that is not there yet",
-              "providers." + config.provider.id.value, "use its OpenAI-compatible endpoint as base_url"};
-    return;
-  }
+  state.codec = codecs::make_codec(config.provider);
   auto opened = config.open_transport(config.provider, sink_to(connection_actor{self}));
   if (opened)
     state.wire = std::move(*opened);
@@ -134,8 +220,6 @@ connection_state::~connection_state() {
 
 connection_actor::behavior_type connection(self_pointer self, connection_config config,
                                            exchange_sink_actor owner) {
-  self->state.chat_target = codecs::chat_completions_path;
-  self->state.decoder = codecs::answer_decoder{{config.provider.id == provider_id{"dashscope"}}};
   open(self, config);
   return {
       [self, owner](const exchange_batch& wish) { send_out(self, owner, wish); },
@@ -147,13 +231,18 @@ connection_actor::behavior_type connection(self_pointer self, connection_config 
           ids.push_back(id.value);
         self->state.wire->cancel(std::move(ids));
       },
+      [self](const deltas_taken& taken) {
+        if (self->state.wire)
+          self->state.wire->grant({{taken.id.value, taken.bytes}});
+      },
       [self, config](const read_gauges&) {
         const auto& provider = config.provider.id.value;
+        const auto& key = config.key_name;
         const double sockets = self->state.wire ? static_cast<double>(self->state.wire->open_sockets()) : 0.0;
         return gauges{
-            {{metric::connection_sockets_open, {provider}, sockets},
-             {metric::connection_requests_total, {provider}, static_cast<double>(self->state.sent)},
-             {metric::connection_answers_total, {provider}, static_cast<double>(self->state.answered)}},
+            {{metric::connection_sockets_open, {provider, key}, sockets},
+             {metric::connection_requests_total, {provider, key}, static_cast<double>(self->state.sent)},
+             {metric::connection_answers_total, {provider, key}, static_cast<double>(self->state.answered)}},
             {}};
       },
       [self, config, owner](const io_completed& completed) { deliver(self, config, owner, completed); },

@@ -2,17 +2,22 @@
 
 #include "actors/clocks.hpp"
 #include "actors/fleet/transport.hpp"
-#include "core/codecs/openai_chat.hpp"
+#include "core/codecs/wire_codec.hpp"
 #include "protocol/actors.hpp"
 
 #include <caf/typed_event_based_actor.hpp>
 
+#include <memory>
 #include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
 
 namespace assay {
 
 struct connection_config {
-  provider_profile provider;
+  provider_profile provider; ///< With the one key that the sockets use.
+  std::string key_name;      ///< For the gauges.
   transport_factory open_transport;
   wall_clock wall = wall_now;
 };
@@ -26,8 +31,11 @@ struct connection_state {
   std::unique_ptr<transport> wire;
   /// Why there is no transport; every exchange is answered with it.
   std::optional<fault> unusable;
-  codecs::answer_decoder decoder;
-  std::string chat_target;
+  std::unique_ptr<codecs::wire_codec> codec;
+  /// Answers that are being streamed.
+  std::unordered_map<call_id, std::unique_ptr<codecs::stream_decoder>> streams;
+  /// What was left out of requests that are on the wire; few have any.
+  std::unordered_map<call_id, std::vector<std::string>> dropped;
   uint64_t sent = 0;
   uint64_t answered = 0;
 };

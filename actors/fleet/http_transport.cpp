@@ -1,5 +1,6 @@
 #include "actors/fleet/http_transport.hpp"
 
+#include "core/codecs/wire_codec.hpp"
 #include "io/http_pool.hpp"
 
 #include <utility>
@@ -17,6 +18,7 @@ public:
 
   void submit(std::vector<http_request> requests) override { pool_->submit(std::move(requests)); }
   void cancel(std::vector<uint64_t> ids) override { pool_->cancel(std::move(ids)); }
+  void grant(std::vector<http_credit> credits) override { pool_->grant(std::move(credits)); }
   void close() override { pool_->close(milliseconds{0}); }
   size_t open_sockets() const override { return pool_->stats().connections; }
 
@@ -35,8 +37,10 @@ result<io::pool_options> describe(const provider_profile& provider, const http_t
   options.proxy.url = provider.base_url.starts_with("https:") ? config.https_proxy : config.http_proxy;
   options.proxy.no_proxy = config.no_proxy;
   options.origin = std::move(*origin);
+  const auto codec = codecs::make_codec(provider);
   if (!provider.key.empty())
-    options.credentials.emplace_back("Authorization", secret{"Bearer " + provider.key.reveal()});
+    options.credentials.push_back(codec->credential(provider.key));
+  options.extra_headers = codec->fixed_headers();
   options.max_connections = provider.max_connections > 0 ? provider.max_connections : config.max_connections;
   options.connect_timeout = config.connect_timeout;
   options.tls.extra_ca_file = config.extra_ca_file;

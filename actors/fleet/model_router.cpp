@@ -1,45 +1,49 @@
 #include "actors/fleet/model_router.hpp"
 
+#include "actors/fleet/model_router_detail.hpp"
+
+#include <algorithm>
 #include <utility>
 
 namespace assay {
 
+using namespace router_detail;
+
 namespace {
 
-using self_pointer = model_router_actor::stateful_pointer<model_router_state>;
-using lane_state = model_router_state::open_lane_state;
-using open_call = model_router_state::open_call;
-using provider_state = model_router_state::provider_state;
+void announce(self_pointer self, const lane_state& lane, const lane_target& target) {
+  const auto found = self->state.providers.find(target.model.provider);
+  if (found != self->state.providers.end() && found->second.target)
+    self->send(found->second.target, open_lane{lane_at(lane, target), own_sink(self)});
+}
 
-call_outcome failed_outcome(call&& request, fault reason, wall_time now) {
-  call_outcome out;
-  out.id = request.id;
-  out.failures = std::move(request.failures);
-  for (const auto& failure : out.failures)
-    out.possibly_billed = out.possibly_billed || failure.possibly_billed;
-  out.error = std::move(reason);
-  out.finished_at = now;
+/// Bits tell the targets apart.
+constexpr size_t most_targets = 64;
+
+std::vector<lane_target> targets_of(self_pointer self, const lane& where) {
+  std::vector<lane_target> out;
+  for (const auto& model : where.route.models)
+    if (out.size() < most_targets)
+      out.push_back({model, nullptr, 0, true, {}});
+  if (out.empty())
+    out.push_back(
+        {{where.model, where.provider, where.wire_model, where.prices, 1, {}}, nullptr, 0, true, {}});
+  for (auto& target : out)
+    target.seen = &self->state.records[{target.model.provider, target.model.model}];
   return out;
 }
 
-void refuse(self_pointer self, const model_router_config& config, call_batch&& batch, const fault& reason) {
-  call_outcome_batch answer{batch.where.run, {}};
-  for (auto& request : batch.calls)
-    answer.outcomes.push_back(failed_outcome(std::move(request), reason, config.wall()));
-  self->send(batch.sink, std::move(answer));
-}
-
-call_sink_actor own_sink(self_pointer self) { return caf::actor_cast<call_sink_actor>(self); }
-
-void announce(self_pointer self, const lane_state& lane) {
-  const auto found = self->state.providers.find(lane.provider);
-  if (found != self->state.providers.end() && found->second.target)
-    self->send(found->second.target, open_lane{lane.where, own_sink(self)});
-}
-
-void start_ticking(self_pointer self, const model_router_config& config) {
-  if (!std::exchange(self->state.ticking, true))
-    self->delayed_send(self, config.tick_interval, tick{});
+/// A standby's window is no room as long as it stands by.
+uint32_t credit_for(const lane_state& lane) {
+  uint32_t sum = 0;
+  for (const auto& target : lane.targets) {
+    if (!target.available)
+      continue;
+    sum += target.credit;
+    if (lane.where.route.strategy == route_strategy::in_order && target.credit > 0)
+      break;
+  }
+  return sum > 0 ? sum : lane.targets.front().credit;
 }
 
 void add_lane(self_pointer self, const model_router_config& config, const open_lane& wish) {
@@ -48,71 +52,55 @@ void add_lane(self_pointer self, const model_router_config& config, const open_l
     lane.sink = wish.sink;
     self->monitor(wish.sink);
   }
+  if (lane.targets.empty())
+    lane.targets = targets_of(self, wish.where);
   lane.where = wish.where;
-  lane.provider = wish.where.provider;
   // Providers announce themselves right after the start; one that does not is not configured.
-  if (!self->state.providers.contains(lane.provider))
-    start_ticking(self, config);
-  announce(self, lane);
+  for (const auto& target : lane.targets) {
+    if (!self->state.providers.contains(target.model.provider))
+      start_ticking(self, config);
+    announce(self, lane, target);
+  }
   if (lane.credit > 0)
-    self->send(lane.sink, lane_credit{wish.where.run, lane.credit});
+    self->send(lane.sink, lane_credit{wish.where.run, lane.credit, wish.where.model, wish.where.provider,
+                                      true, lane.why});
 }
 
-void forward(self_pointer self, const model_router_config& config, call_batch& batch) {
-  const auto found = self->state.lanes.find(batch.where.run);
-  if (found == self->state.lanes.end())
-    return refuse(
-        self, config, std::move(batch),
-        {errc::internal, "calls came for a lane that was never opened", to_string(batch.where.run), {}});
-  auto& lane = found->second;
-  const auto provider = self->state.providers.find(lane.provider);
-  if (provider == self->state.providers.end())
-    return refuse(self, config, std::move(batch),
-                  {errc::not_found, "no provider is configured for model '" + batch.where.model.value + "'",
-                   "providers." + lane.provider.value, "configure the provider or choose another model"});
-  for (const auto& request : batch.calls)
-    self->state.calls.emplace(request.id, open_call{batch.where.run, request});
-  lane.open += static_cast<uint32_t>(batch.calls.size());
-  if (!provider->second.target)
-    return start_ticking(self, config);
-  batch.sink = own_sink(self);
-  self->send(provider->second.target, std::move(batch));
+/// Calls wait only when no target takes them.
+const std::string& reason_to_wait(const lane_state& lane) {
+  static const std::string none;
+  const bool all =
+      std::ranges::none_of(lane.targets, [](const lane_target& target) { return target.why.empty(); });
+  return all ? lane.targets.front().why : none;
 }
 
-void pass_back(self_pointer self, call_outcome_batch& batch) {
-  const auto found = self->state.lanes.find(batch.run);
-  // An answer may come twice when a provider fell after sending it; the first one counts.
-  std::erase_if(batch.outcomes,
-                [&](const call_outcome& outcome) { return self->state.calls.erase(outcome.id) == 0; });
-  if (found == self->state.lanes.end() || batch.outcomes.empty())
+void tell_credit(self_pointer self, lane_state& lane) {
+  const auto credit = credit_for(lane);
+  const auto& why = reason_to_wait(lane);
+  if (credit == lane.credit && why == lane.why)
     return;
-  found->second.open -= static_cast<uint32_t>(batch.outcomes.size());
-  self->send(found->second.sink, std::move(batch));
+  lane.credit = credit;
+  lane.why = why;
+  self->send(lane.sink,
+             lane_credit{lane.where.run, credit, lane.where.model, lane.where.provider, true, lane.why});
 }
 
 void on_credit(self_pointer self, const lane_credit& credit) {
   const auto found = self->state.lanes.find(credit.run);
   if (found == self->state.lanes.end())
     return;
-  found->second.credit = credit.calls;
-  self->send(found->second.sink, credit);
-}
-
-/// Everything that the fallen provider had may have reached the wire.
-void resend_calls(self_pointer self, const provider_id& provider, const call_target_actor& target) {
-  std::unordered_map<run_id, call_batch> batches;
-  for (auto& [id, open] : self->state.calls) {
-    const auto lane = self->state.lanes.find(open.run);
-    if (lane == self->state.lanes.end() || lane->second.provider != provider)
-      continue;
-    auto& batch = batches[open.run];
-    batch.where = lane->second.where;
-    batch.calls.push_back(open.request);
-  }
-  for (auto& [run, batch] : batches) {
-    batch.sink = own_sink(self);
-    self->send(target, std::move(batch));
-  }
+  auto& lane = found->second;
+  bool risen = false;
+  for (auto& target : lane.targets)
+    if (target.model.model == credit.model && target.model.provider == credit.provider) {
+      risen = risen || (credit.available && !target.available);
+      target.credit = credit.calls;
+      target.available = credit.available;
+      target.why = credit.why;
+    }
+  tell_credit(self, lane);
+  if (risen)
+    recall_parked(self, lane);
 }
 
 void on_provider_up(self_pointer self, const provider_up& news) {
@@ -121,32 +109,28 @@ void on_provider_up(self_pointer self, const provider_up& news) {
     return;
   provider.target = news.target;
   provider.address = news.target.address();
+  provider.on_the_wire.reset();
   self->monitor(news.target);
-  for (const auto& [run, lane] : self->state.lanes)
-    if (lane.provider == news.provider)
-      announce(self, lane);
-  resend_calls(self, news.provider, news.target);
+  for (auto& [run, lane] : self->state.lanes)
+    for (auto& target : lane.targets)
+      if (target.model.provider == news.provider) {
+        target.available = true;
+        announce(self, lane, target);
+      }
+  resend_calls(self, news.provider);
 }
 
-/// Ends the open calls that @p wanted picks, each with @p reason.
-template <class Wanted>
-void end_calls(self_pointer self, const model_router_config& config, const fault& reason, Wanted wanted) {
-  std::unordered_map<run_id, call_outcome_batch> answers;
-  for (auto it = self->state.calls.begin(); it != self->state.calls.end();) {
-    auto& open = it->second;
-    const auto lane = self->state.lanes.find(open.run);
-    if (lane == self->state.lanes.end() || !wanted(open, lane->second)) {
-      ++it;
-      continue;
-    }
-    auto& answer = answers[open.run];
-    answer.run = open.run;
-    --lane->second.open;
-    answer.outcomes.push_back(failed_outcome(std::move(open.request), reason, config.wall()));
-    it = self->state.calls.erase(it);
-  }
-  for (auto& [run, answer] : answers)
-    self->send(self->state.lanes[run].sink, std::move(answer));
+/// A provider that ended without a word may have sent everything that it had.
+bool may_be_billed(const provider_state& fallen, call_id call) {
+  return !fallen.on_the_wire || std::ranges::binary_search(*fallen.on_the_wire, call);
+}
+
+void on_last_word(self_pointer self, calls_on_the_wire& news) {
+  const auto found = self->state.providers.find(news.provider);
+  if (found == self->state.providers.end())
+    return;
+  std::ranges::sort(news.calls);
+  found->second.on_the_wire = std::move(news.calls);
 }
 
 void on_provider_down(self_pointer self, const model_router_config& config, const provider_id& id,
@@ -155,28 +139,60 @@ void on_provider_down(self_pointer self, const model_router_config& config, cons
   provider.down_since = self->clock().now();
   for (auto& [call, open] : self->state.calls) {
     const auto lane = self->state.lanes.find(open.run);
-    if (lane != self->state.lanes.end() && lane->second.provider == id)
-      open.request.failures.push_back(
-          {errc::actor_lost, 0, milliseconds{0}, true, "the provider actor fell while it had the call"});
+    if (lane != self->state.lanes.end() && is_at(open, lane->second, id) && may_be_billed(provider, call))
+      open.request.failures.push_back({errc::actor_lost,
+                                       0,
+                                       milliseconds{0},
+                                       true,
+                                       "the provider actor fell while it had the call",
+                                       {},
+                                       {}});
+  }
+  for (auto& [run, lane] : self->state.lanes) {
+    for (auto& target : lane.targets)
+      if (target.model.provider == id && lane.targets.size() > 1)
+        target.available = false;
+    if (lane.credit > 0)
+      tell_credit(self, lane);
   }
   // Nobody wants these to be paid for a second time.
   end_calls(
       self, config, {errc::cancelled, "withdrawn, then its provider fell", {}, {}},
-      [&](const open_call& open, const lane_state& lane) { return open.withdrawn && lane.provider == id; });
+      [&](const open_call& open, const lane_state& lane) { return open.withdrawn && is_at(open, lane, id); });
   start_ticking(self, config);
+}
+
+/// Each provider once, however many of the lane's models it serves.
+template <class Do>
+void for_each_provider(self_pointer self, const lane_state& lane, Do&& act) {
+  std::vector<provider_id> seen;
+  for (const auto& target : lane.targets) {
+    const auto& id = target.model.provider;
+    if (std::ranges::find(seen, id) != seen.end())
+      continue;
+    seen.push_back(id);
+    const auto provider = self->state.providers.find(id);
+    if (provider != self->state.providers.end() && provider->second.target)
+      act(provider->second.target);
+  }
 }
 
 void drop_lane(self_pointer self, run_id run) {
   const auto found = self->state.lanes.find(run);
   if (found == self->state.lanes.end())
     return;
-  if (found->second.open > 0)
-    std::erase_if(self->state.calls, [&](const auto& entry) { return entry.second.run == run; });
-  const auto provider = self->state.providers.find(found->second.provider);
-  if (provider != self->state.providers.end() && provider->second.target) {
-    self->send(provider->second.target, withdraw_calls{run, milliseconds{0}});
-    self->send(provider->second.target, close_lane{run});
-  }
+  auto& lane = found->second;
+  if (lane.open > 0)
+    std::erase_if(self->state.calls, [&](const auto& entry) {
+      if (entry.second.run != run)
+        return false;
+      --lane.targets[entry.second.target].seen->in_use;
+      return true;
+    });
+  for_each_provider(self, lane, [&](const call_target_actor& target) {
+    self->send(target, withdraw_calls{run, milliseconds{0}});
+    self->send(target, close_lane{run});
+  });
   self->state.lanes.erase(found);
 }
 
@@ -192,20 +208,24 @@ void on_down(self_pointer self, const model_router_config& config, const caf::do
     drop_lane(self, run);
 }
 
+bool is_served(self_pointer self, const provider_id& id) {
+  const auto provider = self->state.providers.find(id);
+  return provider != self->state.providers.end() && provider->second.target;
+}
+
 void withdraw(self_pointer self, const model_router_config& config, const withdraw_calls& wish) {
   const auto found = self->state.lanes.find(wish.run);
   if (found == self->state.lanes.end())
     return;
-  const auto provider = self->state.providers.find(found->second.provider);
-  if (provider != self->state.providers.end() && provider->second.target) {
-    for (auto& [id, open] : self->state.calls)
-      if (open.run == wish.run)
-        open.withdrawn = true;
-    return self->send(provider->second.target, wish);
-  }
-  // Nobody has the calls at the moment: they end here.
+  for (auto& [id, open] : self->state.calls)
+    if (open.run == wish.run)
+      open.withdrawn = true;
+  for_each_provider(self, found->second, [&](const call_target_actor& target) { self->send(target, wish); });
+  // Nobody has these calls at the moment: they end here.
   end_calls(self, config, {errc::cancelled, "withdrawn", {}, {}},
-            [&](const open_call& open, const lane_state&) { return open.run == wish.run; });
+            [&](const open_call& open, const lane_state& lane) {
+              return open.run == wish.run && !is_served(self, lane.targets[open.target].model.provider);
+            });
 }
 
 /// Gives up the calls of providers that stay down.
@@ -214,47 +234,87 @@ void expire(self_pointer self, const model_router_config& config) {
   const auto now = self->clock().now();
   bool waiting = false;
   for (auto& [run, lane] : self->state.lanes)
-    if (lane.credit == 0 && !self->state.providers.contains(lane.provider)) // The first call gets the reason.
-      self->send(lane.sink, lane_credit{run, lane.credit = 1});
+    if (lane.credit == 0 && std::ranges::none_of(lane.targets, [&](const lane_target& target) {
+          return self->state.providers.contains(target.model.provider);
+        })) // The first call gets the reason.
+      self->send(lane.sink, lane_credit{run, lane.credit = 1, lane.where.model, lane.where.provider});
   for (auto& [id, provider] : self->state.providers) {
     if (provider.target)
       continue;
-    if (now - provider.down_since < config.provider_patience) {
+    if (now - provider.down_since < config.provider_patience)
       waiting = true;
-      continue;
-    }
-    end_calls(
-        self, config,
-        {errc::actor_lost, "the provider actor did not come back", "providers." + id.value, "see the log"},
-        [&id = id](const open_call&, const lane_state& lane) { return lane.provider == id; });
+    else
+      abandon(self, config, id);
   }
   if (waiting)
     start_ticking(self, config);
 }
 
+void pass_delta(self_pointer self, const call_delta& delta) {
+  const auto open = self->state.calls.find(delta.id);
+  if (open == self->state.calls.end())
+    return;
+  open->second.streaming = true;
+  self->send(self->state.lanes[open->second.run].sink, delta);
+}
+
+void pass_taken(self_pointer self, const deltas_taken& taken) {
+  const auto open = self->state.calls.find(taken.id);
+  if (open == self->state.calls.end())
+    return;
+  const auto& lane = self->state.lanes[open->second.run];
+  const auto provider = self->state.providers.find(lane.targets[open->second.target].model.provider);
+  if (provider != self->state.providers.end() && provider->second.target)
+    self->send(provider->second.target, taken);
+}
+
+gauges own_gauges(const model_router_state& state) {
+  return {{{metric::router_open_calls, {}, static_cast<double>(state.calls.size())},
+           {metric::router_lanes, {}, static_cast<double>(state.lanes.size())},
+           {metric::router_moved_calls_total, {}, static_cast<double>(state.moved)}},
+          {}};
+}
+
 } // namespace
 
+namespace router_detail {
+
+call_sink_actor own_sink(self_pointer self) { return caf::actor_cast<call_sink_actor>(self); }
+
+void start_ticking(self_pointer self, const model_router_config& config) {
+  if (!std::exchange(self->state.ticking, true))
+    self->delayed_send(self, config.tick_interval, tick{});
+}
+
+lane lane_at(const lane_state& lane, const lane_target& target) {
+  auto out = lane.where;
+  out.route = {};
+  out.model = target.model.model;
+  out.provider = target.model.provider;
+  out.wire_model = target.model.wire_model;
+  out.prices = target.model.prices;
+  return out;
+}
+
+} // namespace router_detail
+
 model_router_actor::behavior_type model_router(self_pointer self, model_router_config config) {
+  self->state.chance = dice{config.seed};
   self->set_down_handler([self, config](const caf::down_msg& down) { on_down(self, config, down); });
   self->send(config.providers, watch_providers{caf::actor_cast<provider_watcher_actor>(self)});
   return {
       [self, config](const open_lane& wish) { add_lane(self, config, wish); },
       [self, config](call_batch& batch) { forward(self, config, batch); },
       [self, config](const withdraw_calls& wish) { withdraw(self, config, wish); },
+      [](const recall_calls&) {}, // Nobody stands before the router who could take the calls.
+      [self](const deltas_taken& taken) { pass_taken(self, taken); },
       [self](const close_lane& wish) { drop_lane(self, wish.run); },
-      [self](call_outcome_batch& batch) { pass_back(self, batch); },
+      [self, config](call_outcome_batch& batch) { pass_back(self, config, batch); },
       [self](const lane_credit& credit) { on_credit(self, credit); },
-      [self](const call_delta& delta) {
-        const auto open = self->state.calls.find(delta.id);
-        if (open != self->state.calls.end())
-          self->send(self->state.lanes[open->second.run].sink, delta);
-      },
+      [self](const call_delta& delta) { pass_delta(self, delta); },
+      [self](calls_on_the_wire& news) { on_last_word(self, news); },
       [self](const provider_up& news) { on_provider_up(self, news); },
-      [self](const read_gauges&) {
-        return gauges{{{metric::router_open_calls, {}, static_cast<double>(self->state.calls.size())},
-                       {metric::router_lanes, {}, static_cast<double>(self->state.lanes.size())}},
-                      {}};
-      },
+      [self](const read_gauges&) { return own_gauges(self->state); },
       [self, config](const tick&) { expire(self, config); },
   };
 }

@@ -2,6 +2,8 @@
 
 #include "actors/fleet/provider_detail.hpp"
 
+#include <caf/send.hpp>
+
 #include <algorithm>
 #include <limits>
 
@@ -12,38 +14,6 @@ using namespace provider_detail;
 namespace {
 
 constexpr uint32_t least_credit = 64;
-
-/// The smaller of two limits of which zero means none.
-uint32_t tighter(uint32_t a, uint32_t b) {
-  if (a == 0 || b == 0)
-    return std::max(a, b);
-  return std::min(a, b);
-}
-
-rate_limits tighter(const rate_limits& a, const rate_limits& b) {
-  return {tighter(a.requests_per_minute, b.requests_per_minute),
-          tighter(a.tokens_per_minute, b.tokens_per_minute),
-          tighter(a.requests_per_second, b.requests_per_second),
-          tighter(a.concurrent_requests, b.concurrent_requests)};
-}
-
-control::aimd_options window_options(const model_profile& profile, const provider_config& config) {
-  auto options = config.in_flight;
-  options.cap = std::max(1U, tighter(options.cap, profile.limits.concurrent_requests));
-  options.cap = std::max(1U, tighter(options.cap, config.profile.max_connections));
-  if (profile.in_flight)
-    options.fixed = *profile.in_flight == in_flight_rule::fixed;
-  return options;
-}
-
-call_outcome not_sent(call&& request, fault reason, wall_time now) {
-  call_outcome out;
-  out.id = request.id;
-  out.failures = std::move(request.failures);
-  out.error = std::move(reason);
-  out.finished_at = now;
-  return out;
-}
 
 /// The configuration's limits count; what the run has pinned goes before its names and prices, and stands for
 /// a model that is not configured.
@@ -60,37 +30,117 @@ model_profile profile_of(const provider_config& config, const lane& where) {
   return out;
 }
 
+/// A second's worth of the limit, so that a newcomer does not stand behind many more.
+uint32_t most_acquiring(const rate_limits& limits) {
+  constexpr uint32_t without_limit = 256;
+  constexpr uint32_t least = 4;
+  if (limits.requests_per_minute == 0)
+    return without_limit;
+  return std::clamp(limits.requests_per_minute / 60, least, without_limit);
+}
+
+control::aimd_options window_options(const model_profile& profile, const provider_key& key,
+                                     const provider_config& config) {
+  auto options = config.in_flight;
+  options.cap = std::max(1U, tighter(options.cap, profile.limits.concurrent_requests));
+  options.cap = std::max(1U, tighter(options.cap, key.limits.concurrent_requests));
+  options.cap = std::max(1U, tighter(options.cap, config.profile.max_connections));
+  if (profile.in_flight)
+    options.fixed = *profile.in_flight == in_flight_rule::fixed;
+  return options;
+}
+
 model_state* find_or_add_model(self_pointer self, const config_ptr& config, const lane& where) {
   auto& models = self->state.models;
   if (const auto found = models.find(where.model); found != models.end())
     return found->second.get();
-  auto [breaker, limiter] = recall(*config, where.model);
-  auto added =
-      std::make_unique<model_state>(profile_of(*config, where), *config, self->clock().now(), breaker);
-  added->limiter_memory = std::move(limiter);
+  auto past = recall(*config, where.model);
+  auto added = std::make_unique<model_state>();
+  added->profile = profile_of(*config, where);
+  added->breaker = control::breaker{config->breaker, past.breaker, self->clock().now()};
+  for (const auto& one : self->state.keys) {
+    gate_state gate{window_options(added->profile, one.key, *config), config->limits};
+    gate.limiter_memory = std::move(past.limiters[one.key.name]);
+    gate.most_acquiring = most_acquiring(tighter(added->profile.limits, one.key.limits));
+    added->gates.push_back(std::move(gate));
+  }
   auto& model = *models.emplace(where.model, std::move(added)).first->second;
-  start_limiter(self, config, model, config->restarted);
+  for (size_t key = 0; key < model.gates.size(); ++key)
+    start_limiter(self, config, model, key, config->restarted);
   return &model;
 }
 
 void add_lane(self_pointer self, const config_ptr& config, const open_lane& wish) {
   auto& state = self->state;
-  auto& lane = state.lanes[wish.where.run];
+  auto& lane = state.lanes[{wish.where.run, wish.where.model}];
   lane.sink = wish.sink;
   if (state.watched_sinks.insert(wish.sink.address()).second)
     self->monitor(wish.sink);
   lane.where = wish.where;
   lane.model = find_or_add_model(self, config, wish.where);
+  auto profile = profile_of(*config, wish.where);
+  lane.pinned = std::make_shared<const provider_state::pinned_model>(
+      provider_state::pinned_model{std::move(profile.wire_model), profile.prices});
   lane.credit = 0;
-  update_credit(self, *lane.model);
+  // Whoever starts or retries a run may have mended the keys.
+  if (std::ranges::all_of(state.keys, [](const key_state& key) { return key.out.has_value(); }))
+    for (auto& key : state.keys)
+      key.out_since = control::steady_time::min();
+  update_credit(self, *config, *lane.model);
+}
+
+void pass_delta(self_pointer self, call_delta&& delta) {
+  const auto open = self->state.calls.find(delta.id);
+  if (open == self->state.calls.end())
+    return;
+  const auto lane = self->state.lanes.find({open->second.run, open->second.model->profile.id});
+  if (lane != self->state.lanes.end())
+    self->send(lane->second.sink, std::move(delta));
+  open->second.streamed = true;
+}
+
+void pass_taken(self_pointer self, const deltas_taken& taken) {
+  const auto open = self->state.calls.find(taken.id);
+  if (open != self->state.calls.end() && open->second.phase == call_phase::exchanging)
+    if (const auto& wire = self->state.keys[open->second.key].wire)
+      self->send(wire, taken);
 }
 
 } // namespace
 
-provider_state::model_state::model_state(model_profile known, const provider_config& config, steady_time now,
-                                         control::breaker_record record)
-    : profile(std::move(known)), line(config.queue_capacity), window(window_options(profile, config)),
-      breaker(config.breaker, record, now), limiter_policy(config.limits) {}
+size_t provider_state::model_state::waiting() const noexcept {
+  size_t sum = 0;
+  for (const auto& line : lines)
+    sum += line->queue.size();
+  return sum;
+}
+
+uint32_t provider_state::model_state::exchanging() const noexcept {
+  uint32_t sum = 0;
+  for (const auto& gate : gates)
+    sum += gate.exchanging;
+  return sum;
+}
+
+uint32_t provider_state::model_state::window() const noexcept {
+  uint32_t sum = 0;
+  for (const auto& gate : gates)
+    sum += gate.window.limit();
+  return sum;
+}
+
+provider_state::~provider_state() {
+  std::map<call_sink_actor, std::vector<call_id>> last_words;
+  for (const auto& [run, lane] : lanes)
+    last_words[lane.sink];
+  for (const auto& [call, open] : calls) {
+    const auto lane = lanes.find({open.run, open.model->profile.id});
+    if (lane != lanes.end() && (open.billed || open.phase == call_phase::exchanging))
+      last_words[lane->second.sink].push_back(call);
+  }
+  for (auto& [sink, sent] : last_words)
+    caf::anon_send(sink, calls_on_the_wire{id, std::move(sent)});
+}
 
 namespace provider_detail {
 
@@ -109,8 +159,9 @@ void outcome_box::move_to(outcome_box& other) {
 
 void outcome_box::send(self_pointer self) {
   for (auto& [run, batch] : by_run_) {
-    const auto lane = self->state.lanes.find(run);
-    if (lane != self->state.lanes.end())
+    // All lanes of a run have one sink.
+    const auto lane = self->state.lanes.lower_bound({run, model_id{}});
+    if (lane != self->state.lanes.end() && lane->first.first == run)
       self->send(lane->second.sink, std::move(batch));
   }
   by_run_.clear();
@@ -118,57 +169,52 @@ void outcome_box::send(self_pointer self) {
 
 /// Two windows' worth, so that the line is never empty while answers travel back and new calls forth. Small
 /// changes are not worth a message.
-void update_credit(self_pointer self, model_state& model) {
-  const uint32_t wanted = std::max(least_credit, 2 * model.window.limit());
-  for (auto& [run, lane] : self->state.lanes) {
+void update_credit(self_pointer self, const provider_config& config, model_state& model) {
+  const uint32_t of_window = std::max(least_credit, 2 * model.window());
+  const bool available = takes_calls(self, config, model);
+  const auto why = reason_to_wait(self, config, model);
+  for (auto& [where, lane] : self->state.lanes) {
     if (lane.model != &model)
       continue;
+    // Without more credit a run cannot have more calls in flight.
+    const uint32_t wanted = std::clamp(lane.where.rules.num_concurrent.value_or(of_window), 1U, of_window);
     const uint32_t difference = wanted > lane.credit ? wanted - lane.credit : lane.credit - wanted;
-    if (lane.credit != 0 && difference * 10 < lane.credit)
+    if (lane.credit != 0 && difference * 10 < lane.credit && lane.available == available && lane.why == why)
       continue;
     lane.credit = wanted;
-    self->send(lane.sink, lane_credit{run, wanted});
+    lane.available = available;
+    lane.why = why;
+    self->send(lane.sink, lane_credit{where.first, wanted, where.second, config.profile.id, available, why});
   }
 }
 
-void enqueue(self_pointer self, const config_ptr& config, call_batch& batch) {
-  const auto found = self->state.lanes.find(batch.where.run);
-  model_state* model = found == self->state.lanes.end() ? nullptr : found->second.model;
-  call_outcome_batch refused{batch.where.run, {}};
+/// Waits that are shorter are no news.
+constexpr auto least_told_wait = std::chrono::seconds{2};
+
+/// Stable as long as the cause is: a change of it is told to everybody.
+std::string reason_to_wait(self_pointer self, const provider_config& config, const model_state& model) {
   const auto now = self->clock().now();
-  for (auto& request : batch.calls) {
-    if (!model) {
-      refused.outcomes.push_back(
-          not_sent(std::move(request),
-                   {errc::not_found, "model '" + batch.where.model.value + "' is not configured", "models",
-                    "add it to model_configs.yaml"},
-                   config->wall()));
-      continue;
-    }
-    const auto id = request.id;
-    const auto& where = batch.where;
-    const bool room = model->line.push(
-        call_id{id}, {where.tenant, where.tenant_weight, where.run, where.run_weight, where.priority, 1.0});
-    if (!room) {
-      refused.outcomes.push_back(
-          not_sent(std::move(request),
-                   {errc::busy, "the provider's waiting line is full",
-                    "providers." + config->profile.id.value, "run fewer evaluations at once"},
-                   config->wall()));
-      continue;
-    }
-    open_call open;
-    open.request = std::move(request);
-    open.request.timeout = std::min(open.request.timeout, model->profile.call_timeout);
-    open.run = where.run;
-    open.model = model;
-    open.entered = now;
-    self->state.calls.emplace(id, std::move(open));
-  }
-  if (!refused.outcomes.empty())
-    self->send(batch.sink, std::move(refused));
-  if (model)
-    pump(self, config, *model);
+  const auto of = [&](std::string_view what) {
+    return "provider " + config.profile.id.value + " (" + config.profile.base_url + ") " + std::string(what);
+  };
+  if (model.breaker.state() == control::breaker_state::open && model.breaker.retry_in(now) > nanoseconds{0})
+    return of("does not answer: " + model.last_failure + "; it is tried again by itself");
+  if (!has_hope(self, config))
+    return of("takes none of its keys: " + model.last_failure + "; mend or replace them");
+  if (std::ranges::all_of(model.gates,
+                          [&](const gate_state& gate) { return gate.closed_until > now + least_told_wait; }))
+    return of("asks to wait (429); it is asked again by itself");
+  return {};
+}
+
+bool takes_calls(self_pointer self, const provider_config& config, const model_state& model) {
+  const bool rests = model.breaker.state() == control::breaker_state::open
+                     && model.breaker.retry_in(self->clock().now()) > nanoseconds{0};
+  return !rests && has_hope(self, config);
+}
+
+void close_lanes(self_pointer self, run_id run) {
+  std::erase_if(self->state.lanes, [&](const auto& entry) { return entry.first.first == run; });
 }
 
 } // namespace provider_detail
@@ -178,28 +224,36 @@ provider_actor::behavior_type provider(self_pointer self, provider_config given,
   // Handlers share one copy; the profile in it holds the key.
   const auto config = std::make_shared<const provider_config>(std::move(given));
   auto& state = self->state;
+  state.id = config->profile.id;
   state.parent = std::move(parent);
   state.chance = dice{config->seed};
   state.budget = config->retry_budget;
   state.wheel.emplace(self->clock().now(), config->tick_interval);
-  state.wire_policy = restart_policy{config->limits};
   state.family.shield(self);
   self->set_down_handler([self, config](const caf::down_msg& down) { on_down(self, config, down); });
-  start_wire(self, config);
+  for (auto& key : keys_of(config->profile))
+    state.keys.emplace_back(std::move(key), config->limits);
+  recall_keys(self, config);
+  for (size_t key = 0; key < state.keys.size(); ++key)
+    start_wire(self, config, key);
   return {
       [self, config](const open_lane& wish) { add_lane(self, config, wish); },
       [self, config](call_batch& batch) { enqueue(self, config, batch); },
       [self, config](const withdraw_calls& wish) { withdraw(self, config, wish); },
-      [self](const close_lane& wish) { self->state.lanes.erase(wish.run); },
+      [self, config](const recall_calls& wish) { recall(self, config, wish.run); },
+      [self](const deltas_taken& taken) { pass_taken(self, taken); },
+      [self](const close_lane& wish) { close_lanes(self, wish.run); },
       [self, config](const slots_granted& granted) { on_granted(self, config, granted); },
       [self, config](const limiter_memory& memory) {
-        if (const auto found = self->state.models.find(memory.model); found != self->state.models.end()) {
-          found->second->limiter_memory = memory.state;
+        const auto found = self->state.models.find(memory.model);
+        if (found != self->state.models.end() && memory.key < found->second->gates.size()) {
+          found->second->gates[memory.key].limiter_memory = memory.state;
           self->state.memory_changed = true;
         }
         remember(self, config);
       },
       [self, config](exchange_result_batch& batch) { on_results(self, config, batch); },
+      [self](call_delta& delta) { pass_delta(self, std::move(delta)); },
       [self, config](const read_gauges& asked) { return gather_gauges(self, *config, asked); },
       [self, config](const tick&) { on_tick(self, config); },
   };

@@ -9,6 +9,7 @@
 #include "core/control/breaker.hpp"
 #include "core/control/deadline_wheel.hpp"
 #include "core/control/fair_queue.hpp"
+#include "core/control/key_choice.hpp"
 #include "core/control/retry_budget.hpp"
 #include "core/control/retry_rules.hpp"
 #include "protocol/actors.hpp"
@@ -41,6 +42,9 @@ struct provider_config {
   bool restarted = false;
   restart_limits limits;
   std::chrono::milliseconds tick_interval{20};
+  /// A key that is out is tried again with one call after this, and sooner when all keys are out.
+  milliseconds key_probe_interval{300'000};
+  milliseconds last_key_probe_interval{5'000};
   /// How long the sockets' own deadline may be overdue before the call is taken back.
   milliseconds overdue{15'000};
   wall_clock wall = wall_now;
@@ -55,38 +59,93 @@ struct provider_state {
 
   enum class call_phase : uint8_t { waiting, deferred, acquiring, exchanging };
 
-  struct model_state {
-    model_profile profile;
-    control::fair_queue<call_id> line;
+  /// One key of the pool: its sockets, and whether it may be used.
+  struct key_state {
+    key_state(provider_key which, const restart_limits& limits)
+        : key(std::move(which)), wire_policy(limits) {}
+
+    provider_key key;
+    connection_actor wire; ///< Invalid between restarts.
+    std::optional<steady_time> wire_restart_at;
+    restart_policy wire_policy;
+    /// Why the key is out: the provider has rejected it, or it has no credit left. Now and then one call
+    /// tries it again.
+    std::optional<fault> out;
+    steady_time out_since{};
+    bool probing = false;
+  };
+
+  /// What one key may do for one model.
+  struct gate_state {
+    gate_state(const control::aimd_options& options, const restart_limits& limits)
+        : window(options), limiter_policy(limits) {}
+
     control::aimd_limit window;
-    control::breaker breaker;
     rate_limiter_actor limiter; ///< Invalid between restarts.
     std::optional<steady_time> limiter_restart_at;
     restart_policy limiter_policy;
     std::string limiter_memory;
-    std::optional<steady_time> closed_until; ///< By a 429; told again to a new limiter.
+    steady_time closed_until{};  ///< After a 429; told again to a new limiter.
+    uint32_t most_acquiring = 0; ///< Calls that may lie before the limiter while it grants at once.
     uint32_t acquiring = 0;
     uint32_t exchanging = 0;
+    bool throttled = false; ///< The limiter has made calls wait.
+
+    uint32_t in_use() const noexcept { return acquiring + exchanging; }
+  };
+
+  /// Where calls wait that the same keys may serve.
+  struct line_state {
+    std::string prompt_type;  ///< Empty: the common line.
+    std::vector<size_t> keys; ///< That may serve it, by their place in the pool.
+    control::fair_queue<call_id> queue;
+    uint32_t in_use = 0; ///< Acquiring and exchanging.
+  };
+
+  struct model_state {
+    model_profile profile;
+    std::vector<std::unique_ptr<line_state>> lines;
+    std::vector<gate_state> gates; ///< By key.
+    control::breaker breaker;
     uint64_t answered = 0;
     uint64_t retried = 0; ///< Failed tries that were repeated; deferrals are none.
     uint64_t failed = 0;
+    std::string last_failure; ///< What the last call failed of, limits aside.
 
-    model_state(model_profile known, const provider_config& config, steady_time now,
-                control::breaker_record record);
+    size_t waiting() const noexcept;
+    uint32_t exchanging() const noexcept;
+    /// Calls that all gates together may have out.
+    uint32_t window() const noexcept;
+  };
+
+  /// What a run has pinned of its model: two runs may have pinned a model of one name differently.
+  struct pinned_model {
+    std::string wire_model;
+    std::optional<token_prices> prices;
   };
 
   struct lane_state {
     lane where;
+    std::shared_ptr<const pinned_model> pinned;
     call_sink_actor sink;
     model_state* model = nullptr;
     uint32_t credit = 0;
+    bool available = true; ///< As the sink was told.
+    std::string why;       ///< As the sink was told.
+    bool movable = false;  ///< Some of its waiting calls may be.
   };
+
+  /// A run has a lane for each of the models that it uses here.
+  using lane_id = std::pair<run_id, model_id>;
 
   /// A call from its arrival until its outcome has been sent.
   struct open_call {
     call request;
     run_id run;
     model_state* model = nullptr;
+    std::shared_ptr<const pinned_model> pinned;
+    line_state* line = nullptr;
+    size_t key = 0; ///< Meaningful while acquiring and exchanging.
     call_phase phase = call_phase::waiting;
     control::deadline_wheel<call_id>::handle deadline;
     control::breaker_permit permit;
@@ -96,30 +155,36 @@ struct provider_state {
     uint16_t attempts = 0;
     uint16_t deferrals = 0;
     milliseconds deferred{0};
+    std::optional<uint32_t> max_retries; ///< The run's own; unset leaves it to the model.
+    bool billed = false;                 ///< One of its tries here may have been paid for.
+    bool streamed = false;               ///< Pieces of an answer have gone out: no other answer may follow.
     bool withdrawn = false; ///< Not tried again; `deadline` is when it is given up, when there is a grace.
   };
 
+  ~provider_state();
+
+  provider_id id;
+  std::vector<key_state> keys;
   std::map<model_id, std::unique_ptr<model_state>> models;
-  std::unordered_map<run_id, lane_state> lanes;
+  std::map<lane_id, lane_state> lanes;
   std::set<caf::actor_addr> watched_sinks; ///< One sink may stand behind many lanes.
   std::unordered_map<call_id, open_call> calls;
   /// Deadlines of exchanges and ends of deferrals.
   std::optional<control::deadline_wheel<call_id>> wheel;
   control::retry_budget budget;
-  connection_actor wire; ///< Invalid between restarts.
-  std::optional<steady_time> wire_restart_at;
-  restart_policy wire_policy;
   provider_supervisor_actor parent;
   children family;
   dice chance{0};
   bool ticking = false;
   bool memory_changed = false;
   steady_time memory_sent{};
+  std::vector<control::key_load> loads; ///< Scratch of the choice of keys.
 };
 
-/// Owns the waiting line of one configured provider, fair between tenants and runs, and takes calls from it
-/// as fast as the adaptive window, the breaker and the rate limiter of each model allow. Retries by rule.
-/// Every call that enters leaves as exactly one outcome.
+/// Owns the waiting lines of one configured provider, fair between tenants and runs, and takes calls from
+/// them as fast as the breaker of each model and the adaptive window and rate limiter of each key allow.
+/// Retries by rule, with another key where that helps. Every call that enters leaves as exactly one outcome.
+/// When it falls with calls, its last word says which of them may have been paid for.
 provider_actor::behavior_type provider(provider_actor::stateful_pointer<provider_state> self,
                                        provider_config config, provider_supervisor_actor parent);
 

@@ -4,8 +4,6 @@
 #include "protocol/errors.hpp"
 #include "protocol/gauge_round.hpp"
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
 
 namespace assay::provider_detail {
@@ -25,27 +23,29 @@ std::optional<control::steady_time> plan_restart(self_pointer self, restart_poli
   return std::nullopt;
 }
 
-void on_limiter_down(self_pointer self, const config_ptr& config, model_state& model,
+void on_limiter_down(self_pointer self, const config_ptr& config, model_state& model, size_t key,
                      const caf::error& reason) {
-  model.limiter = rate_limiter_actor{};
-  model.limiter_restart_at =
-      plan_restart(self, model.limiter_policy, "rate limiter for " + model.profile.id.value, reason);
+  auto& gate = model.gates[key];
+  gate.limiter = rate_limiter_actor{};
+  gate.limiter_restart_at =
+      plan_restart(self, gate.limiter_policy, "rate limiter for " + model.profile.id.value, reason);
   start_ticking(self, *config);
 }
 
 /// Everything that was on the wire is lost, and may have been billed.
-void on_wire_down(self_pointer self, const config_ptr& config, const caf::error& reason) {
+void on_wire_down(self_pointer self, const config_ptr& config, size_t key, const caf::error& reason) {
   auto& state = self->state;
-  state.wire = connection_actor{};
-  state.wire_restart_at = plan_restart(self, state.wire_policy, "connection", reason);
+  state.keys[key].wire = connection_actor{};
+  state.keys[key].wire_restart_at = plan_restart(self, state.keys[key].wire_policy, "connection", reason);
   std::vector<call_id> lost;
   for (const auto& [id, open] : state.calls)
-    if (open.phase == call_phase::exchanging)
+    if (open.phase == call_phase::exchanging && open.key == key)
       lost.push_back(id);
-  outcome_box box;
+  consequences out;
   for (const auto id : lost)
-    take_back(self, config, id, {errc::actor_lost, "the connection fell while it had the call", {}, {}}, box);
-  box.send(self);
+    on_result(self, config,
+              lost_result(id, {errc::actor_lost, "the connection fell while it had the call", {}, {}}), out);
+  send_all(self, config, out);
   start_ticking(self, *config);
 }
 
@@ -53,73 +53,87 @@ void on_wire_down(self_pointer self, const config_ptr& config, const caf::error&
 void on_sink_down(self_pointer self, const config_ptr& config, const caf::actor_addr& gone) {
   self->state.watched_sinks.erase(gone);
   std::vector<run_id> orphans;
-  for (const auto& [run, lane] : self->state.lanes)
+  for (const auto& [where, lane] : self->state.lanes)
     if (lane.sink.address() == gone)
-      orphans.push_back(run);
+      orphans.push_back(where.first);
   for (const auto run : orphans) {
     withdraw(self, config, withdraw_calls{run, milliseconds{0}});
-    self->state.lanes.erase(run);
+    close_lanes(self, run);
   }
 }
 
 } // namespace
 
-void start_wire(self_pointer self, const config_ptr& config) {
-  auto& state = self->state;
-  state.wire_restart_at.reset();
-  state.wire =
-      self->spawn(connection, connection_config{config->profile, config->open_transport, config->wall},
-                  caf::actor_cast<exchange_sink_actor>(self));
-  state.family.adopt(self, state.wire);
+void start_wire(self_pointer self, const config_ptr& config, size_t key) {
+  auto& one = self->state.keys[key];
+  one.wire_restart_at.reset();
+  auto profile = config->profile;
+  profile.key = one.key.value;
+  profile.keys.clear();
+  one.wire = self->spawn(
+      connection, connection_config{std::move(profile), one.key.name, config->open_transport, config->wall},
+      caf::actor_cast<exchange_sink_actor>(self));
+  self->state.family.adopt(self, one.wire);
 }
 
-void start_limiter(self_pointer self, const config_ptr& config, model_state& model, bool restarted) {
-  model.limiter_restart_at.reset();
+void start_limiter(self_pointer self, const config_ptr& config, model_state& model, size_t key,
+                   bool restarted) {
+  auto& gate = model.gates[key];
+  gate.limiter_restart_at.reset();
   rate_limiter_config child;
   child.provider = config->profile.id;
   child.model = model.profile.id;
-  child.limits = model.profile.limits;
+  child.key = static_cast<uint32_t>(key);
+  child.key_name = self->state.keys[key].key.name;
+  child.limits = tighter(model.profile.limits, self->state.keys[key].key.limits);
   // The window already bounds calls in flight; two gates for one limit would only delay each other.
   child.limits.concurrent_requests = 0;
-  child.memory = model.limiter_memory;
+  child.memory = gate.limiter_memory;
   child.start_empty = restarted;
   child.wall = config->wall;
-  model.limiter = self->spawn(rate_limiter, std::move(child), caf::actor_cast<slot_sink_actor>(self));
-  self->state.family.adopt(self, model.limiter);
-  if (const auto now = self->clock().now(); model.closed_until && *model.closed_until > now)
-    self->send(model.limiter, key_closed{std::chrono::ceil<milliseconds>(*model.closed_until - now), false});
+  gate.limiter = self->spawn(rate_limiter, std::move(child), caf::actor_cast<slot_sink_actor>(self));
+  self->state.family.adopt(self, gate.limiter);
+  if (const auto now = self->clock().now(); gate.closed_until > now)
+    self->send(gate.limiter, key_closed{std::chrono::ceil<milliseconds>(gate.closed_until - now), false});
   acquire_slots again;
   for (const auto& [id, open] : self->state.calls)
-    if (open.model == &model && open.phase == call_phase::acquiring)
+    if (open.model == &model && open.key == key && open.phase == call_phase::acquiring)
       again.requests.push_back({id, open.request.estimated_tokens});
   if (!again.requests.empty())
-    self->send(model.limiter, std::move(again));
+    self->send(gate.limiter, std::move(again));
 }
 
 void on_down(self_pointer self, const config_ptr& config, const caf::down_msg& down) {
   auto& state = self->state;
   if (!state.family.release(down.source))
     return on_sink_down(self, config, down.source);
-  if (state.wire && state.wire.address() == down.source)
-    return on_wire_down(self, config, down.reason);
+  for (size_t key = 0; key < state.keys.size(); ++key)
+    if (state.keys[key].wire && state.keys[key].wire.address() == down.source)
+      return on_wire_down(self, config, key, down.reason);
   for (auto& [id, model] : state.models)
-    if (model->limiter && model->limiter.address() == down.source)
-      return on_limiter_down(self, config, *model, down.reason);
+    for (size_t key = 0; key < model->gates.size(); ++key)
+      if (const auto& limiter = model->gates[key].limiter; limiter && limiter.address() == down.source)
+        return on_limiter_down(self, config, *model, key, down.reason);
 }
 
 void restart_due_children(self_pointer self, const config_ptr& config) {
   auto& state = self->state;
   const auto now = self->clock().now();
-  if (state.wire_restart_at && *state.wire_restart_at <= now)
-    start_wire(self, config);
-  for (auto& [id, model] : state.models)
-    if (model->limiter_restart_at && *model->limiter_restart_at <= now)
-      start_limiter(self, config, *model, true);
+  for (size_t key = 0; key < state.keys.size(); ++key) {
+    if (state.keys[key].wire_restart_at && *state.keys[key].wire_restart_at <= now)
+      start_wire(self, config, key);
+    for (auto& [id, model] : state.models)
+      if (const auto due = model->gates[key].limiter_restart_at; due && *due <= now)
+        start_limiter(self, config, *model, key, true);
+  }
 }
 
 bool waits_for_children(const provider_state& state) {
-  return state.wire_restart_at
-         || std::ranges::any_of(state.models, [](const auto& e) { return !!e.second->limiter_restart_at; });
+  return std::ranges::any_of(state.keys, [](const key_state& key) { return !!key.wire_restart_at; })
+         || std::ranges::any_of(state.models, [](const auto& entry) {
+              return std::ranges::any_of(entry.second->gates,
+                                         [](const gate_state& gate) { return !!gate.limiter_restart_at; });
+            });
 }
 
 // -- gauges ------------------------------------------------------------------------------------------------
@@ -132,11 +146,14 @@ caf::result<gauges> gather_gauges(self_pointer self, const provider_config& conf
   const auto add = [&](metric family, std::vector<std::string> labels, double value) {
     own.values.push_back({family, std::move(labels), value});
   };
+  const auto out = std::ranges::count_if(state.keys, [](const key_state& key) { return !!key.out; });
+  add(metric::provider_keys, {provider}, static_cast<double>(state.keys.size()));
+  add(metric::provider_keys_out, {provider}, static_cast<double>(out));
   for (const auto& [id, model] : state.models) {
     const auto& name = id.value;
-    add(metric::provider_waiting_calls, {provider, name}, static_cast<double>(model->line.size()));
-    add(metric::provider_in_flight_calls, {provider, name}, model->exchanging);
-    add(metric::provider_window_calls, {provider, name}, model->window.limit());
+    add(metric::provider_waiting_calls, {provider, name}, static_cast<double>(model->waiting()));
+    add(metric::provider_in_flight_calls, {provider, name}, model->exchanging());
+    add(metric::provider_window_calls, {provider, name}, model->window());
     for (const auto one :
          {control::breaker_state::closed, control::breaker_state::open, control::breaker_state::half_open})
       add(metric::provider_breaker_state, {provider, name, std::string(to_string(one))},
@@ -146,51 +163,12 @@ caf::result<gauges> gather_gauges(self_pointer self, const provider_config& conf
     add(metric::provider_calls_failed_total, {provider, name}, static_cast<double>(model->failed));
   }
   gauge_round round(self, std::move(own), asked.patience);
-  round.ask(state.wire, "connection");
+  for (const auto& key : state.keys)
+    round.ask(key.wire, "connection");
   for (const auto& [id, model] : state.models)
-    round.ask(model->limiter, "rate_limiter");
+    for (const auto& gate : model->gates)
+      round.ask(gate.limiter, "rate_limiter");
   return round.answer();
-}
-
-// -- memory ------------------------------------------------------------------------------------------------
-
-void remember(self_pointer self, const config_ptr& config) {
-  auto& state = self->state;
-  const auto now = self->clock().now();
-  if (!state.memory_changed || !state.parent)
-    return;
-  // The last change before a quiet time must not stay untold.
-  if (now - state.memory_sent < seconds{1})
-    return start_ticking(self, *config);
-  state.memory_changed = false;
-  state.memory_sent = now;
-  nlohmann::json models = nlohmann::json::object();
-  for (const auto& [id, model] : state.models) {
-    const auto breaker = model->breaker.export_state(now);
-    models[id.value] = {{"limiter", model->limiter_memory},
-                        {"breaker_open", breaker.open},
-                        {"breaker_open_for", breaker.open_for.count()},
-                        {"breaker_left", breaker.left.count()}};
-  }
-  const nlohmann::json memory{{"models", std::move(models)}};
-  self->send(state.parent, provider_memory{config->profile.id, memory.dump()});
-}
-
-std::pair<control::breaker_record, std::string> recall(const provider_config& config, const model_id& id) {
-  const auto memory = nlohmann::json::parse(config.memory, nullptr, false);
-  if (!memory.is_object() || !memory.contains("models") || !memory["models"].contains(id.value))
-    return {};
-  try {
-    const auto& model = memory["models"][id.value];
-    control::breaker_record breaker;
-    breaker.open = model.at("breaker_open").get<bool>();
-    breaker.open_for = nanoseconds{model.at("breaker_open_for").get<int64_t>()};
-    breaker.left = nanoseconds{model.at("breaker_left").get<int64_t>()};
-    return {breaker, model.at("limiter").get<std::string>()};
-  } catch (const nlohmann::json::exception&) {
-    // Written by another version: a closed breaker and empty buckets find out by themselves.
-    return {};
-  }
 }
 
 } // namespace assay::provider_detail

@@ -7,6 +7,9 @@ namespace assay::provider_detail {
 
 using self_pointer = provider_actor::stateful_pointer<provider_state>;
 using model_state = provider_state::model_state;
+using key_state = provider_state::key_state;
+using gate_state = provider_state::gate_state;
+using line_state = provider_state::line_state;
 using open_call = provider_state::open_call;
 using call_phase = provider_state::call_phase;
 using config_ptr = std::shared_ptr<const provider_config>;
@@ -23,35 +26,95 @@ private:
   std::unordered_map<run_id, call_outcome_batch> by_run_;
 };
 
-// -- provider_children.cpp: limiters and the connection
+// -- provider_children.cpp: limiters and connections
 
-void start_wire(self_pointer self, const config_ptr& config);
-void start_limiter(self_pointer self, const config_ptr& config, model_state& model, bool restarted);
+void start_wire(self_pointer self, const config_ptr& config, size_t key);
+void start_limiter(self_pointer self, const config_ptr& config, model_state& model, size_t key,
+                   bool restarted);
 void on_down(self_pointer self, const config_ptr& config, const caf::down_msg& down);
 /// Restarts children whose backoff is over; who calls it lets the waiting calls go on.
 void restart_due_children(self_pointer self, const config_ptr& config);
 bool waits_for_children(const provider_state& state);
-void remember(self_pointer self, const config_ptr& config);
-/// Its own gauges, its connection's and its limiters'.
+/// Its own gauges, its connections' and its limiters'.
 caf::result<gauges> gather_gauges(self_pointer self, const provider_config& config, const read_gauges& asked);
-/// @returns the breaker of @p model as the predecessor left it, and its limiter's memory.
-std::pair<control::breaker_record, std::string> recall(const provider_config& config, const model_id& model);
 
-// -- provider_calls.cpp: the way of a call
+// -- provider_memory.cpp: what a successor must know
+
+/// One model as the predecessor left it.
+struct remembered_model {
+  control::breaker_record breaker;
+  std::map<std::string, std::string> limiters; ///< By the key's name.
+};
+
+void remember(self_pointer self, const config_ptr& config);
+remembered_model recall(const provider_config& config, const model_id& model);
+/// Takes keys out again that the predecessor knew to be out.
+void recall_keys(self_pointer self, const config_ptr& config);
+
+// -- provider_keys.cpp: which key serves a call
+
+/// The keys of the profile, each with a name. Never empty: a provider without a key has one empty key.
+std::vector<provider_key> keys_of(const provider_profile& profile);
+/// @returns the line for calls of @p prompt_type; the common one unless keys or workers are bound to types.
+line_state& line_for(self_pointer self, const config_ptr& config, model_state& model,
+                     const std::string& prompt_type);
+/// @returns the key of the line's next call; nothing when none has room now.
+std::optional<size_t> choose_key(self_pointer self, const config_ptr& config, const model_state& model,
+                                 const line_state& line);
+/// @returns whether a key that is not out may serve the line, now or later.
+bool has_good_key(self_pointer self, const line_state& line);
+/// @returns why no key will serve the line for a while; nothing while one may, or is being tried.
+/// @returns whether some key of the pool is good, or may be tried again now.
+bool has_hope(self_pointer self, const provider_config& config);
+std::optional<fault> hopeless(self_pointer self, const config_ptr& config, const line_state& line);
+void take_key_out(self_pointer self, const config_ptr& config, size_t key, const fault& reason);
+/// A call with the key came to an end that says nothing against the key.
+void key_answered(self_pointer self, const config_ptr& config, size_t key, bool succeeded);
+/// Keeps a key closed for one model until @p wait has passed.
+void close_gate(self_pointer self, model_state& model, size_t key, const exchange_result& result,
+                milliseconds wait);
+
+// -- provider_calls.cpp: the way of a call to the wire
 
 void enqueue(self_pointer self, const config_ptr& config, call_batch& batch);
 void pump(self_pointer self, const config_ptr& config, model_state& model);
 void on_granted(self_pointer self, const config_ptr& config, const slots_granted& granted);
-void on_results(self_pointer self, const config_ptr& config, exchange_result_batch& batch);
 void withdraw(self_pointer self, const config_ptr& config, const withdraw_calls& wish);
-/// Ends the exchange of a call whose connection fell or whose deadline passed.
-void take_back(self_pointer self, const config_ptr& config, call_id id, const fault& reason,
-               outcome_box& box);
+/// Waiting calls of a model that takes none come back: the movable ones, or all of one run.
+void recall(self_pointer self, const config_ptr& config, run_id run);
 void on_tick(self_pointer self, const config_ptr& config);
 void start_ticking(self_pointer self, const provider_config& config);
+/// Puts a call ahead of its run's waiting ones; it has been served once.
+void back_to_line(self_pointer self, call_id id, open_call& open);
+
+// -- provider_results.cpp: the way of an answer back
+
+/// Everything that one batch of results leads to, sent when the batch is through.
+struct consequences {
+  outcome_box outcomes;
+  observe_calls observations;
+  std::map<std::pair<model_state*, size_t>, slots_settled> settled;  ///< By model and key.
+  std::map<std::pair<model_state*, size_t>, limits_observed> limits; ///< By model and key.
+  std::map<size_t, exchanges_given_up> given_up;                     ///< By key.
+};
+
+void on_results(self_pointer self, const config_ptr& config, exchange_result_batch& batch);
+void on_result(self_pointer self, const config_ptr& config, exchange_result&& result, consequences& out);
+/// Ends a call without an answer and forgets it.
+void finish_failed(self_pointer self, const config_ptr& config, call_id id, fault reason,
+                   uint16_t http_status, bool possibly_billed, consequences& out);
+void send_all(self_pointer self, const config_ptr& config, consequences& out);
+/// The result of a call whose connection fell or whose deadline passed.
+exchange_result lost_result(call_id id, const fault& reason, bool possibly_billed = true);
 
 // -- provider.cpp
 
-void update_credit(self_pointer self, model_state& model);
+/// @returns whether a call that comes now has a chance to go out soon: the breaker is not open, and some key
+/// is not out.
+bool takes_calls(self_pointer self, const provider_config& config, const model_state& model);
+/// @returns why calls of the model do not go out at the moment; empty while they do.
+std::string reason_to_wait(self_pointer self, const provider_config& config, const model_state& model);
+void update_credit(self_pointer self, const provider_config& config, model_state& model);
+void close_lanes(self_pointer self, run_id run);
 
 } // namespace assay::provider_detail

@@ -79,7 +79,8 @@ void remember(self_pointer self, const rate_limiter_config& config, const slot_s
   }
   state.changed = false;
   state.remembered_at = now;
-  self->send(owner, limiter_memory{config.model, to_memory(state.limits->export_state(now), config.wall())});
+  self->send(owner, limiter_memory{config.model, config.key,
+                                   to_memory(state.limits->export_state(now), config.wall())});
 }
 
 // -- granting ----------------------------------------------------------------------------------------------
@@ -95,7 +96,7 @@ void wake_in(self_pointer self, nanoseconds wait) {
 
 void grant(self_pointer self, const rate_limiter_config& config, const slot_sink_actor& owner) {
   auto& state = self->state;
-  slots_granted granted{config.model, {}};
+  slots_granted granted{config.model, config.key, {}};
   const auto now = self->clock().now();
   while (!state.waiting.empty()) {
     const auto verdict = state.limits->acquire(demand_of(state.waiting.front().tokens), now);
@@ -127,12 +128,17 @@ void learn(self_pointer self, const limits_observed& seen) {
   const auto widen = [](const std::optional<uint32_t>& value) {
     return value ? std::optional<uint64_t>{*value} : std::nullopt;
   };
-  auto remaining = widen(seen.remaining_requests);
-  if (remaining)
-    remaining = *remaining > seen.requests_sent_since ? *remaining - seen.requests_sent_since : 0;
-  if (seen.limit_requests || remaining)
-    self->state.limits->learn(limit_dimension::requests_per_minute, widen(seen.limit_requests), remaining,
-                              now);
+  const auto learn_requests = [&](limit_dimension dimension, const std::optional<uint32_t>& limit,
+                                  const std::optional<uint32_t>& told) {
+    auto remaining = widen(told);
+    if (remaining)
+      remaining = *remaining > seen.requests_sent_since ? *remaining - seen.requests_sent_since : 0;
+    if (limit || remaining)
+      self->state.limits->learn(dimension, widen(limit), remaining, now);
+  };
+  learn_requests(limit_dimension::requests_per_minute, seen.limit_requests, seen.remaining_requests);
+  learn_requests(limit_dimension::requests_per_day, seen.limit_requests_per_day,
+                 seen.remaining_requests_today);
   if (seen.limit_tokens || seen.remaining_tokens)
     self->state.limits->learn(limit_dimension::tokens_per_minute, widen(seen.limit_tokens),
                               widen(seen.remaining_tokens), now);
@@ -158,14 +164,15 @@ gauges read(self_pointer self, const rate_limiter_config& config) {
   const auto& limits = *self->state.limits;
   const std::chrono::duration<double> closed = limits.export_state(self->clock().now()).closed_for;
   gauges out;
-  out.values.push_back(
-      {metric::limiter_waiting_calls, {provider, model}, static_cast<double>(self->state.waiting.size())});
-  out.values.push_back({metric::limiter_closed_seconds, {provider, model}, closed.count()});
+  out.values.push_back({metric::limiter_waiting_calls,
+                        {provider, model, config.key_name},
+                        static_cast<double>(self->state.waiting.size())});
+  out.values.push_back({metric::limiter_closed_seconds, {provider, model, config.key_name}, closed.count()});
   for (size_t i = 0; i < control::limit_dimensions; ++i) {
     const auto dimension = static_cast<limit_dimension>(i);
     if (const auto* bucket = limits.bucket(dimension); bucket != nullptr && bucket->limit() > 0)
       out.values.push_back({metric::limiter_limit,
-                            {provider, model, std::string(to_string(dimension))},
+                            {provider, model, config.key_name, std::string(to_string(dimension))},
                             static_cast<double>(bucket->limit())});
   }
   return out;

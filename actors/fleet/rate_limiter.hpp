@@ -15,6 +15,8 @@ namespace assay {
 struct rate_limiter_config {
   provider_id provider; ///< For the gauges.
   model_id model;
+  uint32_t key = 0;     ///< The key's place in the provider's pool.
+  std::string key_name; ///< For the gauges.
   rate_limits limits;
   /// What the predecessor sent as limiter_memory; empty when there was none.
   std::string memory;

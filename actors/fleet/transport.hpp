@@ -17,6 +17,9 @@ public:
   virtual void submit(std::vector<http_request> requests) = 0;
   /// Gives requests up; each still comes back as an outcome.
   virtual void cancel(std::vector<uint64_t> ids) = 0;
+  /// Gives back the bytes of pieces that are dealt with. A stream with too many bytes outstanding is not read
+  /// on.
+  virtual void grant(std::vector<http_credit> credits) = 0;
   /// Ends every socket; requests still open come back as cancelled. Idempotent.
   virtual void close() = 0;
   /// Open sockets, for the gauges.
@@ -24,7 +27,7 @@ public:
 };
 
 /// Where a transport delivers: called on an I/O thread, with everything that has gathered.
-using transport_sink = std::function<void(std::vector<http_outcome>)>;
+using transport_sink = std::function<void(http_turn&&)>;
 
 /// Opens a transport to a provider. The key goes from the profile into the sockets and nowhere else.
 using transport_factory =

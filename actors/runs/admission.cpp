@@ -19,6 +19,19 @@ constexpr uint64_t price_probe = 50;
 constexpr double characters_per_token = 4.0;
 constexpr uint32_t assumed_answer_tokens = 256;
 
+/// Every provider of a running farm is configured. One that a request brings along is judged first, so that
+/// nobody takes "not yet" for a matter of waiting.
+fault endpoint_refusal(const admission_config& config, const provider_profile& provider) {
+  fault reason{errc::unsupported,
+               "a running farm takes up no address that is not configured",
+               {},
+               "let the operator add a provider with this base_url"};
+  if (const auto allowed = config.check_endpoint(provider.base_url); !allowed)
+    reason = allowed.error();
+  reason.where = "model_args.base_url";
+  return reason;
+}
+
 result<config::resolved_model> find_model(const admission_config& config, const run_request& request) {
   const bool by_kind = request.model.empty();
   auto found = config::resolve_model(*config.settings, by_kind ? request.model_kind : request.model.value,
@@ -28,9 +41,8 @@ result<config::resolved_model> find_model(const admission_config& config, const 
     reason.where = by_kind ? "model" : "model_id";
     return reason;
   }
-  if (found->custom_endpoint && !config.allow_custom_endpoint)
-    return fault{errc::forbidden, "model_args may not name an address here", "model_args",
-                 "let the operator configure the provider's base_url"};
+  if (found->custom_endpoint && config.check_endpoint)
+    return endpoint_refusal(config, found->provider);
   if (auto usable = config::check_usable(found->provider); !usable)
     return usable.error();
   return found;
@@ -139,6 +151,8 @@ std::string fingerprint(const run_spec& spec, bool seed_given) {
   text["model"] = spec.model.value;
   text["provider"] = spec.provider.value;
   text["wire_model"] = spec.wire_model;
+  if (!spec.route.models.empty())
+    text["route"] = spec.route;
   text["prompt_types"] = spec.prompt_types;
   text["epochs"] = spec.epochs;
   text["num_fewshot"] = spec.num_fewshot;
@@ -153,6 +167,34 @@ std::string fingerprint(const run_spec& spec, bool seed_given) {
       text["tasks"].back().push_back(task.fewshot->hash);
   }
   return tasks::sha256_hex(text.dump());
+}
+
+/// A run of which no sample can be asked would only fail. Reads no further than the first that can.
+result<void> check_prompts(const std::vector<task_ptr>& tasks, const run_spec& spec) {
+  for (size_t i = 0; i < tasks.size(); ++i)
+    for (const auto& prompt_type : spec.prompt_types) {
+      auto source = tasks::sample_source::open(tasks[i], {spec.tasks[i].dataset_path, prompt_type,
+                                                          spec.num_fewshot, spec.random_seed,
+                                                          spec.tasks[i].sample_count, spec.context_mode});
+      if (!source)
+        return source.error();
+      std::optional<fault> first;
+      tasks::prepared_sample sample;
+      bool can_be_asked = false;
+      for (auto more = source->next(sample); !can_be_asked && more && *more; more = source->next(sample)) {
+        can_be_asked = !sample.problem;
+        if (!first)
+          first = sample.problem;
+      }
+      if (can_be_asked || !first)
+        continue;
+      first->message = "no sample of task '" + tasks[i]->id.value + "' can be asked with prompt type '"
+                       + prompt_type + "': " + first->message;
+      if (first->where != "num_fewshot")
+        first->where = "task_ids";
+      return *first;
+    }
+  return {};
 }
 
 /// Characters of the prompts of one task's first samples, scaled up to all of them.
@@ -199,6 +241,8 @@ void copy_wishes(const run_request& request, run_spec& spec) {
   spec.priority = request.priority;
   spec.weight = request.weight;
   spec.time_limit = request.time_limit;
+  spec.cache = request.cache;
+  spec.max_cost = request.max_cost;
   spec.depends_on = request.depends_on;
   spec.context_mode = request.context_mode;
   spec.predict_only = request.predict_only;
@@ -206,6 +250,15 @@ void copy_wishes(const run_request& request, run_spec& spec) {
   spec.output_path = request.output_path;
   spec.metadata = request.metadata;
   spec.requested = request.requested;
+}
+
+call_rules rules_of(const model_profile& model) {
+  call_rules rules;
+  rules.timeout = model.call_timeout;
+  rules.max_retries = model.max_retries;
+  if (model.limits.concurrent_requests != 0)
+    rules.num_concurrent = model.limits.concurrent_requests;
+  return rules;
 }
 
 result<run_submitted> admit(const admission_config& config, const run_request& request) {
@@ -232,6 +285,8 @@ result<run_submitted> admit(const admission_config& config, const run_request& r
   spec.provider = model->provider.id;
   spec.wire_model = model->model.wire_model;
   spec.prices = model->model.prices;
+  spec.route = model->model.route;
+  spec.calls = rules_of(model->model);
   spec.prompt_types = *prompt_types;
   for (const auto& task : *tasks) {
     auto pinned = pin_task(*task, model->model, request);
@@ -240,6 +295,8 @@ result<run_submitted> admit(const admission_config& config, const run_request& r
     spec.tasks.push_back(std::move(*pinned));
   }
   spec.random_seed = request.random_seed ? *request.random_seed : config.draw_seed();
+  if (auto good = check_prompts(*tasks, spec); !good)
+    return good.error();
   if (spec.total_samples() > config.max_samples)
     return fault{errc::too_large,
                  "the run would have " + std::to_string(spec.total_samples()) + " samples, more than "
@@ -251,6 +308,8 @@ result<run_submitted> admit(const admission_config& config, const run_request& r
   out.estimated_cost = estimate_price(*tasks, spec);
   out.dry_run = request.dry_run;
   out.notes = request.notes;
+  if (spec.max_cost)
+    out.notes.push_back("max_cost is kept with the run and not enforced yet");
   if (!spec.prices)
     out.notes.push_back("the prices of model '" + spec.model.value + "' are unknown, so its cost is too");
   return out;

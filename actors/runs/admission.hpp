@@ -12,8 +12,9 @@ namespace assay {
 struct admission_config {
   std::shared_ptr<const config::settings> settings;
   std::shared_ptr<const tasks::task_catalogue> tasks;
-  /// Whether model_args may name an address of their own. Only for who owns the machine.
-  bool allow_custom_endpoint = false;
+  /// Judges an address that model_args name and no provider of the configuration has; may block, on the
+  /// thread that admits. Empty: any address, for who owns the machine and has added it to the settings.
+  std::function<result<void>(const std::string& base_url)> check_endpoint;
   /// Samples over all tasks, prompt types and epochs of one run.
   uint64_t max_samples = 50'000'000;
   /// Draws the seed of a run that names none.

@@ -1,6 +1,7 @@
 #include "actors/runs/evaluation.hpp"
 
 #include "actors/runs/evaluation_detail.hpp"
+#include "actors/runs/verb_words.hpp"
 #include "protocol/errors.hpp"
 
 #include <nlohmann/json.hpp>
@@ -102,6 +103,7 @@ uint64_t start_running(self_pointer self, const context_ptr& ctx, std::optional<
 void begin_asking(self_pointer self, const context_ptr& ctx) {
   auto& state = self->state;
   state.now = phase::asking;
+  state.has_asked = true;
   state.last_tick = self->clock().now();
   state.done_at_last_tick = state.record.progress.done;
   apply_commits(state, 0);
@@ -120,11 +122,13 @@ void on_recovered(self_pointer self, const context_ptr& ctx, run_recovered& foun
     return settle(self, ctx);
   }
   if (found.error) {
+    book_lost_calls(state.record);
     state.plan = std::make_shared<run_plan>();
     state.now = phase::asking;
     return end_run(self, ctx, run_state::failed, std::move(found.error), milliseconds{0});
   }
   state.record.progress = found.record.progress;
+  book_lost_calls(state.record);
   state.done_by_task = std::move(found.done_by_task);
   state.plan = state.worker->plan();
   if (!state.ends_as)
@@ -152,6 +156,8 @@ stage final_stage(const evaluation_state& state, const context& ctx) {
 void summarise(self_pointer self, const context_ptr& ctx) {
   auto& state = self->state;
   state.now = phase::summarising;
+  lose_ready_calls(state);
+  state.record.open_calls_at_most = 0;
   if (!state.ends_as) {
     const bool nothing_worked =
         state.record.progress.total > 0 && state.record.progress.failed == state.record.progress.total;
@@ -160,6 +166,9 @@ void summarise(self_pointer self, const context_ptr& ctx) {
       state.ends_with = state.last_failure.value_or(
           fault{errc::internal, "every sample failed", {}, "see the samples' errors, then retry the run"});
   }
+  // The document and the record name the same moment.
+  if (!state.wanted.finished_at)
+    state.wanted.finished_at = ctx->config.wall();
   // The document must say how the run ended, although the record says so only once both are written.
   auto record = state.record;
   enter(record, final_stage(state, *ctx));
@@ -190,6 +199,7 @@ void close(self_pointer self, const context_ptr& ctx, result_computed& computed)
   if (!computed.document.empty())
     document = std::move(computed.document);
   state.record.progress.in_flight = 0;
+  state.record.waiting_for.clear();
   state.record.progress.estimated_completion.reset();
   const auto type = announced ? std::nullopt : std::optional{final_event(last.state)};
   state.closing_watermark = move_on(self, ctx, std::move(last), type, std::move(document));
@@ -219,6 +229,7 @@ void on_committed(self_pointer self, const context_ptr& ctx, const committed& ne
   if (news.error)
     return on_store_failure(self, *news.error);
   apply_commits(state, news.watermark);
+  state.durable_watermark = std::max(state.durable_watermark, news.watermark);
   state.record.last_seq = std::max(state.record.last_seq, news.last_seq);
   // Only now: what a subscriber has seen is never taken back.
   const bool entered = enter_committed_stages(state, news.watermark);
@@ -242,9 +253,11 @@ caf::result<run_record> not_now(const evaluation_state& state, run_verb verb) {
   const bool ending = state.ends_as && !is_final(state.record.state);
   return to_caf_error({errc::invalid_transition,
                        "a run that is " + (ending ? "ending" : std::string{to_string(state.record.state)})
-                           + " cannot " + std::string{to_string(verb)},
+                           + " cannot be " + std::string{participle(verb)},
                        to_string(state.record.spec.id),
-                       verb == run_verb::retry ? "only a run that has ended can be retried" : ""});
+                       verb == run_verb::retry && !is_final(state.record.state)
+                           ? "only a run that has ended can be retried"
+                           : ""});
 }
 
 caf::result<run_record> pause(self_pointer self, const context_ptr& ctx) {
@@ -346,10 +359,47 @@ void on_tick(self_pointer self, const context_ptr& ctx) {
   start_ticking(self, *ctx);
 }
 
+// -- coming to rest ----------------------------------------------------------------------------------------
+
+/// Says that nothing is out any more, with the counters of now.
+void keep_record_at_rest(self_pointer self, const context_ptr& ctx) {
+  self->state.record.open_calls_at_most = 0;
+  append_batch rows;
+  rows.runs.push_back(wanted_record(self->state));
+  hand_over(self, ctx, std::move(rows));
+}
+
+/// The end of a drained run, which the next start goes on with: a record of how far it is, then it quits.
+void leave(self_pointer self, const context_ptr& ctx) {
+  auto& state = self->state;
+  if (state.has_asked && state.rest_watermark == 0) {
+    lose_ready_calls(state);
+    state.record.progress.in_flight = 0;
+    keep_record_at_rest(self, ctx);
+    state.rest_watermark = state.next_watermark;
+    return;
+  }
+  // Whoever waits for a verb still gets the answer.
+  if (state.stages.empty() && state.durable_watermark >= state.rest_watermark)
+    self->quit();
+}
+
+void on_credit(self_pointer self, const context_ptr& ctx, const lane_credit& credit) {
+  auto& state = self->state;
+  state.credit = credit.calls;
+  if (credit.why != state.record.waiting_for && state.now == phase::asking && !state.ends_as
+      && !state.draining) {
+    tell_waiting(self, ctx, credit.why);
+    report(self, ctx);
+  }
+  pump(self, ctx);
+}
+
 void begin_draining(self_pointer self, const context_ptr& ctx, const drain& wish) {
   auto& state = self->state;
   state.draining = true;
-  state.drain_until = self->clock().now() + wish.grace;
+  // What is given up at the end of the grace is still booked.
+  state.drain_until = self->clock().now() + wish.grace + ctx->config.progress_interval;
   withdraw(self, ctx, wish.grace);
   start_ticking(self, *ctx);
   settle(self, ctx);
@@ -377,16 +427,21 @@ void end_run(self_pointer self, const context_ptr& ctx, run_state how, std::opti
   settle(self, ctx);
 }
 
+run_record wanted_record(const evaluation_state& state) {
+  auto record = state.record;
+  enter(record, state.wanted);
+  return record;
+}
+
 void settle(self_pointer self, const context_ptr& ctx) {
   auto& state = self->state;
   if (state.now != phase::asking || !state.open.empty() || !state.pending.empty())
     return;
-  if (state.draining) {
-    // Whoever waits for a verb still gets the answer.
-    if (state.stages.empty())
-      self->quit();
-    return;
-  }
+  if (state.draining)
+    return leave(self, ctx);
+  // Nothing of a paused run is out any more.
+  if (state.wanted.state == run_state::paused && !state.ends_as && state.record.open_calls_at_most > 0)
+    keep_record_at_rest(self, ctx);
   if (state.loading)
     return;
   const bool asked_all =
@@ -400,6 +455,7 @@ void settle(self_pointer self, const context_ptr& ctx) {
 evaluation_actor::behavior_type evaluation(self_pointer self, evaluation_config config,
                                            run_supervisor_actor parent) {
   self->state.record = config.record;
+  self->state.record.waiting_for.clear();
   self->state.wanted = {config.record.state, config.record.started_at, config.record.finished_at,
                         config.record.error};
   self->state.done_by_task.assign(config.record.spec.tasks.size(), 0);
@@ -413,12 +469,12 @@ evaluation_actor::behavior_type evaluation(self_pointer self, evaluation_config 
   recover(self, ctx);
   return {
       [self, ctx](call_outcome_batch& batch) { on_outcomes(self, ctx, batch); },
-      [self, ctx](const lane_credit& credit) {
-        self->state.credit = credit.calls;
-        pump(self, ctx);
-      },
+      [self, ctx](const lane_credit& credit) { on_credit(self, ctx, credit); },
       [](const call_delta&) {
         // An evaluation scores whole answers; it never asks for a stream.
+      },
+      [](const calls_on_the_wire&) {
+        // The router knows what it means for each call.
       },
       [self, ctx](const committed& news) { on_committed(self, ctx, news); },
       [self, ctx](const command_run& wish) { return command(self, ctx, wish); },

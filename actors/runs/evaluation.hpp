@@ -4,6 +4,7 @@
 #include "actors/runs/run_workers.hpp"
 #include "actors/supervision/worker_pool.hpp"
 #include "protocol/actors.hpp"
+#include "storage/write_batch.hpp"
 
 #include <caf/typed_event_based_actor.hpp>
 
@@ -23,10 +24,14 @@ struct evaluation_config {
   journal_actor journal;
   event_hub_actor event_hub;
   call_target_actor router;
+  monitor_actor monitor; ///< Hears how good the answers are.
   uint32_t tenant_weight = 1;
   milliseconds call_timeout{600'000};
   /// Answers that may wait for their commit before new calls are held back.
   uint32_t max_uncommitted = 4'096;
+  /// Prompt, answer and target of one sample; what is larger cannot be stored and fails its sample. Leaves
+  /// room for names and error texts.
+  size_t max_kept_bytes = storage::max_text_bytes - (size_t{1} << 20);
   /// Samples read ahead of the calls, beyond one page.
   uint32_t read_ahead = 256;
   uint32_t page_size = 256;
@@ -57,6 +62,7 @@ struct evaluation_state {
   struct uncommitted {
     uint64_t watermark = 0;
     run_progress delta;
+    uint32_t lost_calls = 0;
     std::vector<uint16_t> tasks; ///< One entry a sample.
   };
 
@@ -97,6 +103,7 @@ struct evaluation_state {
   double answer_tokens = 0; ///< Moving average, for estimates; 0 until the first answer.
 
   uint64_t next_watermark = 0;
+  uint64_t durable_watermark = 0;
   std::deque<uncommitted> pending;
   uint32_t uncommitted_samples = 0;
   std::vector<uint64_t> done_by_task;
@@ -109,7 +116,9 @@ struct evaluation_state {
   std::optional<fault> ends_with;
   std::optional<run_state> summarised_as; ///< What the result document says.
   uint64_t closing_watermark = 0;
+  bool has_asked = false; ///< The present actor has begun to ask.
   bool draining = false;
+  uint64_t rest_watermark = 0; ///< Of the record that a drained run leaves behind; 0 before.
   std::optional<std::chrono::steady_clock::time_point> drain_until;
 
   bool ticking = false;

@@ -17,6 +17,10 @@ using context_ptr = std::shared_ptr<const context>;
 
 // -- evaluation_samples.cpp: asking, keeping, counting
 
+/// Hands rows to the journal under the next watermark.
+void hand_over(self_pointer self, const context_ptr& ctx, append_batch&& rows);
+/// Books calls that may have been paid for and that nobody will ask again as lost.
+void lose_ready_calls(evaluation_state& state);
 /// The run's place in waiting lines.
 lane lane_of(const evaluation_state& state, const context& ctx);
 /// Sends as many calls as credit allows and reads on; ends the asking when nothing is left.
@@ -30,9 +34,17 @@ void withdraw(self_pointer self, const context_ptr& ctx, std::optional<milliseco
 // -- evaluation_log.cpp
 
 /// Adds a `log` event for each sample in @p rows that failed for good; for the first few of a run.
-void log_failures(evaluation_state& state, const context& ctx, append_batch& rows);
+/// @param reasons what the provider said to each of the samples in @p rows.
+void log_failures(evaluation_state& state, const context& ctx, append_batch& rows,
+                  const std::vector<std::string>& reasons);
+
+/// Says to everybody that no call goes out, and why, or that they go out again.
+void tell_waiting(self_pointer self, const context_ptr& ctx, const std::string& why);
 
 // -- evaluation.cpp: the life of the run
+
+/// The record as the newest stage has it, committed or not.
+run_record wanted_record(const evaluation_state& state);
 
 /// Runs @p job on a worker; later when there is no room now.
 void run_job(self_pointer self, const context_ptr& ctx, std::function<void()> job);

@@ -1,6 +1,8 @@
 #include "actors/runs/evaluation_detail.hpp"
+#include "actors/runs/run_counts.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 namespace assay::evaluation_detail {
@@ -12,12 +14,31 @@ lane lane_of(const evaluation_state& state, const context& ctx) {
   out.model = spec.model;
   out.provider = spec.provider;
   out.wire_model = spec.wire_model;
+  out.route = spec.route;
   out.prices = spec.prices;
   out.tenant = spec.owner;
   out.tenant_weight = ctx.config.tenant_weight;
   out.run_weight = spec.weight;
   out.priority = spec.priority;
+  out.rules = spec.calls;
+  out.cache = spec.cache;
+  out.max_cost = spec.max_cost;
   return out;
+}
+
+void hand_over(self_pointer self, const context_ptr& ctx, append_batch&& rows) {
+  rows.watermark = ++self->state.next_watermark;
+  self->send(ctx->config.journal, append{std::move(rows), caf::actor_cast<commit_sink_actor>(self)});
+}
+
+void lose_ready_calls(evaluation_state& state) {
+  for (auto& sample : state.ready) {
+    const auto tries = std::exchange(sample.failures, {});
+    if (std::ranges::none_of(tries, &attempt_record::possibly_billed))
+      continue;
+    ++state.record.lost_calls;
+    ++state.record.progress.possibly_billed;
+  }
 }
 
 namespace {
@@ -29,10 +50,18 @@ constexpr double smoothing = 0.05;
 /// What is appended together, and what it means for the counters.
 struct harvest {
   append_batch rows;
+  std::vector<std::string> reasons; ///< Of each sample in rows: what the provider said; empty for none.
   evaluation_state::uncommitted effect;
 };
 
 // -- one sample --------------------------------------------------------------------------------------------
+
+size_t prompt_bytes(const loaded_sample& sample) {
+  size_t bytes = 0;
+  for (const auto& message : sample.messages)
+    bytes += message.content.size();
+  return bytes;
+}
 
 shared_text joined_prompt(const loaded_sample& sample) {
   if (sample.messages.size() == 1)
@@ -64,6 +93,8 @@ response_record make_response(const evaluation_state& state, const loaded_sample
   row.http_status = outcome.http_status;
   row.served_model = std::move(outcome.served_model);
   row.request_id = std::move(outcome.request_id);
+  row.key = std::move(outcome.key);
+  row.served_by = std::move(outcome.served_by);
   if (outcome.error) {
     row.error = outcome.error->code;
     row.error_message = to_string(*outcome.error);
@@ -72,6 +103,8 @@ response_record make_response(const evaluation_state& state, const loaded_sample
   row.finished_at = outcome.finished_at;
   row.simulated = outcome.simulated;
   row.possibly_billed = outcome.possibly_billed;
+  row.cached = outcome.cached;
+  row.saved = outcome.saved;
   return row;
 }
 
@@ -87,6 +120,7 @@ sample_record make_sample(const evaluation_state& state, const loaded_sample& sa
   row.tries = static_cast<uint16_t>(outcome.failures.size() + (outcome.error ? 0 : 1));
   row.possibly_billed =
       outcome.possibly_billed || std::ranges::any_of(outcome.failures, &attempt_record::possibly_billed);
+  row.cached = outcome.cached;
   return row;
 }
 
@@ -110,6 +144,20 @@ void judge(const evaluation_state& state, sample_record& row, std::string_view a
   }
 }
 
+void tell_quality(const evaluation_state& state, self_pointer self, const evaluation_config& config,
+                  const append_batch& rows) {
+  if (!config.monitor)
+    return;
+  const auto& spec = state.record.spec;
+  observe_quality seen;
+  for (const auto& row : rows.samples)
+    if (row.status == sample_status::scored && !row.scores.empty())
+      seen.answers.push_back(
+          {spec.model, spec.provider, row.scores[(*state.plan)[row.address.task].primary].value, row.cost});
+  if (!seen.answers.empty())
+    self->send(config.monitor, std::move(seen));
+}
+
 // -- counting ----------------------------------------------------------------------------------------------
 
 void count(const evaluation_state& state, const sample_record& row, evaluation_state::uncommitted& effect) {
@@ -120,6 +168,8 @@ void count(const evaluation_state& state, const sample_record& row, evaluation_s
     ++delta.failed;
   if (row.possibly_billed)
     ++delta.possibly_billed;
+  if (row.cached)
+    ++delta.cached;
   delta.usage += row.usage;
   if (row.cost)
     delta.cost = delta.cost.value_or(money{}) + *row.cost;
@@ -133,6 +183,7 @@ void add(run_progress& total, const run_progress& delta) {
   total.done += delta.done;
   total.failed += delta.failed;
   total.possibly_billed += delta.possibly_billed;
+  total.cached += delta.cached;
   total.usage.prompt_tokens += delta.usage.prompt_tokens;
   total.usage.completion_tokens += delta.usage.completion_tokens;
   total.usage.cached_tokens += delta.usage.cached_tokens;
@@ -143,38 +194,20 @@ void add(run_progress& total, const run_progress& delta) {
   total.scored += delta.scored;
 }
 
-void update_current_task(evaluation_state& state) {
-  const auto& spec = state.record.spec;
-  uint32_t complete = 0;
-  const task_id* current = nullptr;
-  for (size_t i = 0; i < spec.tasks.size(); ++i) {
-    const auto total = spec.tasks[i].sample_count * spec.prompt_types.size() * spec.epochs;
-    if (state.done_by_task[i] >= total)
-      ++complete;
-    else if (!current)
-      current = &spec.tasks[i].id;
-  }
-  state.record.progress.completed_tasks = complete;
-  state.record.progress.current_task = current ? *current : spec.tasks.back().id;
-}
-
-void hand_over(self_pointer self, const context_ptr& ctx, append_batch&& rows) {
-  rows.watermark = ++self->state.next_watermark;
-  self->send(ctx->config.journal, append{std::move(rows), caf::actor_cast<commit_sink_actor>(self)});
-}
-
 void keep(self_pointer self, const context_ptr& ctx, harvest&& crop) {
   if (crop.rows.samples.empty())
     return;
   auto& state = self->state;
-  log_failures(state, *ctx, crop.rows);
+  tell_quality(state, self, ctx->config, crop.rows);
+  log_failures(state, *ctx, crop.rows, crop.reasons);
   hand_over(self, ctx, std::move(crop.rows));
   crop.effect.watermark = state.next_watermark;
   state.uncommitted_samples += static_cast<uint32_t>(crop.effect.tasks.size());
   state.pending.push_back(std::move(crop.effect));
 }
 
-void reap(const evaluation_state& state, harvest& crop, sample_record&& row) {
+void reap(const evaluation_state& state, harvest& crop, sample_record&& row, std::string&& reason = {}) {
+  crop.reasons.push_back(std::move(reason));
   count(state, row, crop.effect);
   crop.rows.samples.push_back(std::move(row));
 }
@@ -201,7 +234,9 @@ call make_call(self_pointer self, const context_ptr& ctx, const loaded_sample& s
   request.parameters = state.record.spec.tasks[sample.address.task].generation;
   request.estimated_tokens = estimate_tokens(state, sample, request.parameters);
   request.timeout = ctx->config.call_timeout;
+  request.prompt_type = state.record.spec.prompt_types[sample.address.variant];
   request.failures = sample.failures;
+  request.repetition = sample.address.epoch;
   return request;
 }
 
@@ -235,6 +270,19 @@ bool settle_without_call(const evaluation_state& state, const loaded_sample& sam
   return true;
 }
 
+/// What a crash now would lose is on record before it is asked. The number only grows until the run rests, so
+/// this writes a few times in its life.
+void note_open_calls(self_pointer self, const context_ptr& ctx) {
+  auto& state = self->state;
+  const auto out = static_cast<uint32_t>(state.open.size()) + state.uncommitted_samples;
+  if (out <= state.record.open_calls_at_most)
+    return;
+  state.record.open_calls_at_most = std::max(state.credit, std::bit_ceil(out));
+  append_batch rows;
+  rows.runs.push_back(wanted_record(state));
+  hand_over(self, ctx, std::move(rows));
+}
+
 void ask_ready(self_pointer self, const context_ptr& ctx) {
   auto& state = self->state;
   call_batch batch{lane_of(state, *ctx), {}, caf::actor_cast<call_sink_actor>(self)};
@@ -251,8 +299,10 @@ void ask_ready(self_pointer self, const context_ptr& ctx) {
     state.open.emplace(id, evaluation_state::open_call{std::move(sample)});
   }
   keep(self, ctx, std::move(crop));
-  if (!batch.calls.empty())
-    self->send(ctx->config.router, std::move(batch));
+  if (batch.calls.empty())
+    return;
+  note_open_calls(self, ctx);
+  self->send(ctx->config.router, std::move(batch));
 }
 
 // -- answers -----------------------------------------------------------------------------------------------
@@ -286,10 +336,32 @@ void on_success(evaluation_state& state, const call_outcome& outcome) {
       state.answer_tokens > 0 ? state.answer_tokens + smoothing * (tokens - state.answer_tokens) : tokens;
 }
 
+/// An answer that the store cannot take is no reason to lose the others.
+void refuse_too_large(const context& ctx, loaded_sample& sample, call_outcome& outcome) {
+  const auto asked = prompt_bytes(sample) + sample.target.size();
+  const auto bytes = asked + outcome.answer.size();
+  if (bytes <= ctx.config.max_kept_bytes || (outcome.error && goes_back(outcome.error->code)))
+    return;
+  if (!outcome.error) {
+    outcome.error = fault{errc::too_large,
+                          "prompt, answer and target have " + std::to_string(bytes) + " bytes, more than the "
+                              + std::to_string(ctx.config.max_kept_bytes) + " that are kept of one sample",
+                          "answer", "limit the answer with max_tokens"};
+    outcome.failures.push_back(
+        {errc::too_large, outcome.http_status, milliseconds{0}, false, outcome.error->message});
+  }
+  outcome.answer = {};
+  if (asked > ctx.config.max_kept_bytes) {
+    sample.messages.clear();
+    sample.target = {};
+  }
+}
+
 struct answered {
   loaded_sample sample;
   sample_record row;
   shared_text answer;
+  std::string reason; ///< What the provider said to a failure.
 };
 
 /// What one batch of outcomes came to.
@@ -302,7 +374,7 @@ struct sorted_outcomes {
 
 /// Calls that were withdrawn go back to the line. In a run that ends they stay unasked, so what may have been
 /// paid for is put on record here.
-sorted_outcomes sort_outcomes(evaluation_state& state, call_outcome_batch& batch) {
+sorted_outcomes sort_outcomes(evaluation_state& state, const context& ctx, call_outcome_batch& batch) {
   sorted_outcomes out;
   out.kept.reserve(batch.outcomes.size());
   for (auto& outcome : batch.outcomes) {
@@ -311,6 +383,7 @@ sorted_outcomes sort_outcomes(evaluation_state& state, call_outcome_batch& batch
       continue;
     auto sample = std::move(found->second.sample);
     state.open.erase(found);
+    refuse_too_large(ctx, sample, outcome);
     if (outcome.error && (goes_back(outcome.error->code) || ends_the_run(outcome.error->code))
         && !stays_on_record(state, outcome)) {
       if (ends_the_run(outcome.error->code))
@@ -318,8 +391,9 @@ sorted_outcomes sort_outcomes(evaluation_state& state, call_outcome_batch& batch
       if (outcome.possibly_billed && state.ends_as) {
         out.responses.responses.push_back(make_response(state, sample, outcome));
         ++out.given_up;
+      } else {
+        sample.failures = std::move(outcome.failures);
       }
-      sample.failures = std::move(outcome.failures);
       state.ready.push_front(std::move(sample));
       continue;
     }
@@ -333,7 +407,8 @@ sorted_outcomes sort_outcomes(evaluation_state& state, call_outcome_batch& batch
       on_success(state, outcome);
     }
     out.responses.responses.push_back(make_response(state, sample, outcome));
-    out.kept.push_back({std::move(sample), std::move(row), std::move(outcome.answer)});
+    out.kept.push_back({std::move(sample), std::move(row), std::move(outcome.answer),
+                        outcome.error ? std::move(outcome.error->message) : std::string{}});
   }
   return out;
 }
@@ -342,7 +417,7 @@ sorted_outcomes sort_outcomes(evaluation_state& state, call_outcome_batch& batch
 
 void on_outcomes(self_pointer self, const context_ptr& ctx, call_outcome_batch& batch) {
   auto& state = self->state;
-  auto sorted = sort_outcomes(state, batch);
+  auto sorted = sort_outcomes(state, *ctx, batch);
   // The answers are on their way to the disk before anybody looks at them.
   if (!sorted.responses.responses.empty())
     hand_over(self, ctx, std::move(sorted.responses));
@@ -350,12 +425,13 @@ void on_outcomes(self_pointer self, const context_ptr& ctx, call_outcome_batch& 
     auto& effect = state.pending.emplace_back();
     effect.watermark = state.next_watermark;
     effect.delta.possibly_billed = sorted.given_up;
+    effect.lost_calls = sorted.given_up;
   }
   harvest crop;
   for (auto& one : sorted.kept) {
     if (one.row.status != sample_status::failed)
       judge(state, one.row, one.answer, one.sample.target);
-    reap(state, crop, std::move(one.row));
+    reap(state, crop, std::move(one.row), std::move(one.reason));
   }
   keep(self, ctx, std::move(crop));
   if (sorted.fatal)
@@ -391,13 +467,14 @@ void apply_commits(evaluation_state& state, uint64_t watermark) {
   while (!state.pending.empty() && state.pending.front().watermark <= watermark) {
     const auto& effect = state.pending.front();
     add(state.record.progress, effect.delta);
+    state.record.lost_calls += effect.lost_calls;
     for (const auto task : effect.tasks)
       ++state.done_by_task[task];
     state.uncommitted_samples -= static_cast<uint32_t>(effect.tasks.size());
     state.pending.pop_front();
     state.changed = true;
   }
-  update_current_task(state);
+  update_current_task(state.record.progress, state.record.spec, state.done_by_task);
 }
 
 void withdraw(self_pointer self, const context_ptr& ctx, std::optional<milliseconds> grace) {

@@ -23,6 +23,7 @@ struct tally {
   std::optional<money> cost;
   milliseconds call_time{0};
   uint64_t possibly_billed = 0;
+  uint64_t cached = 0;
   std::map<std::string, uint64_t> errors;
 
   explicit tally(const tasks::task_definition& task) : scores(task.scorer_weights(), task.failed_samples) {}
@@ -33,6 +34,7 @@ struct tally {
       cost = cost.value_or(money{}) + *sample.cost;
     call_time += sample.duration;
     possibly_billed += sample.possibly_billed ? 1 : 0;
+    cached += sample.cached ? 1 : 0;
     if (sample.status == sample_status::scored) {
       if (sample.scores.empty())
         scores.add_unscored();
@@ -104,6 +106,7 @@ json numbers(const tally& counted, const stats::task_score& score,
           {"errors", score.errors},
           {"error_classes", counted.errors},
           {"possibly_billed", counted.possibly_billed},
+          {"cached", counted.cached},
           {"metrics", std::move(metrics)},
           {"scorers", std::move(scorers)},
           {"cost", dollars(counted.cost)},
@@ -185,6 +188,8 @@ json summary_json(const json& task_results, const run_record& record) {
           {"total_samples", record.progress.done},
           {"errors", record.progress.failed},
           {"possibly_billed", record.progress.possibly_billed},
+          {"lost_calls", record.lost_calls},
+          {"cached", record.progress.cached},
           {"total_cost", dollars(record.progress.cost)},
           {"usage", usage_json(record.progress.usage)}};
 }
@@ -197,6 +202,16 @@ json metrics_summary(const json& task_results) {
       if (!value.is_null())
         out[task["task_id"].get<std::string>() + "." + name] = value;
   return out;
+}
+
+json notes_of(const run_record& record) {
+  auto notes = json::array();
+  if (record.lost_calls > 0)
+    notes.push_back(
+        "at most " + std::to_string(record.lost_calls)
+        + " calls were out when the farm was interrupted, or were given up on their way: they may "
+          "have been paid for without an answer, and are counted as possibly billed");
+  return notes;
 }
 
 json text_as_json(const std::string& text) {
@@ -238,6 +253,7 @@ result<std::string> compute_result(const std::shared_ptr<storage::store>& store,
   out["summary_metrics"] = summary_json(task_results, record);
   out["metrics_summary"] = metrics_summary(task_results);
   out["task_results"] = std::move(task_results);
+  out["notes"] = notes_of(record);
   out["prompt_types"] = spec.prompt_types;
   out["configuration"] = text_as_json(spec.requested);
   out["metadata"] = text_as_json(spec.metadata);

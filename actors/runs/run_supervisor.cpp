@@ -15,10 +15,6 @@ using namespace run_supervisor_detail;
 
 namespace {
 
-bool is_active(const entry& run) {
-  return run.record.state == run_state::preparing || run.record.state == run_state::running;
-}
-
 // -- starting children -------------------------------------------------------------------------------------
 
 void start_child(self_pointer self, const config_ptr& config, entry& run) {
@@ -29,7 +25,8 @@ void start_child(self_pointer self, const config_ptr& config, entry& run) {
   child.record = run.record;
   child.journal = config->journal;
   child.event_hub = config->event_hub;
-  child.router = config->router;
+  const bool cached = run.record.spec.cache != cache_use::off && config->cache;
+  child.router = cached ? config->cache : config->router;
   child.workers = config->workers;
   child.wall = config->wall;
   run.child = self->spawn(evaluation, std::move(child), run_supervisor_actor{self});
@@ -118,6 +115,7 @@ void on_open_runs(self_pointer self, const config_ptr& config, open_runs_found& 
   for (auto& record : found.runs) {
     auto& run = state.runs[record.spec.id];
     run.policy = restart_policy{config->limits};
+    book_lost_calls(record);
     // What was running has no child any more; it takes its place in the line again.
     if (record.state != run_state::paused)
       record.state = run_state::queued;
@@ -267,8 +265,12 @@ void read_again(self_pointer self, const config_ptr& config, run_id id, std::fun
         auto stored = config->read.find_run(id);
         if (!stored)
           return self->quit(to_caf_error(stored.error()));
-        if (*stored)
+        if (*stored) {
+          // The stored counters are those of its last change of state; the next child counts anew.
+          if (!is_final((*stored)->state))
+            (*stored)->progress = run.record.progress;
           run.record = std::move(**stored);
+        }
         run.changing = false;
         if (!is_final(run.record.state) && run.record.state != run_state::paused)
           then(run);

@@ -48,6 +48,8 @@ struct run_supervisor_config {
   journal_actor journal;
   event_hub_actor event_hub;
   call_target_actor router;
+  /// In front of the router, for runs that use it; invalid when there is none.
+  call_target_actor cache;
   uint32_t max_running = 8;
   uint32_t max_queued = 10'000;
   /// Verbs that may wait for one run's change; more are refused with errc::busy.

@@ -14,6 +14,11 @@ using config_ptr = std::shared_ptr<const run_supervisor_config>;
 
 inline constexpr seconds store_timeout{5};
 
+/// @returns whether the run has one of the places of max_running.
+inline bool is_active(const entry& run) noexcept {
+  return run.record.state == run_state::preparing || run.record.state == run_state::running;
+}
+
 /// Runs @p then when the batch is durable, @p otherwise with the reason when it is not.
 template <class Then, class Otherwise>
 void store(self_pointer self, const config_ptr& config, append_batch batch, Then then, Otherwise otherwise) {

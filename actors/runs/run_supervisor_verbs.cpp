@@ -1,5 +1,6 @@
 #include "actors/runs/run_supervisor_detail.hpp"
 
+#include "actors/runs/verb_words.hpp"
 #include "protocol/errors.hpp"
 
 #include <spdlog/spdlog.h>
@@ -19,10 +20,14 @@ fault unknown_run(run_id run) {
 
 fault wrong_state(const run_record& record, run_verb verb) {
   const bool retry_helps = verb == run_verb::resume && record.state == run_state::failed;
+  const bool is_cancelled = record.state == run_state::cancelled;
   return {errc::invalid_transition,
-          "a run that is " + std::string{to_string(record.state)} + " cannot " + std::string{to_string(verb)},
+          "a run that is " + std::string{to_string(record.state)} + " cannot be "
+              + std::string{participle(verb)},
           to_string(record.spec.id),
-          retry_helps ? "retry it: what failed and what was never asked is asked again" : ""};
+          retry_helps    ? "retry it: what failed and what was never asked is asked again"
+          : is_cancelled ? "cancelled is final: start the evaluation anew"
+                         : ""};
 }
 
 void refuse(run_promise& promise, const fault& reason) { promise.deliver(to_caf_error(reason)); }
@@ -89,7 +94,7 @@ void command_final(self_pointer self, const config_ptr& config, const command_ru
   if (!self->state.recovered && !is_final(record.state))
     return refuse(promise, {errc::busy, "the farm has only just started", to_string(wish.run),
                             "try again in a moment"});
-  if (wish.verb == run_verb::retry)
+  if (wish.verb == run_verb::retry || (wish.verb == run_verb::resume && ran_out_of_time(record)))
     return retry(self, config, std::move(record), std::move(promise));
   if (wish.verb == run_verb::cancel && record.state == run_state::cancelled)
     return answer(promise, record);

@@ -1,5 +1,6 @@
 #include "actors/runs/store_run_worker.hpp"
 
+#include "actors/runs/run_counts.hpp"
 #include "core/tasks/dataset.hpp"
 #include "storage/snapshot.hpp"
 
@@ -8,8 +9,6 @@
 namespace assay {
 
 namespace {
-
-constexpr size_t page_rows = storage::max_page_rows;
 
 std::string describe_difference(const std::string& what, const pinned_file& pinned,
                                 const tasks::dataset_facts& now) {
@@ -43,17 +42,10 @@ std::optional<fault> check_files(const pinned_task& pinned, const tasks::task_de
              : std::nullopt;
 }
 
-size_t first_primary(const tasks::task_definition& task) {
-  for (size_t i = 0; i < task.scorer_definitions.size(); ++i)
-    if (task.scorer_definitions[i].primary)
-      return i;
-  return 0;
-}
-
 /// Builds the scorers anew, since the plan owns its own.
 result<task_plan> make_plan(const tasks::task_definition& task) {
   task_plan plan;
-  plan.primary = first_primary(task);
+  plan.primary = primary_scorer(task);
   for (const auto& definition : task.scorer_definitions) {
     auto scorer = scoring::make_scorer(definition);
     if (!scorer)
@@ -61,23 +53,6 @@ result<task_plan> make_plan(const tasks::task_definition& task) {
     plan.scorers.push_back(std::move(*scorer));
   }
   return plan;
-}
-
-void count(run_progress& progress, const sample_record& sample, size_t primary) {
-  ++progress.done;
-  if (sample.status == sample_status::failed)
-    ++progress.failed;
-  if (sample.possibly_billed)
-    ++progress.possibly_billed;
-  progress.usage += sample.usage;
-  if (sample.cost)
-    progress.cost = progress.cost.value_or(money{}) + *sample.cost;
-  for (const auto& score : sample.scores) {
-    if (sample.status != sample_status::scored || score.scorer != primary)
-      continue;
-    ++progress.scored;
-    progress.score_sum += score.value;
-  }
 }
 
 } // namespace
@@ -110,32 +85,19 @@ size_t store_run_worker::index_of(const sample_address& address) const {
 
 std::optional<fault> store_run_worker::recount(run_recovered& out) {
   const auto& spec = record_.spec;
-  for (const auto& task : spec.tasks)
-    done_.emplace_back(task.sample_count * spec.prompt_types.size() * spec.epochs, false);
-  out.done_by_task.assign(spec.tasks.size(), 0);
-  auto& progress = out.record.progress;
-  progress = run_progress{};
-  progress.total = spec.total_samples();
-  std::optional<sample_address> after;
-  do {
-    auto view = storage::snapshot::open(store_);
-    if (!view)
-      return view.error();
-    auto page = view->page_samples(spec.id, after, page_rows);
-    if (!page)
-      return page.error();
-    for (const auto& sample : page->samples) {
-      has_history_ = true;
-      const bool failed_before =
-          sample.status == sample_status::failed && sample.address.generation != record_.generation;
-      if (failed_before || sample.status == sample_status::answered)
-        continue;
-      done_[sample.address.task][index_of(sample.address)] = true;
-      ++out.done_by_task[sample.address.task];
-      count(progress, sample, (*plan_)[sample.address.task].primary);
-    }
-    after = page->next;
-  } while (after);
+  std::vector<size_t> primaries;
+  for (size_t i = 0; i < spec.tasks.size(); ++i) {
+    done_.emplace_back(spec.tasks[i].sample_count * spec.prompt_types.size() * spec.epochs, false);
+    primaries.push_back((*plan_)[i].primary);
+  }
+  auto counted = count_stored(store_, record_, primaries, [this](const sample_address& address) {
+    has_history_ = true;
+    done_[address.task][index_of(address)] = true;
+  });
+  if (!counted)
+    return counted.error();
+  out.record.progress = std::move(counted->progress);
+  out.done_by_task = std::move(counted->done_by_task);
   return std::nullopt;
 }
 

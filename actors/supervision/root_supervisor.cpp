@@ -1,6 +1,5 @@
 #include "actors/supervision/root_supervisor.hpp"
 
-#include "actors/monitoring/monitor.hpp"
 #include "protocol/errors.hpp"
 
 #include <algorithm>
@@ -15,6 +14,8 @@ using phase = root_supervisor_state::phase;
 
 constexpr std::chrono::milliseconds stop_tick{250};
 constexpr std::chrono::seconds flush_timeout{5};
+/// Between the end of the calls and the end of who booked them.
+constexpr milliseconds time_to_book{1'000};
 
 template <class Handle>
 void adopt(self_pointer self, farm_part part, Handle& slot, Handle child) {
@@ -33,8 +34,17 @@ void start_part(self_pointer self, const root_supervisor_config& config, farm_pa
     child.event_hub = handles.event_hub;
     return adopt(self, part, handles.journal, self->spawn(journal, std::move(child)));
   }
-  case farm_part::monitor:
-    return adopt(self, part, handles.monitor, self->spawn(monitor));
+  case farm_part::monitor: {
+    auto child = config.monitor;
+    child.journal = handles.journal;
+    child.event_hub = handles.event_hub;
+    return adopt(self, part, handles.monitor, self->spawn(monitor, std::move(child)));
+  }
+  case farm_part::budgets: {
+    auto child = config.budgets;
+    child.journal = handles.journal;
+    return adopt(self, part, handles.budgets, self->spawn(budget_keeper, std::move(child)));
+  }
   case farm_part::providers: {
     auto child = config.providers;
     child.journal = handles.journal;
@@ -47,11 +57,19 @@ void start_part(self_pointer self, const root_supervisor_config& config, farm_pa
     child.providers = handles.providers;
     return adopt(self, part, handles.router, self->spawn(model_router, std::move(child)));
   }
+  case farm_part::cache: {
+    auto child = config.cache;
+    child.journal = handles.journal;
+    child.router = caf::actor_cast<call_target_actor>(handles.router);
+    return adopt(self, part, handles.cache, self->spawn(response_cache, std::move(child)));
+  }
   case farm_part::runs: {
     auto child = config.runs;
     child.journal = handles.journal;
     child.event_hub = handles.event_hub;
     child.router = handles.router;
+    child.child.monitor = handles.monitor;
+    child.cache = caf::actor_cast<call_target_actor>(handles.cache);
     return adopt(self, part, handles.runs, self->spawn(run_supervisor, std::move(child)));
   }
   }
@@ -123,6 +141,7 @@ void flush(self_pointer self) {
 
 void close_fleet(self_pointer self) {
   self->state.now = phase::closing_fleet;
+  send_exit_to(self, farm_part::cache, caf::exit_reason::user_shutdown);
   send_exit_to(self, farm_part::router, caf::exit_reason::user_shutdown);
   send_exit_to(self, farm_part::providers, caf::exit_reason::user_shutdown);
 }
@@ -147,7 +166,7 @@ caf::result<farm_stopped> stop(self_pointer self, const stop_farm& wish) {
   state.give_up_at = self->clock().now() + wish.grace;
   state.now = phase::draining_runs;
   if (!ended(self, farm_part::runs))
-    self->send(state.handles.runs, drain{wish.grace});
+    self->send(state.handles.runs, drain{wish.grace - std::min(time_to_book, wish.grace / 2)});
   self->delayed_send(self, stop_tick, tick{});
   auto promise = state.stopped;
   go_on_stopping(self);

@@ -2,8 +2,11 @@
 
 #include "actors/fleet/model_router.hpp"
 #include "actors/fleet/provider_supervisor.hpp"
+#include "actors/fleet/response_cache.hpp"
 #include "actors/monitoring/event_hub.hpp"
+#include "actors/monitoring/monitor.hpp"
 #include "actors/runs/run_supervisor.hpp"
+#include "actors/supervision/budget_keeper.hpp"
 #include "actors/supervision/children.hpp"
 #include "actors/supervision/journal.hpp"
 #include "actors/supervision/restart_policy.hpp"
@@ -19,8 +22,11 @@ namespace assay {
 struct root_supervisor_config {
   event_hub_config event_hub;
   journal_config journal;
+  monitor_config monitor;
+  budget_keeper_config budgets;
   provider_supervisor_config providers;
   model_router_config router;
+  response_cache_config cache;
   run_supervisor_config runs;
   restart_limits limits;
   uint64_t seed = 0;
@@ -29,8 +35,8 @@ struct root_supervisor_config {
 };
 
 /// The children in the order of their start. A child may know only those before it.
-enum class farm_part : uint8_t { event_hub, journal, monitor, providers, router, runs };
-inline constexpr size_t farm_part_count = 6;
+enum class farm_part : uint8_t { event_hub, journal, monitor, budgets, providers, router, cache, runs };
+inline constexpr size_t farm_part_count = 8;
 
 /// @relates root_supervisor
 struct root_supervisor_state {

@@ -1,5 +1,6 @@
 #include "actors/supervision/store_writer.hpp"
 
+#include "actors/runs/run_counts.hpp"
 #include "actors/runs/run_supervisor.hpp"
 #include "storage/maintenance.hpp"
 #include "storage/snapshot.hpp"
@@ -120,6 +121,8 @@ run_reader make_run_reader(std::shared_ptr<storage::store> store) {
       std::move(page->runs.begin(), page->runs.end(), std::back_inserter(runs));
       after = page->next;
     } while (after);
+    for (auto& run : runs)
+      refresh_counts(store, run);
     return runs;
   };
   out.find_run = [store](run_id id) -> result<std::optional<run_record>> {

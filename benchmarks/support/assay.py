@@ -52,14 +52,15 @@ class Workspace:
                 return folder
             number += 1
 
-    def config(self, base_url, in_flight, data, durability="commit"):
-        """Writes a configuration with a fixed limit of calls in flight. @return its path."""
+    def config(self, base_url, in_flight, data, durability="commit", in_flight_rule="fixed", provider=None):
+        """Writes a configuration with a limit of calls in flight, by default a fixed one. @return its path."""
         path = data / "bench.json"
         path.write_text(json.dumps({
-            "providers": {"bench": {"protocol": "openai_chat", "base_url": base_url, "key_required": False}},
+            "providers": {"bench": {"protocol": "openai_chat", "base_url": base_url, "key_required": False,
+                                    **(provider or {})}},
             "models": {"bench": {"provider": "bench", "model": "sim-strong",
                                  "rate_limits": {"concurrent_requests": in_flight}}},
-            "farm": {"in_flight": "fixed", "in_flight_cap": in_flight},
+            "farm": {"in_flight": in_flight_rule, "in_flight_cap": in_flight},
             "server": {"host": "127.0.0.1", "port": 0, "max_connections": 8192, "max_connections_per_address": 8192},
             "storage": {"data_dir": str(data / "store"), "durability": durability},
             "logging": {"level": "warn"},
@@ -115,18 +116,25 @@ class Mock:
         self.base_url = f"http://127.0.0.1:{port}/v1"
         self._control = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
 
-    def calls(self):
+    def _totals(self):
         self._control.request("GET", "/mock/calls")
-        return json.loads(self._control.getresponse().read())["answered"]
+        return json.loads(self._control.getresponse().read())
+
+    def calls(self):
+        return self._totals()["answered"]
+
+    def statuses(self):
+        """Answers by HTTP status, as text."""
+        return self._totals()["statuses"]
 
 
 @contextlib.contextmanager
-def mock(folder, latency_ms):
-    """The mock provider as its own process, with a fixed latency."""
+def mock(folder, latency_ms, flags=()):
+    """The mock provider as its own process, with a fixed latency and further flags."""
     port_file, log = folder / "mock.port", folder / "mock.log"
     port_file.unlink(missing_ok=True)
     command = [str(build()), "mock-provider", "--port", "0", "--port-file", str(port_file), "--latency",
-               f"fixed:{latency_ms}"]
+               f"fixed:{latency_ms}", *flags]
     with processes.started(command, log, cwd=folder, env=environment()) as process:
         yield Mock(read_port(port_file, process, log, "the mock provider"))
 

@@ -145,6 +145,11 @@ def aiohttp_command(base_url, in_flight, calls):
             one_line(REQUEST)]
 
 
+def limited_command(base_url, mode, keys):
+    """@param mode: aimd or backoff. Runs until it is ended."""
+    return [sys.executable, str(HERE / "limited_peer.py"), f"{base_url}/chat/completions", mode, one_line(REQUEST), *keys]
+
+
 def aiohttp(base_url, in_flight, calls):
     """Calls per second of the plain Python client."""
     done = subprocess.run(aiohttp_command(base_url, in_flight, calls), capture_output=True, text=True, check=False)

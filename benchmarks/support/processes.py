@@ -125,22 +125,25 @@ class MemorySampler:
         self._thread.join()
 
 
+def live_through(seconds, process, what, log=None):
+    """Waits that long; the process must outlive it."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise Failure(f"{what} ended before the measurement did{tail(log)}")
+        time.sleep(0.05)
+
+
 def steady_rate(counter, warm_up, window, process, what, log=None):
     """Waits until counter() has grown by warm_up, at least 2 s and at most 60 s, then measures for the window.
 
     @return how fast counter() grows per second in the window.
     """
-    def pause(seconds):
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            if process.poll() is not None:
-                raise Failure(f"{what} ended before the measurement did{tail(log)}")
-            time.sleep(0.05)
     start, before = time.monotonic(), counter()
-    pause(2)
+    live_through(2, process, what, log)
     while counter() - before < warm_up and time.monotonic() - start < 60:
-        pause(0.5)
+        live_through(0.5, process, what, log)
     first, start = counter(), time.monotonic()
-    pause(window)
+    live_through(window, process, what, log)
     last, end = counter(), time.monotonic()
     return (last - first) / (end - start)

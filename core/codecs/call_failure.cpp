@@ -88,10 +88,69 @@ std::optional<bool> should_retry(const http_headers& headers) {
   return std::nullopt;
 }
 
+char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+/// @returns where @p word, in lower case, begins in @p text, whatever the case there.
+size_t find_word(std::string_view text, std::string_view word, size_t from = 0) noexcept {
+  const auto at =
+      std::search(text.begin() + static_cast<std::ptrdiff_t>(std::min(from, text.size())), text.end(),
+                  word.begin(), word.end(), [](char a, char b) { return lower(a) == b; });
+  return at == text.end() ? std::string_view::npos : static_cast<size_t>(at - text.begin());
+}
+
+/// Tags, and what stands in scripts and styles, become blanks.
+std::string without_markup(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const auto tag = text.find('<');
+    out.append(text.substr(0, tag)).append(1, ' ');
+    if (tag == std::string_view::npos)
+      break;
+    text.remove_prefix(tag);
+    for (const std::string_view hidden : {"script", "style"})
+      if (find_word(text.substr(0, hidden.size() + 1), hidden) == 1)
+        text.remove_prefix(std::min(find_word(text, std::string("</").append(hidden)), text.size()));
+    const auto end = text.find('>');
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  }
+  return out;
+}
+
+/// Line breaks and runs of blanks become one blank.
+std::string on_one_line(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const bool blank = static_cast<unsigned char>(c) <= ' ' || c == '\x7f';
+    if (!blank)
+      out += c;
+    else if (!out.empty() && out.back() != ' ')
+      out += ' ';
+  }
+  while (out.ends_with(' '))
+    out.pop_back();
+  return out;
+}
+
 /// A gateway that gave up waiting cannot tell whether the model went on.
 bool gateway_gave_up(int status) { return status == 502 || status == 504 || status == 524 || status == 499; }
 
 } // namespace
+
+std::string describe_body(int status, std::string_view body) {
+  constexpr size_t most_words = 100;
+  const auto number = std::to_string(status);
+  auto text = body;
+  if (const auto title = find_word(body, "<title"); title != std::string_view::npos)
+    if (const auto begin = body.find('>', title); begin != std::string_view::npos)
+      text = body.substr(begin + 1, find_word(body, "</title", begin) - begin - 1);
+  // Only what begins like a page is one; other texts may hold a bracket.
+  const bool is_page = on_one_line(body).starts_with('<');
+  auto words = on_one_line(is_page ? without_markup(text) : std::string(body));
+  if (words.starts_with(number + " "))
+    words.erase(0, number.size() + 1);
+  return "HTTP " + number
+         + (words.empty() ? "" : ": " + excerpt(words, is_page ? most_words : most_words * 2));
+}
 
 call_failure classify(int status, const provider_error& error, const http_headers& headers, wall_time now,
                       const decode_options& options, bool generation_began) {

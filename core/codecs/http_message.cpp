@@ -22,4 +22,20 @@ std::string_view find_header(const http_headers& headers, std::string_view name)
   return {};
 }
 
+void append_path_segment(std::string& out, std::string_view text) {
+  constexpr std::string_view digits = "0123456789ABCDEF";
+  for (const char c : text) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-'
+                       || c == '.' || c == '_' || c == '~';
+    if (plain) {
+      out += c;
+      continue;
+    }
+    const auto value = static_cast<unsigned char>(c);
+    out += '%';
+    out += digits[value >> 4];
+    out += digits[value & 15];
+  }
+}
+
 } // namespace assay

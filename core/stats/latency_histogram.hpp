@@ -3,6 +3,8 @@
 #include "core/values/time.hpp"
 
 #include <cstdint>
+#include <optional>
+#include <utility>
 #include <vector>
 
 namespace assay::stats {
@@ -12,6 +14,14 @@ namespace assay::stats {
 /// (1.6 %) over the true one. Up to 2^36 microseconds (19 hours), longer ones count as that; at most 16 KiB.
 class latency_histogram {
 public:
+  /// What a histogram holds, for the store.
+  struct parts {
+    std::vector<std::pair<uint32_t, uint64_t>> buckets; ///< Number and count of those that are not empty.
+    double sum_microseconds = 0;
+    microseconds minimum{0};
+    microseconds maximum{0};
+  };
+
   /// Negative durations count as zero.
   void record(microseconds duration, uint64_t times = 1);
   void merge(const latency_histogram& other);
@@ -27,8 +37,15 @@ public:
   /// never over maximum(). 0 for no values.
   microseconds percentile(double share) const noexcept;
 
+  parts take_apart() const;
+  /// @returns the histogram that take_apart() gave these parts of; nothing for parts that no histogram has.
+  static std::optional<latency_histogram> put_together(const parts& from);
+
 private:
-  std::vector<uint64_t> buckets_; ///< Grows to the largest value seen.
+  uint64_t& at(size_t bucket);
+
+  size_t first_ = 0;              ///< The number of the first bucket kept.
+  std::vector<uint64_t> buckets_; ///< From the smallest value seen to the largest.
   uint64_t count_ = 0;
   double sum_ = 0;
   microseconds minimum_{0};

@@ -38,6 +38,15 @@ bool in_group(const task_definition& task, std::string_view name) {
   return has(task.tags, name) || has(task.languages, name);
 }
 
+/// A name that is a group of a category that there is, or that every catalogue promises, with tasks or
+/// without.
+bool is_scenario_group(std::string_view name, const std::vector<std::string>& categories) {
+  return std::any_of(categories.begin(), categories.end(), [&](const std::string& category) {
+    const auto prefix = category + std::string(scenarios);
+    return name == prefix || name.starts_with(prefix + "_");
+  });
+}
+
 bool is_task_file(const fs::path& path) {
   const std::string name = path.filename().string();
   return !name.starts_with('_') && !name.starts_with('.')
@@ -131,11 +140,17 @@ result<std::vector<task_id>> task_catalogue::resolve(std::span<const task_id> na
       meant = group(names[i].value);
     if (meant.empty()) {
       std::vector<std::string> known;
-      for (const auto& [id, task] : tasks_)
+      std::vector<std::string> categories{"single_turn", "multi_turn"};
+      for (const auto& [id, task] : tasks_) {
         known.push_back(id);
+        categories.push_back(task->category);
+      }
       for (std::string& name : group_names())
         known.push_back(std::move(name));
-      return fault{errc::not_found, "no task or group is called `" + names[i].value.substr(0, 128) + "`",
+      const auto shown = "`" + names[i].value.substr(0, 128) + "`";
+      return fault{errc::not_found,
+                   is_scenario_group(names[i].value, categories) ? "the group " + shown + " has no tasks yet"
+                                                                 : "no task or group is called " + shown,
                    "task_ids[" + std::to_string(i) + "]", name_hint(names[i].value, known)};
     }
     for (task_id& id : meant)

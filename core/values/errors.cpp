@@ -30,6 +30,8 @@ std::string_view to_string(errc code) noexcept {
     return "quota_exhausted";
   case errc::budget_exhausted:
     return "budget_exhausted";
+  case errc::request_over_budget:
+    return "request_over_budget";
   case errc::connect_failed:
     return "connect_failed";
   case errc::provider_timeout:
@@ -112,6 +114,7 @@ std::string_view api_code(errc code) noexcept {
   case errc::quota_exhausted:
     return "QUOTA_EXCEEDED";
   case errc::budget_exhausted:
+  case errc::request_over_budget:
     return "BUDGET_EXCEEDED";
   case errc::connect_failed:
   case errc::provider_unavailable:

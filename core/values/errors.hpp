@@ -25,10 +25,11 @@ enum class errc : uint8_t {
   forbidden = 11,       ///< A valid token without the permission.
 
   // Capacity.
-  busy = 15,             ///< The farm is full; try again later.
-  rate_limited = 16,     ///< A provider answered 429; waiting helps.
-  quota_exhausted = 17,  ///< The key has no credit left; waiting does not help.
-  budget_exhausted = 18, ///< A budget set by the operator is spent.
+  busy = 15,                ///< The farm is full; try again later.
+  rate_limited = 16,        ///< A provider answered 429; waiting helps.
+  quota_exhausted = 17,     ///< The key has no credit left; waiting does not help.
+  budget_exhausted = 18,    ///< A budget is spent: of a run, a day, a user or a model.
+  request_over_budget = 19, ///< This one call may cost more than one is allowed to.
 
   // Providers.
   connect_failed = 20,       ///< No connection: resolution, TCP, TLS or proxy failed.

@@ -28,6 +28,8 @@ std::string_view to_string(event_type type) noexcept {
     return "sample_completed";
   case event_type::log:
     return "log";
+  case event_type::alert:
+    return "alert";
   }
   return "unknown";
 }

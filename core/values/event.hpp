@@ -22,6 +22,7 @@ enum class event_type : uint8_t {
   evaluation_retried = 9,
   sample_completed = 10, ///< Read from the samples by sequence; sent only to who asks for samples.
   log = 11,
+  alert = 12, ///< Of the monitor: about no run, and kept with the alerts.
 };
 
 std::string_view to_string(event_type type) noexcept;
@@ -34,6 +35,9 @@ struct event {
   wall_time at{};
   shared_text data; ///< JSON object text.
 };
+
+/// Under this id the event hub keeps those who follow the alerts; no run has it.
+inline constexpr run_id alert_channel{0};
 
 /// The frame that subscribers get: {type, data, seq, timestamp}. Serialised once per event.
 shared_text to_frame(const event& value);

@@ -39,8 +39,20 @@ enum class metric : uint8_t {
   evaluations,
   router_open_calls,
   router_lanes,
+  router_moved_calls_total,
+  cache_answers,
+  cache_bytes,
+  cache_hits_total,
+  cache_misses_total,
+  cache_joined_total,
+  budget_spent_dollars,
+  budget_held_dollars,
+  budget_limit_dollars,
+  budget_waiting_lanes,
 
   providers_alive,
+  provider_keys,
+  provider_keys_out,
   provider_waiting_calls,
   provider_in_flight_calls,
   provider_window_calls,
@@ -62,13 +74,21 @@ enum class metric : uint8_t {
   call_duration_seconds,
   tokens_total,
   cost_dollars_total,
+
+  window_calls,
+  window_failures,
+  window_tokens,
+  window_cost_dollars,
+  window_quality,
+  window_duration_seconds,
+  alerts,
 };
 
 enum class metric_kind : uint8_t { gauge, counter, histogram, summary };
 
 /// One family, named by Prometheus's conventions: base units in the name, `_total` for counters.
 struct metric_family {
-  static constexpr size_t most_labels = 3;
+  static constexpr size_t most_labels = 4;
 
   metric id;
   std::string_view name; ///< Without the prefix `assay_`.

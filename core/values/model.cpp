@@ -12,6 +12,9 @@ namespace assay {
 namespace {
 
 constexpr double tokens_per_mtok = 1e6;
+/// Of a price per token in units that no list price is finer than; sums in whole units stay clean decimals.
+constexpr double units_per_dollar = 1e12;
+constexpr double units_per_dollar_per_mtok = units_per_dollar / tokens_per_mtok;
 constexpr double nanodollars_per_dollar = 1e9;
 
 /// One catalogue word and what the API calls it.
@@ -36,6 +39,11 @@ constexpr std::array<capability_words, 13> capability_table{{
     {"fine_tune", {"", "", ""}},
     {"audio", {"audio", "", ""}},
 }};
+
+/// In the order of their numbers.
+constexpr std::array<std::string_view, 10> dialect_names{"compatible", "openai",       "azure", "deepseek",
+                                                         "dashscope",  "openrouter",   "vllm",  "ollama",
+                                                         "llama_cpp",  "llama_factory"};
 
 void add_once(std::vector<std::string>& words, std::string_view word) {
   if (!word.empty() && std::ranges::find(words, word) == words.end())
@@ -66,6 +74,19 @@ std::optional<wire_protocol> wire_protocol_from_string(std::string_view name) no
   return std::nullopt;
 }
 
+uint32_t tighter(uint32_t a, uint32_t b) noexcept {
+  if (a == 0 || b == 0)
+    return std::max(a, b);
+  return std::min(a, b);
+}
+
+rate_limits tighter(const rate_limits& a, const rate_limits& b) noexcept {
+  return {tighter(a.requests_per_minute, b.requests_per_minute),
+          tighter(a.tokens_per_minute, b.tokens_per_minute),
+          tighter(a.requests_per_second, b.requests_per_second),
+          tighter(a.concurrent_requests, b.concurrent_requests)};
+}
+
 std::string_view to_string(in_flight_rule rule) noexcept {
   return rule == in_flight_rule::fixed ? "fixed" : "adaptive";
 }
@@ -76,6 +97,20 @@ std::optional<in_flight_rule> in_flight_rule_from_string(std::string_view name) 
       return rule;
   return std::nullopt;
 }
+
+std::string_view to_string(api_dialect value) noexcept {
+  const auto at = static_cast<size_t>(value);
+  return at < dialect_names.size() ? dialect_names[at] : "unknown";
+}
+
+std::optional<api_dialect> api_dialect_from_string(std::string_view name) noexcept {
+  const auto* found = std::ranges::find(dialect_names, name);
+  if (found == dialect_names.end())
+    return std::nullopt;
+  return static_cast<api_dialect>(found - dialect_names.begin());
+}
+
+std::vector<std::string> api_dialect_names() { return {dialect_names.begin(), dialect_names.end()}; }
 
 sampling overlay(sampling base, const sampling& over) {
   const auto replace = [](auto& target, const auto& source) {
@@ -151,7 +186,8 @@ void to_json(nlohmann::json& out, const model_profile& model) {
       {"deprecated", model.deprecated},
   };
   if (model.prices) {
-    out["cost_per_token"] = model.prices->input_per_mtok / tokens_per_mtok;
+    out["cost_per_token"] =
+        std::round(model.prices->input_per_mtok * units_per_dollar_per_mtok) / units_per_dollar;
     out["prices"] = *model.prices;
   }
 }
@@ -187,18 +223,6 @@ void to_json(nlohmann::json& out, const token_usage& value) {
       {"cached_tokens", value.cached_tokens},
       {"reasoning_tokens", value.reasoning_tokens},
   };
-}
-
-void to_json(nlohmann::json& out, const token_prices& value) {
-  out = nlohmann::json{{"input_per_mtok", value.input_per_mtok}, {"output_per_mtok", value.output_per_mtok}};
-  json_fields::write(out, "cached_input_per_mtok", value.cached_input_per_mtok);
-}
-
-void from_json(const nlohmann::json& in, token_prices& out) {
-  out = token_prices{};
-  json_fields::read(in, "input_per_mtok", out.input_per_mtok);
-  json_fields::read(in, "output_per_mtok", out.output_per_mtok);
-  json_fields::read(in, "cached_input_per_mtok", out.cached_input_per_mtok);
 }
 
 } // namespace assay

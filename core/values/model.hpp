@@ -2,6 +2,8 @@
 
 #include "core/values/ids.hpp"
 #include "core/values/money.hpp"
+#include "core/values/prices.hpp"
+#include "core/values/route.hpp"
 #include "core/values/secret.hpp"
 #include "core/values/time.hpp"
 
@@ -24,6 +26,26 @@ enum class wire_protocol : uint8_t {
 
 std::string_view to_string(wire_protocol value) noexcept;
 std::optional<wire_protocol> wire_protocol_from_string(std::string_view name) noexcept;
+
+/// How a server deviates from OpenAI's protocol, for those that speak it.
+enum class api_dialect : uint8_t {
+  compatible = 0, ///< Nothing is known: what all servers understand.
+  openai = 1,
+  azure = 2,
+  deepseek = 3,
+  dashscope = 4, ///< Alibaba's compatible mode for Qwen.
+  openrouter = 5,
+  vllm = 6,
+  ollama = 7,
+  llama_cpp = 8,
+  llama_factory = 9, ///< The API of `llamafactory-cli api`.
+};
+
+std::string_view to_string(api_dialect value) noexcept;
+std::optional<api_dialect> api_dialect_from_string(std::string_view name) noexcept;
+
+/// @returns the names of all dialects, in the order of their numbers.
+std::vector<std::string> api_dialect_names();
 
 /// How an answer is drawn. Unset members are left to the provider.
 struct sampling {
@@ -51,6 +73,10 @@ struct rate_limits {
   bool operator==(const rate_limits&) const = default;
 };
 
+/// @returns the smaller of two limits of which zero means none.
+uint32_t tighter(uint32_t a, uint32_t b) noexcept;
+rate_limits tighter(const rate_limits& a, const rate_limits& b) noexcept;
+
 /// What decides how many calls of one key and model are in flight.
 enum class in_flight_rule : uint8_t {
   adaptive = 1, ///< Found out: up while the provider keeps up, down when it answers 429. Never over the cap.
@@ -60,16 +86,6 @@ enum class in_flight_rule : uint8_t {
 std::string_view to_string(in_flight_rule rule) noexcept;
 /// @returns nothing for any other word.
 std::optional<in_flight_rule> in_flight_rule_from_string(std::string_view name) noexcept;
-
-/// Dollars per million tokens. A model without prices costs an unknown amount, never zero.
-struct token_prices {
-  double input_per_mtok = 0;
-  double output_per_mtok = 0;
-  /// Cached input; unset means that it costs as much as other input.
-  std::optional<double> cached_input_per_mtok;
-
-  bool operator==(const token_prices&) const = default;
-};
 
 /// What an answer consumed, as the provider counted it.
 struct token_usage {
@@ -99,11 +115,14 @@ struct model_profile {
   std::optional<token_prices> prices;
   std::optional<money> max_cost_per_request;
   std::optional<money> daily_budget;
+  std::optional<money> monthly_budget;
   std::optional<seconds> target_response_time;
   std::optional<double> target_success_rate;          ///< 0..1
   std::map<std::string, sampling> task_optimizations; ///< By task type.
   uint32_t context_window = 0;                        ///< Tokens; 0 when unknown.
   uint32_t max_output_tokens = 0;                     ///< 0 when unknown.
+  call_route
+      route; ///< Where its calls go, when it is a name for several models or has others to fall back on.
   /// Total deadline of one call that is not streamed.
   milliseconds call_timeout = std::chrono::seconds{600};
   bool simulated = false; ///< Answered by the mock provider.
@@ -112,17 +131,34 @@ struct model_profile {
       max_retries; ///< Of one call, after its first try; unset leaves it to the retry rules.
 };
 
+/// One key of a provider's pool.
+struct provider_key {
+  std::string name; ///< For people and records, never the key itself: `key-1`.
+  secret value;
+  std::string fingerprint; ///< Tells this key from its successor of the same name; reveals nothing.
+  uint32_t weight = 1;     ///< Share against the other keys.
+  rate_limits limits;      ///< Of this key; zero members leave it to the provider's.
+  /// Serves only calls of these prompt types; empty: of all.
+  std::vector<std::string> prompt_types;
+};
+
 /// One provider as configured: where it is, how it is spoken to and with which key.
 struct provider_profile {
   provider_id id;
   wire_protocol protocol = wire_protocol::openai_chat;
   std::string base_url; ///< `https://api.openai.com/v1`, without a final slash.
   secret key;           ///< Empty when none is configured.
+  /// The pool of keys; empty means that `key` is the only one.
+  std::vector<provider_key> keys;
+  /// Most calls in flight of one model and one prompt type; 0 means no such limit.
+  uint32_t workers_per_prompt_type = 0;
   bool key_required = true;
   rate_limits limits;           ///< Of the key, over all models.
   uint32_t max_connections = 0; ///< Sockets; 0 means as many as calls in flight.
   bool quota_429_is_throttle =
       false; ///< `insufficient_quota` with status 429 means "slower", as DashScope means it.
+  api_dialect dialect = api_dialect::compatible;
+  std::string api_version; ///< Azure's: `2024-10-21`. Empty takes the codec's default.
 };
 
 /// @returns the words of the API (text_generation, code_completion, text, vision, function_calling, code,
@@ -137,7 +173,5 @@ void to_json(nlohmann::json& out, const model_profile& model);
 void to_json(nlohmann::json& out, const sampling& value);
 void from_json(const nlohmann::json& in, sampling& out);
 void to_json(nlohmann::json& out, const token_usage& value);
-void to_json(nlohmann::json& out, const token_prices& value);
-void from_json(const nlohmann::json& in, token_prices& out);
 
 } // namespace assay

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace assay {
 
@@ -30,6 +31,15 @@ run_id run_id_of(const nlohmann::json& value) {
   if (!id)
     refuse(value, "'" + text + "' is not an evaluation id");
   return *id;
+}
+
+/// A way to use the cache that this version does not know must not turn into paying for every answer again.
+cache_use cache_use_of(const nlohmann::json& value) {
+  const auto name = value.get<std::string>();
+  const auto use = cache_use_from_string(name);
+  if (!use)
+    refuse(value, "'" + name + "' is no way to use the response cache");
+  return *use;
 }
 
 nlohmann::json file_to_json(const pinned_file& file) {
@@ -75,6 +85,24 @@ pinned_task task_from_json(const nlohmann::json& in) {
   if (const auto* file = find(in, "fewshot"))
     task.fewshot = file_from_json(*file);
   return task;
+}
+
+nlohmann::json rules_to_json(const call_rules& rules) {
+  auto out = nlohmann::json::object();
+  if (rules.timeout)
+    out["timeout_ms"] = rules.timeout->count();
+  write(out, "max_retries", rules.max_retries);
+  write(out, "num_concurrent", rules.num_concurrent);
+  return out;
+}
+
+call_rules rules_from_json(const nlohmann::json& in) {
+  call_rules rules;
+  if (const auto* timeout = find(in, "timeout_ms"))
+    rules.timeout = milliseconds{json_fields::convert<int64_t>(*timeout, "timeout_ms")};
+  read(in, "max_retries", rules.max_retries);
+  read(in, "num_concurrent", rules.num_concurrent);
+  return rules;
 }
 
 nlohmann::json fault_to_json(const fault& error) {
@@ -126,6 +154,8 @@ nlohmann::json progress_to_json(const run_progress& progress) {
       {"in_flight", progress.in_flight},
       {"samples_per_second", progress.samples_per_second},
   };
+  if (progress.cached != 0)
+    out["cached"] = progress.cached;
   write(out, "cost_nanodollars", progress.cost);
   write(out, "estimated_completion_ms", progress.estimated_completion);
   return out;
@@ -137,6 +167,7 @@ run_progress progress_from_json(const nlohmann::json& in) {
   read(in, "done", progress.done);
   read(in, "failed", progress.failed);
   read(in, "possibly_billed", progress.possibly_billed);
+  read(in, "cached", progress.cached);
   read(in, "completed_tasks", progress.completed_tasks);
   read_id(in, "current_task", progress.current_task);
   if (const auto* usage = find(in, "usage"))
@@ -235,6 +266,14 @@ token_usage_total& token_usage_total::operator+=(const token_usage& one) noexcep
   return *this;
 }
 
+void book_lost_calls(run_record& run) noexcept {
+  auto& progress = run.progress;
+  const uint64_t left = progress.total - std::min(progress.done, progress.total);
+  const auto lost = std::min<uint64_t>(std::exchange(run.open_calls_at_most, 0), left);
+  run.lost_calls += lost;
+  progress.possibly_billed += lost;
+}
+
 void to_json(nlohmann::json& out, const run_spec& spec) {
   auto tasks = nlohmann::json::array();
   for (const auto& task : spec.tasks)
@@ -268,7 +307,14 @@ void to_json(nlohmann::json& out, const run_spec& spec) {
   if (!spec.id.empty())
     out["evaluation_id"] = to_string(spec.id);
   write(out, "prices", spec.prices);
+  if (!spec.route.models.empty())
+    out["route"] = spec.route;
+  if (spec.calls != call_rules{})
+    out["calls"] = rules_to_json(spec.calls);
   write(out, "limit", spec.limit);
+  if (spec.cache != cache_use::off)
+    out["cache"] = to_string(spec.cache);
+  write(out, "max_cost_nanodollars", spec.max_cost);
   if (spec.time_limit)
     out["time_limit_s"] = spec.time_limit->count();
 }
@@ -284,12 +330,18 @@ void from_json(const nlohmann::json& in, run_spec& out) {
   read_id(in, "provider", out.provider);
   read(in, "wire_model", out.wire_model);
   read(in, "prices", out.prices);
+  read(in, "route", out.route);
+  if (const auto* rules = find(in, "calls"))
+    out.calls = rules_from_json(*rules);
   if (const auto* tasks = find(in, "tasks"))
     for (const auto& task : *tasks)
       out.tasks.push_back(task_from_json(task));
   read(in, "prompt_types", out.prompt_types);
   read(in, "epochs", out.epochs);
   read(in, "limit", out.limit);
+  if (const auto* use = find(in, "cache"))
+    out.cache = cache_use_of(*use);
+  read(in, "max_cost_nanodollars", out.max_cost);
   read(in, "num_fewshot", out.num_fewshot);
   read(in, "random_seed", out.random_seed);
   read(in, "priority", out.priority);
@@ -317,6 +369,12 @@ void to_json(nlohmann::json& out, const run_record& run) {
       {"progress", progress_to_json(run.progress)},
       {"last_seq", run.last_seq},
   };
+  if (run.open_calls_at_most != 0)
+    out["open_calls_at_most"] = run.open_calls_at_most;
+  if (run.lost_calls != 0)
+    out["lost_calls"] = run.lost_calls;
+  if (!run.waiting_for.empty())
+    out["waiting_for"] = valid_utf8(run.waiting_for);
   write(out, "started_at_ms", run.started_at);
   write(out, "finished_at_ms", run.finished_at);
   if (run.error)
@@ -335,6 +393,9 @@ void from_json(const nlohmann::json& in, run_record& out) {
   if (const auto* progress = find(in, "progress"))
     out.progress = progress_from_json(*progress);
   read(in, "last_seq", out.last_seq);
+  read(in, "open_calls_at_most", out.open_calls_at_most);
+  read(in, "lost_calls", out.lost_calls);
+  read(in, "waiting_for", out.waiting_for);
   read(in, "started_at_ms", out.started_at);
   read(in, "finished_at_ms", out.finished_at);
   if (const auto* error = find(in, "error"))
@@ -384,11 +445,17 @@ nlohmann::json run_status_json(const run_record& run) {
         {"done", progress.done},
         {"failed", progress.failed},
         {"in_flight", progress.in_flight},
-        {"possibly_billed", progress.possibly_billed}}},
+        {"possibly_billed", progress.possibly_billed},
+        {"lost_calls", run.lost_calls},
+        {"cached", progress.cached}}},
+      {"waiting_for",
+       run.waiting_for.empty() ? nlohmann::json(nullptr) : nlohmann::json(valid_utf8(run.waiting_for))},
       {"score", nullptr},
       {"cost", json_fields::dollars_or_null(progress.cost)},
       {"usage", usage_to_json(progress.usage)},
       {"samples_per_second", progress.samples_per_second},
+      {"cache", to_string(spec.cache)},
+      {"max_cost", json_fields::dollars_or_null(spec.max_cost)},
       {"priority", spec.priority},
       {"weight", spec.weight},
       {"owner", spec.owner.value},

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/values/cache_use.hpp"
 #include "core/values/errors.hpp"
 #include "core/values/ids.hpp"
 #include "core/values/model.hpp"
@@ -67,6 +68,16 @@ struct pinned_task {
   bool operator==(const pinned_task&) const = default;
 };
 
+/// How the calls of a run are made, as resolved at submission: by the request, else by the model's
+/// configuration.
+struct call_rules {
+  std::optional<milliseconds> timeout;    ///< Of one try; unset leaves it to the configuration.
+  std::optional<uint32_t> max_retries;    ///< Of one call, after its first try; unset: configuration.
+  std::optional<uint32_t> num_concurrent; ///< Calls of this run that are out at once; unset: no bound.
+
+  bool operator==(const call_rules&) const = default;
+};
+
 /// Everything that decides what a run does, fixed at submission.
 struct run_spec {
   run_id id;
@@ -76,6 +87,8 @@ struct run_spec {
   provider_id provider;
   std::string wire_model;
   std::optional<token_prices> prices;
+  call_route route; ///< Empty: `model` alone.
+  call_rules calls;
   std::vector<pinned_task> tasks;
   std::vector<std::string> prompt_types;
   uint16_t epochs = 1;
@@ -85,6 +98,8 @@ struct run_spec {
   int32_t priority = 0;    ///< Higher first, -100..100.
   uint32_t weight = 1;     ///< Share against other runs of the tenant, 1..1000.
   std::optional<seconds> time_limit;
+  cache_use cache = cache_use::off;
+  std::optional<money> max_cost;  ///< The run fails before it could cost more.
   std::vector<run_id> depends_on; ///< Runs that must complete before.
   std::string context_mode;
   bool predict_only = false;
@@ -111,13 +126,14 @@ struct token_usage_total {
 /// Counters of a run; every number is about committed samples.
 struct run_progress {
   uint64_t total = 0;
-  uint64_t done = 0;   ///< Scored or failed.
-  uint64_t failed = 0; ///< Part of done.
-  uint64_t possibly_billed = 0;
+  uint64_t done = 0;            ///< Scored or failed.
+  uint64_t failed = 0;          ///< Part of done.
+  uint64_t possibly_billed = 0; ///< With run_record::lost_calls.
   uint32_t completed_tasks = 0;
   task_id current_task;
   token_usage_total usage;
   std::optional<money> cost; ///< Nothing while unknown.
+  uint64_t cached = 0;       ///< Part of done: answered from the response cache.
   double score_sum = 0;      ///< Of primary scores.
   uint64_t scored = 0;
   uint64_t in_flight = 0;
@@ -139,7 +155,20 @@ struct run_record {
   std::optional<fault> error;
   run_progress progress;
   uint64_t last_seq = 0; ///< Of its newest event.
+  /// How many calls may have been out, or answered without the answer being durable, at one time since the
+  /// run came to rest; 0 while it rests. A run that has another number at a start was ended without order.
+  uint32_t open_calls_at_most = 0;
+  /// Calls that may have been paid for and of which no sample tells: those that were out when the run was
+  /// ended without order, at most so many, and those given up on their way. Part of possibly_billed.
+  uint64_t lost_calls = 0;
+  /// Why no call goes out at the moment: the provider does not answer, or asks to wait. Empty while they go
+  /// out.
+  std::string waiting_for;
 };
+
+/// Books the calls that were out when @p run was ended without order as lost, as many as there may have been,
+/// and no more than it has samples left.
+void book_lost_calls(run_record& run) noexcept;
 
 /// Storage form: complete, readable again by from_json of the same or a later version. Absent fields keep
 /// their defaults. from_json throws nlohmann::json::exception on wrong types and on states that this version

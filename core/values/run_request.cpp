@@ -67,6 +67,7 @@ constexpr std::string_view top_keys[] = {
     "priority",
     "weight",
     "time_limit",
+    "max_cost",
     "depends_on",
     "dry_run",
     "request_id",
@@ -107,6 +108,7 @@ constexpr std::string_view setting_keys[] = {
     "priority",
     "weight",
     "time_limit",
+    "max_cost",
     "context_mode",
     "gen_kwargs",
 };
@@ -146,6 +148,7 @@ private:
   void read_tasks();
   void read_generation();
   void read_sizes();
+  void read_cache();
   void read_places();
   void read_dependencies();
   void read_maps();
@@ -255,6 +258,8 @@ void reader::read_sizes() {
     out_.weight = static_cast<uint32_t>(*weight);
   if (const auto limit = whole_setting({"time_limit"}, 1, longest_run_seconds))
     out_.time_limit = seconds{*limit};
+  if (const auto cost = number_setting("max_cost", 0, 1e9))
+    out_.max_cost = from_dollars(*cost);
   out_.random_seed = whole_setting({"random_seed"}, -any, any);
   const auto types =
       agreed<std::vector<std::string>>({"prompt_types"}, [&](const given& at) { return names(at, 100); });
@@ -264,6 +269,41 @@ void reader::read_sizes() {
   out_.log_samples = flag_setting("log_samples").value_or(true);
   if (const auto it = body_.find("dry_run"); it != body_.end() && !it->is_null())
     out_.dry_run = flag({"dry_run", &*it}).value_or(false);
+}
+
+/// The four switches in lm-evaluation-harness's words (`--use_cache`, `--cache_requests true|refresh|delete`
+/// and what it makes of them). There, use_cache names a file of answers and the others are about rendered
+/// requests; here one cache of answers serves all of them.
+void reader::read_cache() {
+  const auto use = agreed<bool>({"use_cache"}, [&](const given& at) -> std::optional<bool> {
+    if (!at.value->is_string())
+      return flag(at);
+    const auto& name = at.value->get_ref<const std::string&>();
+    const bool on = !name.empty() && name != "false";
+    if (on && name != "true")
+      note(at.where + ": assay keeps answers in its own store, not in '" + name.substr(0, 80) + "'");
+    return on;
+  });
+  const auto requests =
+      agreed<std::string>({"cache_requests"}, [&](const given& at) -> std::optional<std::string> {
+        if (at.value->is_boolean())
+          return at.value->get<bool>() ? "true" : "false";
+        const auto word = at.value->is_string() ? at.value->get<std::string>() : std::string{};
+        if (word != "true" && word != "false" && word != "refresh" && word != "delete") {
+          fail(at.where, "must be true, false, \"refresh\" or \"delete\", not " + shown(*at.value));
+          return std::nullopt;
+        }
+        return word;
+      });
+  const bool rewrite = flag_setting("rewrite_requests_cache").value_or(false) || requests == "refresh";
+  const bool remove = flag_setting("delete_requests_cache").value_or(false) || requests == "delete";
+  const bool keep = use.value_or(false) || requests == "true";
+  if (rewrite || (remove && keep))
+    out_.cache = cache_use::rewrite;
+  else if (remove)
+    out_.cache = cache_use::remove;
+  else if (keep)
+    out_.cache = cache_use::use;
 }
 
 void reader::read_places() {
@@ -337,15 +377,6 @@ void reader::note_what_changes_nothing() {
     if (whole_setting({key}, -any, any))
       note(std::string(key) + ": accepted and recorded; only random_seed is drawn from");
   }
-  for (const auto key : {"use_cache", "cache_requests", "rewrite_requests_cache", "delete_requests_cache"}) {
-    collect({key});
-    for (const auto& at : found_) {
-      if (!at.value->is_boolean() && !at.value->is_string())
-        return fail(at.where, "must be true or false, not " + shown(*at.value));
-      if (*at.value != false)
-        note(at.where + ": accepted; every paid answer is kept in the journal anyway");
-    }
-  }
   for (const auto key : {"write_out", "show_config"})
     if (flag_setting(key).value_or(false))
       note(std::string(key) + ": accepted; results and configuration are always kept");
@@ -357,10 +388,11 @@ result<run_request> reader::read() {
   if (!body_.is_object())
     return fault{errc::invalid_argument, "the body must be a JSON object, not " + shown(body_), {}, {}};
   using part = void (reader::*)();
-  constexpr std::array<part, 9> parts{
-      &reader::check_keys,        &reader::read_model, &reader::read_tasks,
-      &reader::read_generation,   &reader::read_sizes, &reader::read_places,
-      &reader::read_dependencies, &reader::read_maps,  &reader::note_what_changes_nothing};
+  constexpr std::array<part, 10> parts{&reader::check_keys,  &reader::read_model,
+                                       &reader::read_tasks,  &reader::read_generation,
+                                       &reader::read_sizes,  &reader::read_cache,
+                                       &reader::read_places, &reader::read_dependencies,
+                                       &reader::read_maps,   &reader::note_what_changes_nothing};
   for (const auto next : parts) {
     (this->*next)();
     if (error_)

@@ -1,8 +1,10 @@
 #pragma once
 
+#include "core/values/cache_use.hpp"
 #include "core/values/errors.hpp"
 #include "core/values/ids.hpp"
 #include "core/values/model.hpp"
+#include "core/values/money.hpp"
 #include "core/values/time.hpp"
 
 #include <nlohmann/json_fwd.hpp>
@@ -29,6 +31,8 @@ struct run_request {
   int32_t priority = 0;
   uint32_t weight = 1;
   std::optional<seconds> time_limit;
+  cache_use cache = cache_use::off;
+  std::optional<money> max_cost; ///< Of the whole run.
   std::vector<run_id> depends_on;
   std::string context_mode;
   bool predict_only = false;

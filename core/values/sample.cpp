@@ -41,6 +41,8 @@ nlohmann::json retries_to_json(const std::vector<attempt_record>& failures) {
         {"waited_ms", failure.waited.count()},
         {"possibly_billed", failure.possibly_billed},
         {"message", valid_utf8(failure.message)},
+        {"key", text_or_null(failure.key)},
+        {"target", text_or_null(failure.target)},
     });
   return out;
 }
@@ -61,9 +63,9 @@ void add_scores(nlohmann::json& out, const sample_record& sample,
 /// What only the kept response knows; the same keys as null when there is none.
 void add_response(nlohmann::json& out, const response_record* response) {
   if (!response) {
-    for (const auto* key :
-         {"prompt", "answer", "target", "finish_reason", "timing", "http_status", "served_model",
-          "request_id", "error_message", "finished_at", "usage_estimated", "simulated"})
+    for (const auto* key : {"prompt", "answer", "target", "finish_reason", "timing", "http_status",
+                            "served_model", "request_id", "key", "served_by", "error_message", "finished_at",
+                            "usage_estimated", "simulated", "saved_cost"})
       out[key] = nullptr;
     out["retries"] = nlohmann::json::array();
     return;
@@ -78,26 +80,21 @@ void add_response(nlohmann::json& out, const response_record* response) {
   out["http_status"] = status_or_null(response->http_status);
   out["served_model"] = text_or_null(response->served_model);
   out["request_id"] = text_or_null(response->request_id);
+  out["key"] = text_or_null(response->key);
+  out["served_by"] = text_or_null(response->served_by);
   out["error_message"] = text_or_null(response->error_message);
   out["finished_at"] = to_rfc3339(response->finished_at);
   out["usage_estimated"] = response->usage_estimated;
   out["simulated"] = response->simulated;
-  out["retries"] = retries_to_json(response->failures);
+  out["saved_cost"] = json_fields::dollars_or_null(response->saved);
+  // The last failure of a call that failed was not followed by another try; it is the sample's error.
+  auto followed = response->failures;
+  if (response->error && !followed.empty())
+    followed.pop_back();
+  out["retries"] = retries_to_json(followed);
 }
 
 } // namespace
-
-std::string_view to_string(chat_role role) noexcept {
-  switch (role) {
-  case chat_role::system:
-    return "system";
-  case chat_role::user:
-    return "user";
-  case chat_role::assistant:
-    return "assistant";
-  }
-  return "unknown";
-}
 
 std::string_view to_string(finish_reason reason) noexcept {
   switch (reason) {
@@ -148,6 +145,7 @@ nlohmann::json sample_to_json(const sample_record& sample, const response_record
       {"tries", sample.tries},
       {"error", nullptr},
       {"possibly_billed", sample.possibly_billed},
+      {"cached", sample.cached},
   };
   if (sample.error)
     out["error"] = to_string(*sample.error);

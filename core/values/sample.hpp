@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/values/conversation.hpp"
 #include "core/values/errors.hpp"
 #include "core/values/ids.hpp"
 #include "core/values/model.hpp"
@@ -14,17 +15,6 @@
 #include <vector>
 
 namespace assay {
-
-enum class chat_role : uint8_t { system = 1, user = 2, assistant = 3 };
-
-std::string_view to_string(chat_role role) noexcept;
-
-struct chat_message {
-  chat_role role = chat_role::user;
-  shared_text content;
-
-  bool operator==(const chat_message&) const = default;
-};
 
 enum class finish_reason : uint8_t { unknown = 0, stop = 1, length = 2, content_filter = 3, tool_calls = 4 };
 
@@ -49,6 +39,8 @@ struct attempt_record {
   milliseconds waited{0};       ///< Backoff before the next try.
   bool possibly_billed = false; ///< The request had been written completely.
   std::string message;
+  std::string key = {};    ///< The name of the key; empty when there is only one, or none was chosen.
+  std::string target = {}; ///< `provider/model`; empty when the run has but one.
 
   bool operator==(const attempt_record&) const = default;
 };
@@ -69,12 +61,17 @@ struct response_record {
   uint16_t http_status = 0;
   std::string served_model; ///< The model the provider says it was.
   std::string request_id;   ///< The provider's.
+  std::string key;          ///< As in attempt_record.
+  /// `provider/model` that answered, or failed last; empty when the run has but one.
+  std::string served_by;
   std::optional<errc> error;
   std::string error_message;
   std::vector<attempt_record> failures; ///< The tries before, oldest first.
   wall_time finished_at{};
   bool simulated = false;
   bool possibly_billed = false; ///< Given up after the request had been written.
+  bool cached = false;          ///< Nobody was asked: the answer was there already.
+  std::optional<money> saved;   ///< What a cached answer cost when it was asked for.
 };
 
 enum class sample_status : uint8_t {
@@ -106,6 +103,7 @@ struct sample_record {
   std::optional<errc> error;
   uint16_t tries = 1;
   bool possibly_billed = false; ///< Any of its tries.
+  bool cached = false;          ///< Its answer came from the response cache.
 
   bool operator==(const sample_record&) const = default;
 };

@@ -96,6 +96,8 @@ private:
 
   void on_body_init_impl(const boost::optional<std::uint64_t>& length, error_code& ec) override {
     length_ = length.value_or(0);
+    owner_.in_body_ = true;
+    owner_.piecewise_ = owner_.stream_ && owner_.status_ == 200;
     if (coding_.empty())
       return;
     const auto coding = content_coding_from(coding_);
@@ -117,7 +119,7 @@ private:
       }
       return body.size();
     }
-    if (owner_.pieces_.empty()) {
+    if (owner_.pieces_.empty() && !owner_.piecewise_) {
       if (length_ == body.size()) { // the usual case: no second copy
         owner_.whole_ = shared_text(view(body));
         return body.size();
@@ -151,11 +153,12 @@ private:
 answer_reader::answer_reader() = default;
 answer_reader::~answer_reader() = default;
 
-void answer_reader::begin(size_t max_body, bool header_only) {
+void answer_reader::begin(size_t max_body, bool header_only, bool stream) {
   release();
   max_body_ = max_body;
   header_only_ = header_only;
-  started_ = false;
+  stream_ = stream;
+  in_body_ = piecewise_ = started_ = false;
   interim_ = 0;
   status_ = 0;
   error_ = errc::internal;
@@ -229,9 +232,19 @@ void answer_reader::fail(errc code, std::string message) {
 bool answer_reader::keep_alive() const { return parser_ && parser_->is_done() && parser_->keep_alive(); }
 
 shared_text answer_reader::take_body() {
+  if (piecewise_)
+    return {};
   if (!pieces_.empty())
     return shared_text(pieces_);
   return std::move(whole_);
+}
+
+shared_text answer_reader::take_piece() {
+  if (!piecewise_)
+    return {};
+  shared_text piece(pieces_);
+  pieces_.clear();
+  return piece;
 }
 
 void answer_reader::release() {

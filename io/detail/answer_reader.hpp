@@ -24,7 +24,8 @@ public:
   /// Starts a new answer.
   /// @param max_body limit of the body, before and after decompression.
   /// @param header_only the answer ends with its headers (CONNECT).
-  void begin(size_t max_body, bool header_only = false);
+  /// @param stream a body with status 200 is handed out by take_piece().
+  void begin(size_t max_body, bool header_only = false, bool stream = false);
 
   /// Reads on. @param bytes what the last call left over, followed by what is new. @param used how many of
   /// them are dealt with; the caller keeps the rest for the next call.
@@ -40,8 +41,17 @@ public:
   bool keep_alive() const;
 
   int status() const noexcept { return status_; }
+
+  /// @returns whether anything of a body has come.
+  bool in_body() const noexcept { return in_body_; }
+
   http_headers take_headers() noexcept { return std::move(headers_); }
+
+  /// The whole body, or nothing for one that is handed out in pieces.
   shared_text take_body();
+
+  /// Of a streamed body: what has come since the last call, decompressed. Also after the answer failed.
+  shared_text take_piece();
 
   /// Why the answer failed.
   errc error() const noexcept { return error_; }
@@ -58,6 +68,9 @@ private:
   std::unique_ptr<parser> parser_;
   size_t max_body_ = 0;
   bool header_only_ = false;
+  bool stream_ = false;
+  bool in_body_ = false;
+  bool piecewise_ = false;
   bool started_ = false;
   int interim_ = 0;
   int status_ = 0;
@@ -65,7 +78,7 @@ private:
   std::string message_;
   http_headers headers_;
   shared_text whole_;  ///< The body when it came in one piece.
-  std::string pieces_; ///< The body otherwise.
+  std::string pieces_; ///< The body otherwise, or what of a streamed one has not been taken.
   std::unique_ptr<inflater> inflater_;
 };
 

@@ -1,6 +1,8 @@
 #include "io/detail/client_stream.hpp"
 
+#include "io/address_guard.hpp"
 #include "io/detail/answer_reader.hpp"
+#include "io/detail/system_resolver.hpp"
 
 #include <boost/asio/error.hpp>
 
@@ -121,15 +123,16 @@ size_t client_stream::write(std::string_view bytes, error_code& error) {
   }
 }
 
-result<void> client_stream::open_socket(const std::string& host, uint16_t port, const std::string& name) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  if (const int code = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found); code != 0)
-    return connect_fault(name, ::gai_strerror(code), "check the host's name");
-  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> addresses(found, &::freeaddrinfo);
+result<void> client_stream::open_socket(const std::string& host, uint16_t port, const std::string& name,
+                                        const judge& check) {
+  const auto found = resolve_now(host, port, name);
+  if (!found)
+    return found.error();
+  if (check)
+    if (auto allowed = check(addresses_in(**found)); !allowed)
+      return allowed;
   error_code reason;
-  for (const auto* one = found; one != nullptr; one = one->ai_next) {
+  for (const auto* one = found->get(); one != nullptr; one = one->ai_next) {
     socket_ = ::socket(one->ai_family, one->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, one->ai_protocol);
     if (socket_ >= 0) {
       const int yes = 1;
@@ -213,11 +216,22 @@ result<void> client_stream::shake_hands(const origin& where, const tls_options& 
 }
 
 result<void> client_stream::connect(const origin& where, const tls_options& tls,
-                                    const std::optional<proxy_endpoint>& proxy, bool tunnel) {
+                                    const std::optional<proxy_endpoint>& proxy, bool tunnel,
+                                    const address_guard* guard) {
   close();
   const bool secure = where.scheme == url_scheme::https;
-  auto opened = proxy ? open_socket(proxy->host, proxy->port, name_of(*proxy))
-                      : open_socket(where.host, where.port, host_and_port_of(where));
+  result<void> opened;
+  if (proxy) {
+    if (guard)
+      opened = guard->check_proxied(where);
+    if (opened)
+      opened = open_socket(proxy->host, proxy->port, name_of(*proxy), {});
+  } else {
+    judge check;
+    if (guard)
+      check = [&](const auto& found) { return guard->check(where, found); };
+    opened = open_socket(where.host, where.port, host_and_port_of(where), check);
+  }
   if (opened && proxy && (secure || tunnel))
     opened = open_tunnel(where, *proxy);
   if (!opened || !secure)

@@ -9,13 +9,16 @@
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/address.hpp>
 #include <boost/beast/core/role.hpp>
 #include <boost/system/system_error.hpp>
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace assay::io::detail {
 
@@ -34,11 +37,13 @@ public:
 
   executor_type get_executor() noexcept { return context_.get_executor(); }
 
-  /// Resolves, connects and shakes hands before the deadline.
+  /// Resolves, connects and shakes hands before the deadline; only the resolver may take longer.
   /// @param proxy Whom to connect to instead; a server behind TLS is reached by CONNECT.
   /// @param tunnel CONNECT also without TLS, for protocols that a proxy would not understand.
+  /// @param guard When given, checks every address before the first connection, which goes to one of them.
   result<void> connect(const origin& where, const tls_options& tls,
-                       const std::optional<proxy_endpoint>& proxy = std::nullopt, bool tunnel = false);
+                       const std::optional<proxy_endpoint>& proxy = std::nullopt, bool tunnel = false,
+                       const address_guard* guard = nullptr);
   void close() noexcept;
 
   /// Every later wait ends with timed_out after @p from_now.
@@ -87,7 +92,10 @@ private:
   size_t write(std::string_view bytes, boost::system::error_code& error);
   /// Waits until the socket can be read or written. @returns why not, if it cannot.
   boost::system::error_code wait(bool to_write);
-  result<void> open_socket(const std::string& host, uint16_t port, const std::string& name);
+  using judge = std::function<result<void>(const std::vector<boost::asio::ip::address>&)>;
+  /// @param check empty: every address will do.
+  result<void> open_socket(const std::string& host, uint16_t port, const std::string& name,
+                           const judge& check);
   result<void> open_tunnel(const origin& where, const proxy_endpoint& proxy);
   result<void> shake_hands(const origin& where, const tls_options& tls);
 

@@ -28,13 +28,21 @@ std::vector<tcp::endpoint> alternating(const tcp::resolver::results_type& found)
   return mixed;
 }
 
+fault unresolved(const std::string& host, const std::string& reason) {
+  return {errc::connect_failed,
+          "the name " + host + " cannot be resolved: " + reason,
+          {},
+          "check the name in base_url or proxy, and this machine's DNS"};
+}
+
 } // namespace
 
-name_resolver::name_resolver(boost::asio::io_context& context, std::string host, uint16_t port)
-    : resolver_(context), host_(std::move(host)), port_(port) {
+name_resolver::name_resolver(boost::asio::io_context& context, std::string host, uint16_t port, judge check)
+    : resolver_(context), host_(std::move(host)), port_(port), check_(std::move(check)) {
   boost::system::error_code failed;
   const auto address = boost::asio::ip::make_address(host_, failed);
-  if (!failed) {
+  // One that is refused takes the way of names, where there is somebody to tell.
+  if (!failed && (!check_ || check_({address}))) {
     literal_ = true;
     addresses_ = std::make_shared<std::vector<tcp::endpoint>>(1, tcp::endpoint(address, port_));
   }
@@ -56,14 +64,27 @@ void name_resolver::look_up(answer answered) {
                             running_ = false;
                             if (ec == boost::asio::error::operation_aborted)
                               return;
-                            if (ec || found.empty()) {
-                              answered(nullptr, ec ? ec.message() : "no address");
-                              return;
-                            }
-                            addresses_ = std::make_shared<std::vector<tcp::endpoint>>(alternating(found));
-                            expires_ = std::chrono::steady_clock::now() + time_to_live;
-                            answered(addresses_, {});
+                            if (ec || found.empty())
+                              answered(nullptr, unresolved(host_, ec ? ec.message() : "no address"));
+                            else
+                              take(found, answered);
                           });
+}
+
+void name_resolver::take(const tcp::resolver::results_type& found, const answer& answered) {
+  if (check_) {
+    std::vector<boost::asio::ip::address> all;
+    for (const auto& entry : found)
+      all.push_back(entry.endpoint().address());
+    if (const auto allowed = check_(all); !allowed) {
+      addresses_.reset();
+      answered(nullptr, allowed.error());
+      return;
+    }
+  }
+  addresses_ = std::make_shared<std::vector<tcp::endpoint>>(alternating(found));
+  expires_ = std::chrono::steady_clock::now() + time_to_live;
+  answered(addresses_, {});
 }
 
 void name_resolver::prefer(const tcp::endpoint& working) {

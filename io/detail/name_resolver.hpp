@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/values/errors.hpp"
 #include "io/detail/timer_wheel.hpp"
 
 #include <boost/asio/ip/tcp.hpp>
@@ -17,9 +18,12 @@ using address_list = std::shared_ptr<const std::vector<boost::asio::ip::tcp::end
 class name_resolver {
 public:
   /// Gets the addresses (IPv6 and IPv4 alternating), or null and the reason.
-  using answer = std::function<void(address_list, const std::string& reason)>;
+  using answer = std::function<void(address_list, const fault& reason)>;
+  /// Judges all addresses of an answer before any of them is known.
+  using judge = std::function<result<void>(const std::vector<boost::asio::ip::address>&)>;
 
-  name_resolver(boost::asio::io_context& context, std::string host, uint16_t port);
+  /// @param check empty: every address will do.
+  name_resolver(boost::asio::io_context& context, std::string host, uint16_t port, judge check = {});
 
   /// @returns the addresses if they are known at @p now, else null.
   address_list known(steady_point now) const;
@@ -37,9 +41,12 @@ public:
   void cancel();
 
 private:
+  void take(const boost::asio::ip::tcp::resolver::results_type& found, const answer& answered);
+
   boost::asio::ip::tcp::resolver resolver_;
   std::string host_;
   uint16_t port_;
+  judge check_;
   bool literal_ = false;
   bool running_ = false;
   std::shared_ptr<char> life_ = std::make_shared<char>(); ///< Ends with this object; lookups check it.

@@ -5,7 +5,6 @@
 #include <cstring>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -36,7 +35,7 @@ void pool_engine::open_connection(exchange* resend) {
   connection& c = *spare_.back();
   spare_.pop_back();
   c.at = phase::resolving;
-  c.wants_write = c.used = c.write_failed = false;
+  c.wants_write = c.used = c.write_failed = c.paused = false;
   c.work = resend;
   c.sent_bytes = c.sent_before = 0;
   c.next_address = 0;
@@ -56,13 +55,13 @@ void pool_engine::open_connection(exchange* resend) {
     dial_next(c);
     return;
   }
-  resolver_.look_up([weak = weak_from_this()](const address_list& found, const std::string& reason) {
+  resolver_.look_up([weak = weak_from_this()](const address_list& found, const fault& reason) {
     if (const auto self = weak.lock())
       self->on_resolved(found, reason);
   });
 }
 
-void pool_engine::on_resolved(const address_list& found, const std::string& reason) {
+void pool_engine::on_resolved(const address_list& found, const fault& reason) {
   begin_turn();
   std::vector<connection*> ready;
   for (connection& c : opening_)
@@ -75,8 +74,7 @@ void pool_engine::on_resolved(const address_list& found, const std::string& reas
     if (found)
       dial_next(*c);
     else
-      connect_failed(*c, "the name " + setup_.dial_host + " cannot be resolved: " + reason
-                             + " (check the name in base_url or proxy, and this machine's DNS)");
+      refused(*c, reason.code, with_hint(reason.message, reason.hint));
   }
   end_turn();
 }
@@ -115,14 +113,10 @@ bool pool_engine::try_dial(connection& c) {
     c.last_failure = "TCP connection to " + text_of(where) + ": " + std::strerror(errno);
     return false;
   }
-  epoll_event event{};
-  event.events = EPOLLIN | EPOLLOUT;
-  event.data.ptr = &c;
-  if (::epoll_ctl(poller_.native_handle(), EPOLL_CTL_ADD, c.socket, &event) != 0) {
+  if (!watch(c, true)) {
     c.last_failure = std::string("the socket cannot be watched: ") + std::strerror(errno);
     return false;
   }
-  c.wants_write = true;
   return true;
 }
 
@@ -269,12 +263,16 @@ void pool_engine::on_connect_timeout(connection& c) {
 }
 
 void pool_engine::connect_failed(connection& c, std::string message) {
+  refused(c, errc::connect_failed, std::move(message));
+}
+
+void pool_engine::refused(connection& c, errc code, std::string message) {
   exchange* victim = c.work;
   close_connection(c);
   if (!victim && !waiting_.empty())
     victim = &next_waiting();
   if (victim)
-    fail(*victim, errc::connect_failed, "no connection to " + setup_.server_name + ": " + std::move(message));
+    fail(*victim, code, "no connection to " + setup_.server_name + ": " + std::move(message));
 }
 
 void pool_engine::become_ready(connection& c) {

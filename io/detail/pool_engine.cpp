@@ -1,5 +1,7 @@
 #include "io/detail/pool_engine.hpp"
 
+#include "io/address_guard.hpp"
+
 #include <boost/asio/post.hpp>
 
 #include <algorithm>
@@ -32,13 +34,21 @@ bool is_target(std::string_view text) noexcept {
          && std::none_of(text.begin(), text.end(), [](unsigned char c) { return c <= 0x20 || c == 0x7F; });
 }
 
+name_resolver::judge judge_of(const pool_setup& setup) {
+  if (!setup.guard)
+    return {};
+  return [&setup](const std::vector<boost::asio::ip::address>& found) {
+    return setup.guard->check(setup.origin, found);
+  };
+}
+
 } // namespace
 
 pool_engine::pool_engine(io_runtime& runtime, pool_setup setup, http_pool::sink deliver)
     : runtime_(runtime), lifeline_(runtime.lifeline()), context_(runtime.context()), setup_(std::move(setup)),
       deliver_(std::move(deliver)), poller_(context_), timer_(context_),
-      wheel_(tick, std::chrono::steady_clock::now()), resolver_(context_, setup_.dial_host, setup_.dial_port),
-      buffer_(buffer_bytes) {}
+      wheel_(tick, std::chrono::steady_clock::now()),
+      resolver_(context_, setup_.dial_host, setup_.dial_port, judge_of(setup_)), buffer_(buffer_bytes) {}
 
 pool_engine::~pool_engine() {
   for (auto& c : connections_) {
@@ -94,6 +104,14 @@ void pool_engine::cancel(std::vector<uint64_t> ids) {
   wake(lock);
 }
 
+void pool_engine::grant(std::vector<http_credit> credits) {
+  if (credits.empty())
+    return;
+  std::unique_lock lock(inbox_mutex_);
+  inbox_credits_.insert(inbox_credits_.end(), credits.begin(), credits.end());
+  wake(lock);
+}
+
 void pool_engine::close(milliseconds grace, std::function<void()> closed) {
   std::unique_lock lock(inbox_mutex_);
   inbox_closes_.emplace_back(grace, std::move(closed));
@@ -139,11 +157,13 @@ void pool_engine::on_wake() {
 void pool_engine::take_inbox() {
   std::vector<http_request> requests;
   std::vector<uint64_t> cancels;
+  std::vector<http_credit> credits;
   std::vector<std::pair<milliseconds, std::function<void()>>> closes;
   {
     std::lock_guard lock(inbox_mutex_);
     requests.swap(inbox_);
     cancels.swap(inbox_cancels_);
+    credits.swap(inbox_credits_);
     closes.swap(inbox_closes_);
     inbox_posted_ = false;
   }
@@ -151,11 +171,23 @@ void pool_engine::take_inbox() {
     enqueue(std::move(request));
   if (!cancels.empty()) // before match(), so that what came in the same batch is never sent
     cancel_all(cancels);
+  if (!credits.empty())
+    grant_all(credits);
   for (auto& [grace, closed] : closes) {
     if (closed)
       when_closed_.push_back(std::move(closed));
     start_closing(grace);
   }
+}
+
+bool pool_engine::watch(connection& c, bool for_writing) {
+  epoll_event event{};
+  event.events = EPOLLIN | (for_writing ? EPOLLOUT : 0u);
+  event.data.ptr = &c;
+  if (::epoll_ctl(poller_.native_handle(), EPOLL_CTL_ADD, c.socket, &event) != 0)
+    return false;
+  c.wants_write = for_writing;
+  return true;
 }
 
 void pool_engine::wait_for_sockets() {
@@ -181,6 +213,8 @@ void pool_engine::on_sockets() {
 }
 
 void pool_engine::on_event(connection& c, uint32_t events) {
+  if (c.paused) // in this turn
+    return;
   const bool writable = (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0;
   switch (c.at) {
   case phase::dialling:
@@ -199,7 +233,7 @@ void pool_engine::on_event(connection& c, uint32_t events) {
   case phase::active:
     if (writable && c.wants_write)
       write_on(c);
-    if (c.at == phase::active && ((events & ~EPOLLOUT) != 0 || c.tls))
+    if (c.at == phase::active && !c.paused && ((events & ~EPOLLOUT) != 0 || c.tls))
       read_answer(c);
     break;
   case phase::resolving:
@@ -236,21 +270,9 @@ void pool_engine::on_expired(timed& entry) {
       on_connect_timeout(c);
     break;
   }
-  case timed_kind::exchange: {
-    auto& e = static_cast<exchange&>(entry);
-    const std::string limit = std::to_string(e.request.timeout.count()) + " ms";
-    if (!e.on) {
-      fail(e, errc::provider_timeout,
-           "no connection to " + setup_.server_name + " became free within " + limit);
-      break;
-    }
-    const bool answering = e.on->reader.started();
-    close_connection(*e.on);
-    fail(e, errc::provider_timeout,
-         setup_.server_name + (answering ? " did not finish its answer within " : " did not answer within ")
-             + limit);
+  case timed_kind::exchange:
+    expire(static_cast<exchange&>(entry));
     break;
-  }
   }
 }
 
@@ -259,11 +281,8 @@ void pool_engine::begin_turn() { now_ = std::chrono::steady_clock::now(); }
 void pool_engine::end_turn() {
   if (!waiting_.empty())
     match();
-  if (!outcomes_.empty()) {
-    std::vector<http_outcome> batch;
-    batch.swap(outcomes_);
-    deliver_(std::move(batch));
-  }
+  if (!turn_.outcomes.empty() || !turn_.pieces.empty())
+    deliver_(std::exchange(turn_, {}));
   recycle();
   if (closing_ && open_count_ == 0)
     finish_closing();
@@ -311,7 +330,8 @@ exchange& pool_engine::new_exchange(http_request&& request) {
   e.on = nullptr;
   e.submitted = now_;
   e.ready = e.written = e.first = {};
-  e.complete_write = e.sent_twice = e.maybe_seen = false;
+  e.complete_write = e.sent_twice = e.maybe_seen = e.streaming = false;
+  e.unread = 0;
   exchanges_.push_back(std::move(made));
   return e;
 }
@@ -322,6 +342,11 @@ void pool_engine::enqueue(http_request&& request) {
     fail(e, errc::shutting_down, "the connections to " + setup_.server_name + " are being closed");
   } else if (!is_target(e.request.target)) {
     fail(e, errc::invalid_argument, "the target must begin with / and hold no spaces or control characters");
+  } else if (!is_header_value(e.request.content_type)) {
+    fail(e, errc::invalid_argument, "the content type must hold no control characters");
+  } else if (e.request.stream && !streams_.emplace(e.request.id, &e).second) {
+    e.request.stream = false; // the entry is the other one's
+    fail(e, errc::invalid_argument, "another stream with this id is open");
   } else {
     schedule(e, now_ + e.request.timeout);
     waiting_.push_back(e);
@@ -364,7 +389,7 @@ void pool_engine::cancel_all(const std::vector<uint64_t>& ids) {
 void pool_engine::answer(exchange& e, answer_reader& reader) {
   http_outcome outcome;
   outcome.status = reader.status();
-  outcome.headers = reader.take_headers();
+  outcome.headers = e.streaming ? std::move(e.headers) : reader.take_headers();
   outcome.body = reader.take_body();
   outcome.first_byte = between(e.ready, e.first);
   outcome.transfer = between(e.first, now_);
@@ -374,6 +399,7 @@ void pool_engine::answer(exchange& e, answer_reader& reader) {
 
 void pool_engine::fail(exchange& e, errc code, std::string message) {
   http_outcome outcome;
+  outcome.headers = std::move(e.headers);
   outcome.error = code;
   outcome.error_message = std::move(message);
   if (e.ready != steady_point{})
@@ -389,13 +415,15 @@ void pool_engine::report(exchange& e, http_outcome&& outcome) {
   outcome.request_written = e.complete_write || e.maybe_seen;
   outcome.connect = between(e.submitted, e.ready != steady_point{} ? e.ready : now_);
   outcome.finished_at = std::chrono::time_point_cast<microseconds>(std::chrono::system_clock::now());
-  outcomes_.push_back(std::move(outcome));
+  turn_.outcomes.push_back(std::move(outcome));
 
   timer_wheel::withdraw(e);
   if (static_cast<list_hook&>(e).is_linked()) {
     static_cast<list_hook&>(e).unlink();
     --waiting_count_;
   }
+  if (e.request.stream)
+    streams_.erase(e.request.id);
   const size_t slot = e.slot;
   std::unique_ptr<exchange> done = std::move(exchanges_[slot]);
   if (slot + 1 != exchanges_.size()) {

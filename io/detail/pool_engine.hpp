@@ -15,6 +15,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 namespace assay::io::detail {
@@ -50,6 +51,9 @@ struct exchange : timed, list_hook {
   bool complete_write = false;
   bool sent_twice = false;
   bool maybe_seen = false; ///< An earlier sending may have reached the server.
+  bool streaming = false;  ///< The first piece is delivered.
+  uint64_t unread = 0;     ///< Bytes of pieces delivered and not granted back.
+  http_headers headers;    ///< Of a stream that has begun.
 };
 
 enum class phase : uint8_t { resolving, dialling, tunnelling, handshaking, idle, active, closed };
@@ -63,6 +67,7 @@ struct connection : timed, list_hook {
   bool wants_write = false; ///< The poller is asked for writability.
   bool used = false;        ///< Has carried an answer.
   bool write_failed = false;
+  bool paused = false; ///< Not watched: the stream's receiver has not granted more.
   exchange* work =
       nullptr; ///< Active: what it carries. Before that: whom it is opened for, if it is a resend.
   tls_stream tls;
@@ -94,6 +99,7 @@ public:
   // -- from any thread -------------------------------------------------------------------------------------
   void submit(std::vector<http_request>&& requests);
   void cancel(std::vector<uint64_t> ids);
+  void grant(std::vector<http_credit> credits);
   void close(milliseconds grace, std::function<void()> closed);
   pool_stats stats() const;
 
@@ -111,6 +117,7 @@ private:
   void on_wake();
   void take_inbox();
   void wait_for_sockets();
+  bool watch(connection& c, bool for_writing);
   void on_sockets();
   void on_event(connection& c, uint32_t events);
   void schedule(timed& entry, steady_point deadline);
@@ -136,7 +143,7 @@ private:
 
   // -- opening connections (pool_connect.cpp) --------------------------------------------------------------
   void open_connection(exchange* resend);
-  void on_resolved(const address_list& found, const std::string& reason);
+  void on_resolved(const address_list& found, const fault& reason);
   void dial_next(connection& c);
   bool try_dial(connection& c);
   void on_dialled(connection& c);
@@ -148,6 +155,7 @@ private:
   void on_connect_timeout(connection& c);
   void close_socket(connection& c);
   void connect_failed(connection& c, std::string message);
+  void refused(connection& c, errc code, std::string message);
   void become_ready(connection& c);
 
   // -- exchanging (pool_exchange.cpp) ----------------------------------------------------------------------
@@ -163,11 +171,22 @@ private:
   void stream_ended(connection& c, bool in_good_order, const std::string& reason);
   bool is_stale_race(const connection& c, bool& proven) const;
   void finish(connection& c, bool reusable);
+  void write_head(const exchange& e);
   void check_idle(connection& c);
   void make_idle(connection& c);
   void close_connection(connection& c);
   void want_write(connection& c, bool wanted);
   uint64_t wire_bytes(const connection& c) const;
+
+  // -- streams (pool_stream.cpp) ---------------------------------------------------------------------------
+  void await_first_byte(exchange& e);
+  void await_more(exchange& e);
+  void take_piece(connection& c);
+  bool goes_on(connection& c);
+  void pause(connection& c);
+  void resume(connection& c);
+  void grant_all(const std::vector<http_credit>& credits);
+  void expire(exchange& e);
 
   bool opening(const connection& c) const noexcept { return c.at < phase::idle; }
 
@@ -181,6 +200,7 @@ private:
   std::mutex inbox_mutex_;
   std::vector<http_request> inbox_;
   std::vector<uint64_t> inbox_cancels_;
+  std::vector<http_credit> inbox_credits_;
   std::vector<std::pair<milliseconds, std::function<void()>>> inbox_closes_;
   bool inbox_posted_ = false;
 
@@ -201,7 +221,8 @@ private:
   line_of<exchange> waiting_;
   std::vector<std::unique_ptr<exchange>> exchanges_;
   std::vector<std::unique_ptr<exchange>> spare_exchanges_;
-  std::vector<http_outcome> outcomes_;
+  std::unordered_map<uint64_t, exchange*> streams_; ///< By the sender's id.
+  http_turn turn_;
 
   uint32_t open_count_ = 0;
   uint32_t opening_count_ = 0;

@@ -17,6 +17,21 @@ namespace {
 constexpr milliseconds stale_race_window{500};
 constexpr int reads_at_once = 16;
 
+std::string_view name_of(http_method method) noexcept {
+  switch (method) {
+  case http_method::by_body:
+  case http_method::post:
+    return "POST ";
+  case http_method::put:
+    return "PUT ";
+  case http_method::patch:
+    return "PATCH ";
+  case http_method::delete_:
+    return "DELETE ";
+  }
+  return "POST ";
+}
+
 bool would_block(int code) noexcept { return code == EAGAIN || code == EWOULDBLOCK || code == EINTR; }
 
 } // namespace
@@ -33,22 +48,35 @@ void pool_engine::assign(connection& c, exchange& e) {
   e.complete_write = false;
   c.write_failed = false;
   c.sent_before = wire_bytes(c);
-  c.reader.begin(setup_.max_response_bytes);
-
-  const size_t body = e.request.body.size();
-  head_.clear();
-  head_.append(body > 0 ? "POST " : "GET ").append(setup_.target_prefix).append(e.request.target);
-  head_.append(" HTTP/1.1\r\n").append(setup_.common_headers);
-  if (body > 0) {
-    char digits[24];
-    const auto end = std::to_chars(digits, digits + sizeof digits, body).ptr;
-    head_.append(setup_.body_headers).append(digits, end).append("\r\n");
-  }
-  head_.append("\r\n");
+  c.reader.begin(setup_.max_response_bytes, false, e.request.stream);
+  if (e.request.stream)
+    await_first_byte(e);
+  write_head(e);
   if (c.tls)
     send_secure(c, e);
   else
     send_plain(c, e);
+}
+
+void pool_engine::write_head(const exchange& e) {
+  const size_t body = e.request.body.size();
+  const auto method = e.request.method;
+  head_.clear();
+  head_.append(body > 0 || method != http_method::by_body ? name_of(method) : "GET ");
+  head_.append(e.request.at_origin ? setup_.origin_prefix : setup_.target_prefix).append(e.request.target);
+  head_.append(" HTTP/1.1\r\n").append(setup_.common_headers);
+  if (body > 0) {
+    if (e.request.content_type.empty())
+      head_.append(setup_.body_type);
+    else
+      head_.append("Content-Type: ").append(e.request.content_type).append("\r\n");
+  }
+  if (body > 0 || (method != http_method::by_body && method != http_method::delete_)) {
+    char digits[24];
+    const auto end = std::to_chars(digits, digits + sizeof digits, body).ptr;
+    head_.append("Content-Length: ").append(digits, end).append("\r\n");
+  }
+  head_.append("\r\n");
 }
 
 void pool_engine::send_plain(connection& c, exchange& e) {
@@ -158,7 +186,9 @@ void pool_engine::want_write(connection& c, bool wanted) {
 pool_engine::received pool_engine::receive(connection& c, std::string_view& bytes, bool& full,
                                            std::string& reason) {
   const size_t kept = c.unread.size();
-  const size_t room = buffer_.size() - kept;
+  size_t room = buffer_.size() - kept;
+  if (c.at == phase::active && c.work->request.stream)
+    room = std::min<uint64_t>(room, setup_.stream_window - c.work->unread);
   char* const into = buffer_.data() + kept;
   size_t got = 0;
   if (c.tls) {
@@ -219,12 +249,17 @@ void pool_engine::read_answer(connection& c) {
     if (!c.reader.started())
       e.first = now_;
     size_t used = 0;
-    switch (c.reader.feed(bytes, used)) {
+    const auto progress = c.reader.feed(bytes, used);
+    if (e.request.stream)
+      take_piece(c);
+    switch (progress) {
     case answer_reader::progress::more:
       if (used < bytes.size())
         c.unread.assign(bytes.substr(used));
       else
         c.unread.clear();
+      if (e.request.stream && !goes_on(c))
+        return;
       if (!full && !c.write_failed)
         return;
       continue;

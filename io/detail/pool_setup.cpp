@@ -1,5 +1,7 @@
 #include "io/detail/pool_setup.hpp"
 
+#include "io/address_guard.hpp"
+
 #include <algorithm>
 
 namespace assay::io::detail {
@@ -18,11 +20,6 @@ bool is_token(std::string_view text) noexcept {
   });
 }
 
-bool is_value(std::string_view text) noexcept {
-  return std::all_of(text.begin(), text.end(),
-                     [](unsigned char c) { return c == '\t' || (c >= 0x20 && c != 0x7F); });
-}
-
 fault bad_option(std::string message, std::string where, std::string hint) {
   return fault{errc::invalid_argument, std::move(message), std::move(where), std::move(hint)};
 }
@@ -37,7 +34,7 @@ result<void> check_header(std::string_view name, std::string_view value, const c
   if (!is_token(name))
     return bad_option("a header's name has characters that are not allowed", where,
                       "use letters, digits and -");
-  if (!is_value(value))
+  if (!is_header_value(value))
     return bad_option("the value of the header " + std::string(name) + " has control characters", where,
                       "remove line breaks; a key read from a file often ends with one");
   if (std::any_of(std::begin(own_headers), std::end(own_headers),
@@ -49,12 +46,19 @@ result<void> check_header(std::string_view name, std::string_view value, const c
 
 } // namespace
 
+bool is_header_value(std::string_view text) noexcept {
+  return std::all_of(text.begin(), text.end(),
+                     [](unsigned char c) { return c == '\t' || (c >= 0x20 && c != 0x7F); });
+}
+
 result<pool_setup> make_pool_setup(const pool_options& options) {
   if (options.max_connections < 1 || options.max_connections > 20'000)
     return bad_option("max_connections is " + std::to_string(options.max_connections), "max_connections",
                       "give a number from 1 to 20000");
   if (options.connect_timeout <= milliseconds::zero() || options.idle_timeout <= milliseconds::zero())
     return bad_option("connect_timeout and idle_timeout must be positive", "connect_timeout", {});
+  if (options.stream_window < 1)
+    return bad_option("stream_window is 0", "stream_window", "give the bytes that may be unread");
   if (options.origin.host.empty() || options.origin.port == 0)
     return bad_option("the origin names no host or port", "base_url", {});
 
@@ -68,6 +72,10 @@ result<pool_setup> make_pool_setup(const pool_options& options) {
   setup.connect_timeout = options.connect_timeout;
   setup.idle_timeout = options.idle_timeout;
   setup.max_response_bytes = options.max_response_bytes;
+  setup.stream_window = options.stream_window;
+  setup.origin = options.origin;
+  if (options.guard && !options.guard->trusts(options.origin))
+    setup.guard = options.guard;
   setup.server_name = host_and_port_of(options.origin);
   setup.dial_host = options.origin.host;
   setup.dial_port = options.origin.port;
@@ -102,9 +110,12 @@ result<pool_setup> make_pool_setup(const pool_options& options) {
     add("Accept", "application/json");
   if (!has_agent)
     add("User-Agent", "assay/0.1");
-  setup.body_headers = "Content-Type: " + content_type + "\r\nContent-Length: ";
+  setup.body_type = "Content-Type: " + content_type + "\r\n";
 
   if (const auto& chosen = *proxy) {
+    if (setup.guard)
+      if (auto allowed = setup.guard->check_proxied(options.origin); !allowed)
+        return allowed.error();
     setup.dial_host = chosen->host;
     setup.dial_port = chosen->port;
     setup.dial_name = "the proxy " + chosen->host + ":" + std::to_string(chosen->port);
@@ -116,7 +127,8 @@ result<pool_setup> make_pool_setup(const pool_options& options) {
                              + "\r\n" + authorization + "\r\n";
     } else {
       setup.common_headers += authorization;
-      setup.target_prefix = "http://" + authority + options.origin.base_path;
+      setup.origin_prefix = "http://" + authority;
+      setup.target_prefix = setup.origin_prefix + options.origin.base_path;
     }
   }
   if (secure) {

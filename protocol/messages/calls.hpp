@@ -17,6 +17,10 @@ struct lane {
   uint32_t tenant_weight = 1;
   uint32_t run_weight = 1;
   int32_t priority = 0;
+  call_route route; ///< As pinned by the run; empty: `model` alone.
+  call_rules rules; ///< As pinned by the run.
+  cache_use cache = cache_use::off;
+  std::optional<money> max_cost; ///< Of the whole run; nothing means no such limit.
 
   bool operator==(const lane&) const = default;
 };
@@ -24,8 +28,13 @@ struct lane {
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, lane& x) {
   auto prices = field(x.prices);
+  auto timeout = field(x.rules.timeout);
+  auto max_retries = field(x.rules.max_retries);
+  auto num_concurrent = field(x.rules.num_concurrent);
+  auto max_cost = field(x.max_cost);
   return f(caf::meta::type_name("lane"), x.run, x.model, x.provider, x.wire_model, prices, x.tenant,
-           x.tenant_weight, x.run_weight, x.priority);
+           x.tenant_weight, x.run_weight, x.priority, x.route, timeout, max_retries, num_concurrent, x.cache,
+           max_cost);
 }
 
 /// One question to a model. Its deadline starts when it gets a slot, so it carries a duration.
@@ -33,23 +42,31 @@ struct call {
   call_id id;
   std::vector<chat_message> messages;
   sampling parameters;
-  uint32_t estimated_tokens = 0; ///< Prompt and likely answer, for limits and fairness.
+  std::shared_ptr<const answer_options> options; ///< Null for none.
+  uint32_t estimated_tokens = 0;                 ///< Prompt and likely answer, for limits and fairness.
   milliseconds timeout{600'000};
-  bool stream = false; ///< Deltas go to the sink of the batch as they come.
+  bool stream = false;     ///< Deltas go to the sink of the batch as they come.
+  std::string prompt_type; ///< How it is asked; keys may be bound to it.
+  /// There is somewhere else to go: instead of waiting for a target that cannot take it, it comes back as
+  /// errc::breaker_open.
+  bool movable = false;
   /// Tries that already failed elsewhere, when a forwarder sends the call again.
   std::vector<attempt_record> failures;
+  uint32_t repetition = 0; ///< The epoch. Answers to different repetitions are not taken for one another.
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, call& x) {
-  return f(caf::meta::type_name("call"), x.id, x.messages, x.parameters, x.estimated_tokens, x.timeout,
-           x.stream, x.failures);
+  auto options = shared(x.options);
+  return f(caf::meta::type_name("call"), x.id, x.messages, x.parameters, options, x.estimated_tokens,
+           x.timeout, x.stream, x.prompt_type, x.movable, x.failures, x.repetition);
 }
 
 /// How one call ended, after retries: an answer, or the last failure.
 struct call_outcome {
   call_id id;
   shared_text answer;
+  std::shared_ptr<const answer_extras> extras; ///< Null for a plain answer.
   finish_reason finish = finish_reason::unknown;
   token_usage usage;
   bool usage_estimated = false;
@@ -58,20 +75,29 @@ struct call_outcome {
   uint16_t http_status = 0;
   std::string served_model;
   std::string request_id;
+  std::string key; ///< The name of the key that was used last; empty when there is only one.
+  /// `provider/model` that had it last; empty when the run has but one.
+  std::string served_by;
   bool simulated = false;
   bool possibly_billed = false; ///< Failed after the request had been written.
   std::optional<fault> error;   ///< Set when there is no answer.
   std::vector<attempt_record> failures;
   wall_time finished_at{};
+  /// Taken from the response cache, or from an identical call that was in flight: it cost nothing, and usage
+  /// says what the first one took.
+  bool cached = false;
+  std::optional<money> saved; ///< What a cached answer cost when it was asked for.
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, call_outcome& x) {
   auto cost = field(x.cost);
   auto error = field(x.error);
-  return f(caf::meta::type_name("call_outcome"), x.id, x.answer, x.finish, x.usage, x.usage_estimated, cost,
-           x.timing, x.http_status, x.served_model, x.request_id, x.simulated, x.possibly_billed, error,
-           x.failures, x.finished_at);
+  auto extras = shared(x.extras);
+  auto saved = field(x.saved);
+  return f(caf::meta::type_name("call_outcome"), x.id, x.answer, extras, x.finish, x.usage, x.usage_estimated,
+           cost, x.timing, x.http_status, x.served_model, x.request_id, x.key, x.served_by, x.simulated,
+           x.possibly_billed, error, x.failures, x.finished_at, x.cached, saved);
 }
 
 /// Ended calls of one run, many under load and one when idle.
@@ -85,26 +111,57 @@ typename Inspector::result_type inspect(Inspector& f, call_outcome_batch& x) {
   return f(caf::meta::type_name("call_outcome_batch"), x.run, x.outcomes);
 }
 
-/// A piece of a streamed answer.
+/// Pieces of a streamed answer. Nothing of an answer goes on the wire for longer than its reader takes it:
+/// each is answered by deltas_taken.
 struct call_delta {
   call_id id;
-  shared_text text;
+  std::vector<answer_delta> pieces;
+  uint64_t bytes = 0; ///< That they took on the wire.
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, call_delta& x) {
-  return f(caf::meta::type_name("call_delta"), x.id, x.text);
+  return f(caf::meta::type_name("call_delta"), x.id, x.pieces, x.bytes);
 }
 
-/// How many calls of a lane may be out at once. Replaces the number said before.
+/// The reader has taken so many bytes of a streamed answer: as many more may come.
+struct deltas_taken {
+  call_id id;
+  uint64_t bytes = 0;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, deltas_taken& x) {
+  return f(caf::meta::type_name("deltas_taken"), x.id, x.bytes);
+}
+
+/// A provider's last word before it is gone: which calls it had handed to a connection. No other call that it
+/// had can have been paid for.
+struct calls_on_the_wire {
+  provider_id provider;
+  std::vector<call_id> calls;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, calls_on_the_wire& x) {
+  return f(caf::meta::type_name("calls_on_the_wire"), x.provider, x.calls);
+}
+
+/// How many calls of a lane may be out at once. Replaces what was said before.
 struct lane_credit {
   run_id run;
   uint32_t calls = 0;
+  model_id model = {};       ///< Whose credit it is, where a run has several models.
+  provider_id provider = {}; ///< As model.
+  /// False while the target cannot take calls: its breaker is open, or no key of it is good.
+  bool available = true;
+  /// Why its calls do not go out at the moment; empty while they do.
+  std::string why = {};
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, lane_credit& x) {
-  return f(caf::meta::type_name("lane_credit"), x.run, x.calls);
+  return f(caf::meta::type_name("lane_credit"), x.run, x.calls, x.model, x.provider, x.available, x.why);
 }
 
 /// Ends a lane's waiting calls: each comes back as errc::cancelled without having been sent.
@@ -118,6 +175,17 @@ template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, withdraw_calls& x) {
   auto grace = field(x.grace);
   return f(caf::meta::type_name("withdraw_calls"), x.run, grace);
+}
+
+/// Movable or not, a lane's calls that wait at a target come back as errc::breaker_open: another can take
+/// them.
+struct recall_calls {
+  run_id run;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, recall_calls& x) {
+  return f(caf::meta::type_name("recall_calls"), x.run);
 }
 
 /// The lane ends; nothing of it is out any more.

@@ -24,12 +24,13 @@ typename Inspector::result_type inspect(Inspector& f, slot_request& x) {
 /// Calls that may go out now.
 struct slots_granted {
   model_id model;
+  uint32_t key = 0; ///< Whose limiter it is, by its place in the provider's pool.
   std::vector<call_id> calls;
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, slots_granted& x) {
-  return f(caf::meta::type_name("slots_granted"), x.model, x.calls);
+  return f(caf::meta::type_name("slots_granted"), x.model, x.key, x.calls);
 }
 
 /// What a call really used, so that the estimate can be corrected. Also gives its concurrency slot back.
@@ -65,10 +66,12 @@ typename Inspector::result_type inspect(Inspector& f, slots_withdrawn& x) {
 
 /// What a provider's headers said about the key's limits.
 struct limits_observed {
-  std::optional<uint32_t> limit_requests;
+  std::optional<uint32_t> limit_requests; ///< Per minute, as the tokens.
   std::optional<uint32_t> remaining_requests;
   std::optional<uint32_t> limit_tokens;
   std::optional<uint32_t> remaining_tokens;
+  std::optional<uint32_t> limit_requests_per_day;
+  std::optional<uint32_t> remaining_requests_today;
   uint32_t requests_sent_since = 0; ///< Calls sent after the one that was answered.
 };
 
@@ -78,8 +81,10 @@ typename Inspector::result_type inspect(Inspector& f, limits_observed& x) {
   auto remaining_requests = field(x.remaining_requests);
   auto limit_tokens = field(x.limit_tokens);
   auto remaining_tokens = field(x.remaining_tokens);
+  auto limit_per_day = field(x.limit_requests_per_day);
+  auto remaining_today = field(x.remaining_requests_today);
   return f(caf::meta::type_name("limits_observed"), limit_requests, remaining_requests, limit_tokens,
-           remaining_tokens, x.requests_sent_since);
+           remaining_tokens, limit_per_day, remaining_today, x.requests_sent_since);
 }
 
 /// A 429: nothing goes out for this long.
@@ -96,12 +101,13 @@ typename Inspector::result_type inspect(Inspector& f, key_closed& x) {
 /// What a limiter must hand to its successor; kept by the provider.
 struct limiter_memory {
   model_id model;
+  uint32_t key = 0;  ///< As in slots_granted.
   std::string state; ///< Opaque: written and read by the limiter alone.
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, limiter_memory& x) {
-  return f(caf::meta::type_name("limiter_memory"), x.model, x.state);
+  return f(caf::meta::type_name("limiter_memory"), x.model, x.key, x.state);
 }
 
 /// What a provider's successor must know: limiters, breakers. Kept by the supervisor and in the store.
@@ -123,13 +129,15 @@ struct exchange {
   std::string wire_model;
   std::vector<chat_message> messages;
   sampling parameters;
+  std::shared_ptr<const answer_options> options; ///< Null for none.
   milliseconds timeout{600'000};
   bool stream = false;
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, exchange& x) {
-  return f(caf::meta::type_name("exchange"), x.id, x.wire_model, x.messages, x.parameters, x.timeout,
+  auto options = shared(x.options);
+  return f(caf::meta::type_name("exchange"), x.id, x.wire_model, x.messages, x.parameters, options, x.timeout,
            x.stream);
 }
 
@@ -146,6 +154,7 @@ typename Inspector::result_type inspect(Inspector& f, exchange_batch& x) {
 struct exchange_result {
   call_id id;
   shared_text answer;
+  std::shared_ptr<const answer_extras> extras; ///< Null for a plain answer.
   finish_reason finish = finish_reason::unknown;
   token_usage usage;
   bool usage_present = false;
@@ -168,9 +177,10 @@ typename Inspector::result_type inspect(Inspector& f, exchange_result& x) {
   auto error = field(x.error);
   auto retry_after = field(x.retry_after);
   auto limits = field(x.limits);
-  return f(caf::meta::type_name("exchange_result"), x.id, x.answer, x.finish, x.usage, x.usage_present,
-           x.http_status, x.served_model, x.request_id, x.simulated, error, retry_after, x.possibly_billed,
-           x.connect, x.first_byte, x.transfer, x.local_lag, limits);
+  auto extras = shared(x.extras);
+  return f(caf::meta::type_name("exchange_result"), x.id, x.answer, extras, x.finish, x.usage,
+           x.usage_present, x.http_status, x.served_model, x.request_id, x.simulated, error, retry_after,
+           x.possibly_billed, x.connect, x.first_byte, x.transfer, x.local_lag, limits);
 }
 
 struct exchange_result_batch {
@@ -192,14 +202,16 @@ typename Inspector::result_type inspect(Inspector& f, exchanges_given_up& x) {
   return f(caf::meta::type_name("exchanges_given_up"), x.calls);
 }
 
-/// INTERNAL to the connection: what its sockets have finished since the last time.
+/// INTERNAL to the connection: what its sockets have produced since the last time. A request's pieces come
+/// before its outcome.
 struct io_completed {
+  std::vector<http_piece> pieces;
   std::vector<http_outcome> outcomes;
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, io_completed& x) {
-  return f(caf::meta::type_name("io_completed"), x.outcomes);
+  return f(caf::meta::type_name("io_completed"), x.pieces, x.outcomes);
 }
 
 } // namespace assay

@@ -4,6 +4,7 @@
 #include "protocol/inspect.hpp"
 
 #include <map>
+#include <string>
 #include <vector>
 
 namespace assay {
@@ -17,14 +18,21 @@ struct call_observation {
   token_usage usage;
   std::optional<money> cost;
   uint16_t tries = 1;
+  std::optional<call_timing> timing; ///< Nothing for calls that were made elsewhere.
+  std::optional<double> quality;     ///< 0..1; nothing when nobody has judged the answer.
+  std::optional<wall_time> at;       ///< When it ended; nothing means now.
+  bool external = false;             ///< Made elsewhere and reported.
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, call_observation& x) {
   auto error = field(x.error);
   auto cost = field(x.cost);
+  auto timing = field(x.timing);
+  auto quality = field(x.quality);
+  auto at = field(x.at);
   return f(caf::meta::type_name("call_observation"), x.model, x.provider, error, x.duration, x.usage, cost,
-           x.tries);
+           x.tries, timing, quality, at, x.external);
 }
 
 struct observe_calls {

@@ -8,21 +8,23 @@ namespace assay::server {
 namespace {
 
 constexpr std::array all_permissions{
-    permission::evaluation_create, permission::evaluation_read,      permission::evaluation_manage,
-    permission::analytics_read,    permission::tasks_read,           permission::models_read,
-    permission::users_manage,      permission::configuration_manage,
+    permission::evaluation_create, permission::evaluation_read, permission::evaluation_read_all,
+    permission::evaluation_manage, permission::analytics_read,  permission::tasks_read,
+    permission::models_read,       permission::users_manage,    permission::configuration_manage,
 };
 
 permission_set permissions_of_one(role value) noexcept {
-  constexpr permission_set viewer{permission::evaluation_read, permission::analytics_read,
-                                  permission::tasks_read, permission::models_read};
+  constexpr permission_set everybody{permission::evaluation_read, permission::analytics_read,
+                                     permission::tasks_read, permission::models_read};
+  // A viewer is there to read what others have done; an evaluator's work is its own.
+  constexpr permission_set viewer = everybody | permission_set{permission::evaluation_read_all};
+  constexpr permission_set evaluator =
+      everybody | permission_set{permission::evaluation_create, permission::evaluation_manage};
   switch (value) {
   case role::admin:
-    return viewer
-           | permission_set{permission::evaluation_create, permission::evaluation_manage,
-                            permission::users_manage, permission::configuration_manage};
+    return viewer | evaluator | permission_set{permission::users_manage, permission::configuration_manage};
   case role::evaluator:
-    return viewer | permission_set{permission::evaluation_create, permission::evaluation_manage};
+    return evaluator;
   case role::viewer:
     return viewer;
   }
@@ -37,6 +39,8 @@ std::string_view to_string(permission value) noexcept {
     return "evaluation:create";
   case permission::evaluation_read:
     return "evaluation:read";
+  case permission::evaluation_read_all:
+    return "evaluation:read_all";
   case permission::evaluation_manage:
     return "evaluation:manage";
   case permission::analytics_read:
@@ -89,6 +93,15 @@ permission_set permissions_of(const std::vector<role>& roles) noexcept {
 
 bool principal::is_admin() const noexcept {
   return std::find(roles.begin(), roles.end(), role::admin) != roles.end();
+}
+
+bool principal::may_see_runs_of(const user_id& owner) const noexcept {
+  return permissions.has(permission::evaluation_read)
+         && (id == owner || permissions.has(permission::evaluation_read_all));
+}
+
+bool principal::may_change_runs_of(const user_id& owner) const noexcept {
+  return permissions.has(permission::evaluation_manage) && (id == owner || is_admin());
 }
 
 } // namespace assay::server

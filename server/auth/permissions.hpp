@@ -13,10 +13,11 @@ namespace assay::server {
 
 /// What a caller may do. Each route needs one, or none.
 enum class permission : uint8_t {
-  evaluation_create, ///< Start evaluations, and pause, resume, cancel and retry one's own.
-  evaluation_read,   ///< See one's own evaluations and results.
-  evaluation_manage, ///< Change evaluations after their start.
-  analytics_read,    ///< Metrics, statistics, comparisons.
+  evaluation_create,   ///< Start evaluations.
+  evaluation_read,     ///< See one's own evaluations and results.
+  evaluation_read_all, ///< See everybody's evaluations and results.
+  evaluation_manage,   ///< Pause, resume, cancel and retry one's own evaluations; administrators everybody's.
+  analytics_read,      ///< Metrics, statistics, comparisons.
   tasks_read,
   models_read,
   users_manage,
@@ -68,6 +69,10 @@ struct principal {
   bool anonymous = false;
 
   bool is_admin() const noexcept;
+  /// Whether the evaluations of @p owner and their results are shown to this caller.
+  bool may_see_runs_of(const user_id& owner) const noexcept;
+  /// Whether the owner's evaluations are this caller's to pause, resume, cancel and retry.
+  bool may_change_runs_of(const user_id& owner) const noexcept;
 };
 
 } // namespace assay::server

@@ -40,8 +40,11 @@ collector_actor::behavior_type gauge_collector(collector_actor::pointer self, co
         gauge_round round(self, gauges{}, asked.patience);
         round.ask(farm.journal, "journal");
         round.ask(farm.event_hub, "event_hub");
+        round.ask(farm.monitor, "monitor");
         round.ask(farm.providers, "provider_supervisor");
         round.ask(farm.router, "model_router");
+        round.ask(farm.cache, "response_cache");
+        round.ask(farm.budgets, "budget_keeper");
         round.ask(farm.runs, "run_supervisor");
         return round.answer();
       },
@@ -89,6 +92,24 @@ public:
   answer<statistics> read_statistics() override {
     return through<statistics>(&farm_handles::monitor, assay::read_statistics{},
                                assay::read_gauges{}.patience);
+  }
+  answer<monitoring::monitor_view> read_monitor() override {
+    return through<monitoring::monitor_view>(&farm_handles::monitor, assay::read_monitor{});
+  }
+  answer<monitoring::alert> acknowledge(acknowledge_alert message) override {
+    return through<monitoring::alert>(&farm_handles::monitor, std::move(message));
+  }
+  answer<monitoring::thresholds> change(change_thresholds message) override {
+    return through<monitoring::thresholds>(&farm_handles::monitor, std::move(message));
+  }
+  answer<void> observe(observe_calls message) override {
+    auto found = co_await current();
+    if (!found)
+      co_return found.error();
+    if (!found->monitor)
+      co_return stopped();
+    caf::anon_send(found->monitor, std::move(message));
+    co_return result<void>{};
   }
 
   answer<void> write(std::vector<document_change> changes) override {

@@ -84,9 +84,13 @@ awaitable<result<response>> find_model(request_context& context) {
   const model_id id{context.path_value("id")};
   const auto it = std::find_if(all->models.begin(), all->models.end(),
                                [&](const model_profile& one) { return one.id == id; });
-  if (it == all->models.end())
-    co_return fault{errc::not_found, "there is no model '" + id.value + "'", "id", "GET /models lists them"};
-  co_return context.answer(json(*it));
+  if (it != all->models.end())
+    co_return context.answer(json(*it));
+  if (all->unlisted_model)
+    if (const auto unlisted = all->unlisted_model(id))
+      co_return context.answer(json(*unlisted));
+  co_return fault{errc::not_found, "there is no model '" + id.value + "'", "id",
+                  "GET /models lists them; a model whose provider has no key is none of them"};
 }
 
 void add_schemas(schema_set& schemas) {
@@ -167,7 +171,11 @@ void add_catalogue_routes(route_table& table) {
   one.query.push_back(filter("provider", "Only models of this provider"));
   table.add(std::move(one));
 
-  table.add(declared("/models/{id}", permission::models_read, "models", "One model", "Model", &find_model));
+  one = declared("/models/{id}", permission::models_read, "models", "One model", "Model", &find_model);
+  one.details =
+      "Whatever POST /evaluations takes as model_id, listed or not: sim-p70, an alias, provider/name (with "
+      "%2F for the slash).";
+  table.add(std::move(one));
 }
 
 } // namespace assay::server

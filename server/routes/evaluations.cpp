@@ -1,5 +1,6 @@
 #include "core/values/run_request.hpp"
 #include "server/request_context.hpp"
+#include "server/result_writer.hpp"
 #include "server/routes/families.hpp"
 #include "server/routes/shared.hpp"
 #include "server/services.hpp"
@@ -41,8 +42,28 @@ json submitted_json(const run_submitted& answer) {
     out["message"] = "Dry run: nothing was stored and nothing will run";
     out["dry_run"] = true;
     out["plan"] = run_status_json(answer.record);
+    out["plan"]["evaluation_id"] = nullptr;
   }
   return out;
+}
+
+bool gives(const json& body, const char* name) {
+  const auto it = body.find(name);
+  return it != body.end() && !it->is_null();
+}
+
+/// What the farm refuses, in the words of the request.
+fault as_asked(fault what, const json& body) {
+  // A name in the body that nothing has, or a model that cannot be asked, is a wrong value of the request:
+  // only what an address names can be missing, and no provider was asked.
+  if (what.code == errc::not_found || what.code == errc::credentials_rejected)
+    what.code = errc::invalid_argument;
+  if (what.where == "provider" || what.where == "model" || what.where == "model_id")
+    what.where = gives(body, "model_id") ? "model_id" : "model";
+  constexpr std::string_view tasks = "task_ids";
+  if (what.where.starts_with(tasks) && !gives(body, "task_ids") && gives(body, "tasks"))
+    what.where.replace(0, tasks.size(), "tasks");
+  return what;
 }
 
 awaitable<result<response>> create(request_context& context) {
@@ -66,14 +87,25 @@ awaitable<result<response>> create(request_context& context) {
     if (!record)
       co_return record.error();
   }
-  auto answer = co_await context.edge.farm.submit(std::move(message));
-  if (!answer) {
-    auto what = answer.error();
-    // A name in the body that nothing has is a wrong value; only what an address names can be missing.
-    if (what.code == errc::not_found)
-      what.code = errc::invalid_argument;
-    co_return what;
+  auto& files = message.request.output_path;
+  if (!files.empty()) {
+    auto folder = output_folder_of(files);
+    if (!folder)
+      co_return folder.error();
+    files = std::move(*folder);
+    if (!message.request.dry_run) {
+      auto below = files;
+      auto ready = co_await context.edge.results.prepare(std::move(below));
+      if (!ready)
+        co_return ready.error();
+    }
   }
+  auto answer = co_await context.edge.farm.submit(std::move(message));
+  if (!answer)
+    co_return as_asked(answer.error(), *context.body);
+  // Before the answer, which promises the files.
+  if (!answer->dry_run && !answer->record.spec.output_path.empty())
+    co_await context.edge.results.expect(answer->record.spec.id);
   const bool is_new = !answer->existed && !answer->dry_run;
   auto out = context.answer(submitted_json(*answer), is_new ? 201 : 200);
   if (!answer->dry_run)
@@ -124,8 +156,9 @@ result<listing> read_list(storage::snapshot& view, const std::optional<user_id>&
 awaitable<result<response>> list(request_context& context) {
   const auto& who = context.who();
   const auto wanted_owner = context.text("owner");
+  const bool sees_all = who.permissions.has(permission::evaluation_read_all);
   std::optional<user_id> owner;
-  if (!who.is_admin())
+  if (!sees_all)
     owner = who.id;
   else if (!wanted_owner.empty())
     owner = user_id{wanted_owner};
@@ -133,7 +166,7 @@ awaitable<result<response>> list(request_context& context) {
   const auto first = static_cast<size_t>(context.integer("page") - 1) * limit;
   listing found;
   // Somebody else's runs are none, as far as this caller can know.
-  if (who.is_admin() || wanted_owner.empty() || wanted_owner == who.id.value) {
+  if (sees_all || wanted_owner.empty() || wanted_owner == who.id.value) {
     auto read = [owner, status = context.text("status"), first, limit](storage::snapshot& view) {
       return read_list(view, owner, status, first, limit);
     };
@@ -158,29 +191,54 @@ awaitable<result<response>> find(request_context& context) {
   auto stored = readable_run(context, *id);
   if (!stored)
     co_return stored.error();
-  if (is_final(stored->state))
-    co_return context.answer(run_status_json(*stored));
   // The farm knows how far a live run is; without the farm the stored record is the best there is.
-  const find_run message{*id};
-  auto live = co_await context.edge.farm.find(message);
-  co_return context.answer(run_status_json(live ? *live : *stored));
+  if (!is_final(stored->state)) {
+    const find_run message{*id};
+    auto live = co_await context.edge.farm.find(message);
+    if (live)
+      stored = std::move(live);
+  }
+  auto shown = run_status_json(*stored);
+  add_output(context, *stored, shown);
+  co_return context.answer(shown);
 }
 
 // -- verbs ----------------------------------------------------------------------------------------------
+
+std::string done(run_verb verb) {
+  switch (verb) {
+  case run_verb::pause:
+    return "Evaluation paused";
+  case run_verb::resume:
+    return "Evaluation resumed";
+  case run_verb::cancel:
+    return "Evaluation cancelled";
+  case run_verb::retry:
+    return "Evaluation will ask its failed samples again";
+  }
+  return {};
+}
 
 awaitable<result<response>> command(request_context& context, run_verb verb) {
   auto id = run_id_in_path(context);
   if (!id)
     co_return id.error();
-  auto stored = readable_run(context, *id);
+  auto stored = changeable_run(context, *id);
   if (!stored)
     co_return stored.error();
   const command_run message{*id, verb};
   auto changed = co_await context.edge.farm.command(message);
-  if (!changed)
-    co_return changed.error();
+  if (!changed) {
+    auto what = changed.error();
+    if (what.where == to_string(*id))
+      what.where = "id";
+    co_return what;
+  }
+  // A run that ran out of time is resumed by asking again what is missing.
+  if ((verb == run_verb::retry || verb == run_verb::resume) && !changed->spec.output_path.empty())
+    co_await context.edge.results.expect(*id);
   auto out = run_status_json(*changed);
-  out["message"] = "Evaluation: " + std::string(to_string(verb));
+  out["message"] = done(verb);
   co_return context.answer(out);
 }
 
@@ -216,14 +274,17 @@ void add_schemas(schema_set& schemas) {
       "seed": {"description": "Passed to the provider."}, "do_sample": {"description": "false means temperature 0."},
       "random_seed": {"description": "Of shuffles and few-shot draws; drawn once and recorded when not given."},
       "priority": {"description": "-100 to 100, higher first."}, "weight": {"description": "Share against your other runs, 1 to 1000."},
-      "time_limit": {"description": "Seconds after which the run fails and can be retried."},
+      "time_limit": {"description": "Seconds after which the run fails; resume or retry asks what is missing, with the whole time again."},
       "depends_on": {"description": "Evaluations that have to complete before."},
       "predict_only": {"description": "Keep answers, score nothing."}, "log_samples": {"description": "Keep the prompts."},
-      "output_base_path": {"description": "Below the results folder."},
+      "output_base_path": {"description": "A folder below the results folder; the result, and with log_samples the samples, are written there at the end.", "examples": ["results/my_experiment"]},
       "dry_run": {"description": "Answer the plan and its cost; store and run nothing."},
       "batch_size": {"description": "Accepted; changes nothing here."}, "device": {"description": "Accepted; changes nothing here."},
-      "use_cache": {"description": "Accepted; changes nothing here."}, "cache_requests": {"description": "Accepted; changes nothing here."},
-      "rewrite_requests_cache": {"description": "Accepted; changes nothing here."}, "delete_requests_cache": {"description": "Accepted; changes nothing here."},
+      "max_cost": {"description": "Dollars; the run fails before it could cost more, and can be retried."},
+      "use_cache": {"description": "Take answers that another run with a cache has paid for, and keep new ones."},
+      "cache_requests": {"description": "true as use_cache, refresh as rewrite_requests_cache, delete as delete_requests_cache."},
+      "rewrite_requests_cache": {"description": "Ask again and replace the stored answers."},
+      "delete_requests_cache": {"description": "Ask again and remove the stored answers."},
       "write_out": {"description": "Accepted; changes nothing here."}, "show_config": {"description": "Accepted; changes nothing here."},
       "verbosity": {"description": "Accepted; changes nothing here."},
       "numpy_random_seed": {"description": "Recorded."}, "torch_random_seed": {"description": "Recorded."}, "fewshot_random_seed": {"description": "Recorded."},
@@ -260,7 +321,8 @@ void add_schemas(schema_set& schemas) {
       "model_id": {"type": "string"},
       "samples": {"type": "object"},
       "cost": {"type": ["number", "null"], "description": "Dollars; null while unknown."},
-      "last_seq": {"type": "integer", "description": "Number of the newest event."}
+      "last_seq": {"type": "integer", "description": "Number of the newest event."},
+      "output": {"$ref": "#/components/schemas/Output"}
     },
     "required": ["evaluation_id", "status", "state", "progress", "current_task", "completed_tasks", "total_tasks",
                  "start_time", "estimated_completion", "error_message"]
@@ -306,7 +368,7 @@ void add_evaluation_routes(route_table& table) {
 
   one = declared(http_method::get, "/evaluations", permission::evaluation_read, "Evaluations, newest first",
                  &list);
-  one.details = "Administrators see everybody's, others their own.";
+  one.details = "Administrators and viewers see everybody's, evaluators their own.";
   one.response_schema = "EvaluationList";
   one.query = paging_parameters();
   query_parameter status;

@@ -13,6 +13,8 @@ void add_catalogue_routes(route_table& table); ///< /tasks, /models
 void add_evaluation_routes(route_table& table);
 void add_result_routes(route_table& table);
 void add_configuration_routes(route_table& table);
+void add_monitor_routes(route_table& table); ///< /monitor/...
+void add_monitor_schemas(schema_set& schemas);
 void add_web_socket_route(route_table& table);
 
 /// Everything above.

@@ -48,7 +48,10 @@ awaitable<result<response>> find(request_context& context) {
     for (auto& task : document["task_results"])
       if (task.is_object())
         for (const auto key : detail_keys)
-          task.erase(std::string(key));
+          // A number of samples is no detail.
+          if (const auto detail = task.find(key); detail != task.end() && !detail->is_number())
+            task.erase(detail);
+  add_output(context, *run, document);
   co_return context.answer(document);
 }
 
@@ -177,7 +180,8 @@ void add_schemas(schema_set& schemas) {
         }
       },
       "completed_at": {"type": ["string", "null"], "format": "date-time"},
-      "execution_time": {"type": ["number", "null"], "description": "Seconds."}
+      "execution_time": {"type": ["number", "null"], "description": "Seconds."},
+      "output": {"$ref": "#/components/schemas/Output"}
     },
     "required": ["evaluation_id", "model_id", "task_results", "summary_metrics", "completed_at", "execution_time"]
   })");

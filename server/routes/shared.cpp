@@ -1,7 +1,10 @@
 #include "server/routes/shared.hpp"
 
+#include "server/result_writer.hpp"
 #include "server/routes/families.hpp"
 #include "server/services.hpp"
+
+#include <nlohmann/json.hpp>
 
 namespace assay::server {
 
@@ -26,12 +29,39 @@ result<run_record> readable_run(const request_context& context, run_id run) {
   auto record = context.edge.read_now([&](storage::snapshot& view) { return view.find_run(run); });
   if (!record)
     return record.error();
-  if (!*record || (!context.who().is_admin() && (*record)->spec.owner != context.who().id))
+  if (!*record || !context.who().may_see_runs_of((*record)->spec.owner))
     return fault{errc::not_found, "there is no evaluation '" + to_string(run) + "'", "id", {}};
   return std::move(**record);
 }
 
+result<run_record> changeable_run(const request_context& context, run_id run) {
+  auto record = readable_run(context, run);
+  if (record && !context.who().may_change_runs_of(record->spec.owner))
+    return fault{
+        errc::forbidden, "the evaluation is somebody else's", {}, "ask its owner or an administrator"};
+  return record;
+}
+
+void add_output(const request_context& context, const run_record& run, nlohmann::json& shown) {
+  if (run.spec.output_path.empty())
+    return;
+  auto output = context.edge.read_now([&](storage::snapshot& view) { return output_json(view, run); });
+  if (output && *output)
+    shown["output"] = std::move(**output);
+}
+
 void add_shared_schemas(schema_set& schemas) {
+  schemas.add("Output", R"({
+    "type": "object",
+    "description": "The files that output_base_path asked for; absent when it was not given.",
+    "properties": {
+      "folder": {"type": "string", "description": "Below the results folder.", "examples": ["my_experiment"]},
+      "state": {"type": "string", "enum": ["waiting", "written", "failed"], "description": "waiting until the evaluation has ended and a moment longer."},
+      "files": {"type": "array", "items": {"type": "string"}, "description": "Below the results folder."},
+      "error": {"type": ["string", "null"], "description": "Why they could not be written."}
+    },
+    "required": ["folder", "state", "files", "error"]
+  })");
   schemas.add("Error", R"({
     "type": "object",
     "description": "What went wrong, where, and what to do about it.",
@@ -63,6 +93,7 @@ void add_all_routes(route_table& table) {
   add_evaluation_routes(table);
   add_result_routes(table);
   add_configuration_routes(table);
+  add_monitor_routes(table);
   add_web_socket_route(table);
 }
 

@@ -5,6 +5,8 @@
 #include "server/request_context.hpp"
 #include "server/route.hpp"
 
+#include <nlohmann/json_fwd.hpp>
+
 #include <string>
 
 /// What several families of routes use.
@@ -19,5 +21,11 @@ result<run_id> run_id_in_path(const request_context& context);
 /// @returns the run if the caller may see it; a run of somebody else is not_found like one that does not
 /// exist.
 result<run_record> readable_run(const request_context& context, run_id run);
+
+/// Adds `output` to what is shown of @p run, when it has asked for files: where they are, or why not.
+void add_output(const request_context& context, const run_record& run, nlohmann::json& shown);
+
+/// @returns the run if the caller may pause, resume, cancel and retry it; forbidden when it may only be seen.
+result<run_record> changeable_run(const request_context& context, run_id run);
 
 } // namespace assay::server

@@ -119,8 +119,9 @@ void add_system_routes(route_table& table) {
   table.add(std::move(one));
 
   one = declared("/health", "Whether the farm works", &health);
-  one.details = "503 when it does not. With a token there is more detail. redis mirrors journal, which is "
-                "the queue here.";
+  one.details = "503 when it does not. Needs no token and names no path, address or key; with a token there "
+                "are counts, and "
+                "the reason when something does not work. redis mirrors journal, which is the queue here.";
   one.response_schema = "Health";
   table.add(std::move(one));
 

@@ -36,7 +36,7 @@ void add_web_socket_route(route_table& table) {
     "type": "object", "additionalProperties": false,
     "properties": {
       "type": {"const": "subscribe"},
-      "channels": {"type": "array", "minItems": 1, "maxItems": 100, "items": {"type": "string", "maxLength": 256}, "examples": [["evaluation:eval_1234567890_abcd1234"]]},
+      "channels": {"type": "array", "minItems": 1, "maxItems": 100, "items": {"type": "string", "maxLength": 256}, "examples": [["evaluation:eval_1234567890_abcd1234", "alerts"]]},
       "last_seq": {"type": "integer", "minimum": 0, "default": 0},
       "samples": {"type": "boolean", "default": false}
     },

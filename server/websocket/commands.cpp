@@ -23,6 +23,14 @@ namespace websocket = boost::beast::websocket;
 
 constexpr uint16_t code_unauthorized = 3000;
 constexpr std::string_view channel_prefix = "evaluation:";
+constexpr std::string_view alerts_name = "alerts";
+
+/// How answers name what is followed.
+std::pair<const char*, std::string> shown(run_id run) {
+  if (run == alert_channel)
+    return {"channel", std::string(alerts_name)};
+  return {"evaluation_id", to_string(run)};
+}
 
 /// The schema of each command, by its type.
 constexpr std::pair<std::string_view, std::string_view> commands[] = {
@@ -55,8 +63,12 @@ result<std::vector<run_id>> runs_of(const json& command) {
     for (size_t i = 0; i < it->size(); ++i) {
       const std::string_view name = (*it)[i].get_ref<const std::string&>();
       const auto where = "channels[" + std::to_string(i) + "]";
+      if (name == alerts_name) {
+        out.push_back(alert_channel);
+        continue;
+      }
       if (!name.starts_with(channel_prefix))
-        return wrong(where, "is no channel", "channels are written evaluation:ID");
+        return wrong(where, "is no channel", "channels are written evaluation:ID, or alerts");
       if (auto added = add(where, name.substr(channel_prefix.size())); !added)
         return added.error();
     }
@@ -147,9 +159,17 @@ result<run_record> web_socket_session::readable_run(run_id run) const {
   if (!record)
     return record.error();
   // Somebody else's run is told like one that does not exist.
-  if (!*record || (!who_->is_admin() && (*record)->spec.owner != who_->id))
+  if (!*record || !who_->may_see_runs_of((*record)->spec.owner))
     return fault{errc::not_found, "there is no evaluation " + to_string(run), "evaluation_id", {}};
   return std::move(**record);
+}
+
+result<run_record> web_socket_session::followed(run_id run) const {
+  if (run != alert_channel)
+    return readable_run(run);
+  if (!who_->permissions.has(permission::analytics_read))
+    return fault{errc::forbidden, "this needs the permission analytics:read", {}, {}};
+  return run_record{};
 }
 
 boost::asio::awaitable<result<void>> web_socket_session::subscribe_all(const json& command) {
@@ -172,7 +192,7 @@ boost::asio::awaitable<result<void>> web_socket_session::subscribe_all(const jso
 
 boost::asio::awaitable<result<void>> web_socket_session::subscribe(run_id run, uint64_t last_seq,
                                                                    bool samples) {
-  auto record = readable_run(run);
+  auto record = followed(run);
   if (!record)
     co_return record.error();
   if (!subscriptions_.contains(run) && subscriptions_.size() >= edge_.options.limits.web_socket_subscriptions)
@@ -204,7 +224,8 @@ boost::asio::awaitable<result<void>> web_socket_session::subscribe(run_id run, u
   if (last_seq > answer->last_seq)
     queue_->follow(run, answer->last_seq, samples);
   queue_->expect(run, answer->last_seq);
-  const json data{{"evaluation_id", to_string(run)}, {"last_seq", answer->last_seq}};
+  const auto [kind, name] = shown(run);
+  const json data{{kind, name}, {"last_seq", answer->last_seq}};
   reply("subscribed", data, answer->last_seq);
   start_catching_up(run);
   co_return result<void>{};
@@ -218,7 +239,8 @@ result<void> web_socket_session::unsubscribe_all(const json& command) {
     if (subscriptions_.erase(run) != 0 && listener_)
       listener_->unsubscribe(run);
     queue_->forget(run);
-    reply("unsubscribed", {{"evaluation_id", to_string(run)}});
+    const auto [kind, name] = shown(run);
+    reply("unsubscribed", {{kind, name}});
   }
   return {};
 }

@@ -1,5 +1,6 @@
 #include "server/websocket/replay.hpp"
 
+#include "core/monitoring/alerts.hpp"
 #include "server/families.hpp"
 
 #include <nlohmann/json.hpp>
@@ -40,6 +41,29 @@ result<replay_page> read_replay(storage::snapshot& view, run_id run, uint64_t af
       out.frames.push_back(to_frame(*lifecycle));
     else
       out.frames.push_back(sample_frame(run, one.seq, std::get<sample_record>(one.what), scorers, now));
+  }
+  return out;
+}
+
+result<replay_page> read_alerts(storage::snapshot& view, uint64_t after, wall_time now) {
+  std::map<uint64_t, monitoring::alert> changed;
+  storage::document_query query;
+  query.limit = storage::max_page_rows;
+  do {
+    auto page = view.page_documents(storage::table::alerts, query);
+    if (!page)
+      return page.error();
+    for (const auto& [key, document] : page->documents)
+      if (auto one = monitoring::alert_from_text(document.bytes); one && one->seq > after)
+        changed.emplace(one->seq, std::move(*one));
+    query.after = page->next;
+  } while (query.after);
+  replay_page out;
+  out.last_seq = after;
+  for (const auto& [seq, one] : changed) {
+    out.frames.push_back(
+        to_frame({alert_channel, seq, event_type::alert, now, shared_text{monitoring::to_text(one)}}));
+    out.last_seq = seq;
   }
   return out;
 }

@@ -28,4 +28,7 @@ scorer_names scorer_names_of(const run_record& run);
 result<replay_page> read_replay(storage::snapshot& view, run_id run, uint64_t after, bool samples,
                                 const scorer_names& scorers, wall_time now);
 
+/// Reads the alerts that have changed after @p after: each once, as it is now.
+result<replay_page> read_alerts(storage::snapshot& view, uint64_t after, wall_time now);
+
 } // namespace assay::server

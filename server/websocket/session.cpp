@@ -270,6 +270,8 @@ awaitable<void> web_socket_session::catch_up(run_id run, uint64_t round) {
     const auto after = queue_->sent(run).value_or(0);
     auto read = [run, after, samples = state.samples, scorers = state.scorers,
                  now = edge_.options.time.wall()](storage::snapshot& view) {
+      if (run == alert_channel)
+        return read_alerts(view, after, now);
       return read_replay(view, run, after, samples, scorers, now);
     };
     auto page = co_await edge_.read_later(std::move(read));

@@ -58,6 +58,8 @@ private:
   result<void> authenticate(const nlohmann::json& command);
   awaitable<result<void>> subscribe_all(const nlohmann::json& command);
   awaitable<result<void>> subscribe(run_id run, uint64_t last_seq, bool samples);
+  /// The run as the caller may see it; an empty one for the channel of the alerts.
+  result<run_record> followed(run_id run) const;
   result<void> unsubscribe_all(const nlohmann::json& command);
   result<run_record> readable_run(run_id run) const;
   bool within_budget();

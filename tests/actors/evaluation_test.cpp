@@ -4,6 +4,8 @@
 #include "tests/support/actor_fixture.hpp"
 #include "tests/support/fake_farm.hpp"
 
+#include <algorithm>
+
 namespace assay {
 namespace {
 
@@ -24,6 +26,8 @@ call_target_actor::behavior_type lane_keeper(call_target_actor::stateful_pointer
         self->state.calls.insert(self->state.calls.end(), batch.calls.begin(), batch.calls.end());
       },
       [self](const withdraw_calls& wish) { self->state.withdrawals.push_back(wish); },
+      [](const recall_calls&) {},
+      [](const deltas_taken&) {},
       [self](const close_lane&) { ++self->state.closed; },
   };
 }
@@ -62,6 +66,8 @@ protected:
   evaluation_actor child;
   const run_id id{1'700'000'000U, 7U};
   std::optional<seconds> time_limit;
+  std::optional<size_t> max_kept_bytes;
+  cache_use cache = cache_use::off;
 
   void start(uint64_t samples) {
     evaluation_config config;
@@ -69,6 +75,8 @@ protected:
     spec.id = id;
     spec.prompt_types = {"baseline"};
     spec.time_limit = time_limit;
+    spec.cache = cache;
+    spec.max_cost = money{77};
     pinned_task task;
     task.id = task_id{"questions"};
     task.sample_count = samples;
@@ -78,6 +86,7 @@ protected:
     config.journal = the_journal;
     config.event_hub = hub;
     config.router = router;
+    config.max_kept_bytes = max_kept_bytes.value_or(config.max_kept_bytes);
     config.wall = [] { return wall_time{1'700'000'000'000ms}; };
     child = spawn(evaluation, std::move(config), parent);
     auto* guard = caf::actor_cast<caf::abstract_actor*>(parent);
@@ -112,6 +121,42 @@ protected:
     return guarded().childs_end ? to_fault(*guarded().childs_end).code : errc::deadline_exceeded;
   }
 };
+
+// -- answers that cannot be kept ---------------------------------------------------------------------------
+
+TEST_F(evaluation_test, AnAnswerTooLargeForTheStoreFailsItsSampleAlone) {
+  max_kept_bytes = 1'000;
+  start(3);
+  give_credit(3);
+  const auto calls = routed().calls;
+  auto large = outcome_of(calls[1]);
+  large.answer = shared_text{std::string(1'000, 'x')};
+  large.usage.completion_tokens = 250;
+  send_back(outcome_of(calls[0]));
+  send_back(std::move(large));
+  send_back(outcome_of(calls[2]));
+  const auto& record = store->runs.at(id);
+  EXPECT_EQ(record.state, run_state::completed);
+  EXPECT_EQ(record.progress.done, 3u);
+  EXPECT_EQ(record.progress.failed, 1u);
+  const auto& kept = std::next(store->responses[id].begin())->second;
+  EXPECT_EQ(kept.error, errc::too_large);
+  EXPECT_NE(kept.error_message.find("more than the 1000 that are kept"), std::string::npos)
+      << kept.error_message;
+  EXPECT_TRUE(kept.answer.empty());
+  EXPECT_EQ(kept.usage.completion_tokens, 250u) << "it was paid for all the same";
+  EXPECT_EQ(std::next(store->samples[id].begin())->second.error, errc::too_large);
+}
+
+TEST_F(evaluation_test, AQuestionTooLargeForTheStoreIsNotKeptEither) {
+  max_kept_bytes = 10;
+  start(1);
+  give_credit(1);
+  send_back(outcome_of(routed().calls.at(0)));
+  EXPECT_EQ(store->runs.at(id).state, run_state::failed);
+  ASSERT_EQ(store->responses[id].size(), 1u);
+  EXPECT_TRUE(store->responses[id].begin()->second.prompt.empty());
+}
 
 // -- the fall of those it needs ----------------------------------------------------------------------------
 
@@ -191,6 +236,34 @@ TEST_F(evaluation_test, ACancelledRunKeepsWhatComesAndRecordsWhatMayHaveBeenPaid
   EXPECT_TRUE(given_up.possibly_billed);
 }
 
+TEST_F(evaluation_test, WhatMayHaveBeenPaidForWhenARunEndsForGoodIsInItsRecordForEver) {
+  start(5);
+  give_credit(2);
+  const auto calls = routed().calls;
+  send_back(outcome_of(calls.at(0), errc::quota_exhausted, true));
+  send_back(outcome_of(calls.at(1), errc::quota_exhausted, true));
+  const auto& record = store->runs.at(id);
+  EXPECT_EQ(record.state, run_state::failed);
+  EXPECT_EQ(record.progress.possibly_billed, 2u);
+  EXPECT_EQ(record.lost_calls, 2u) << "no sample tells of them, so a recount would miss them";
+}
+
+TEST_F(evaluation_test, ARunSaysHowManyCallsMayBeOutBeforeTheyAre) {
+  start(500);
+  EXPECT_EQ(store->runs.at(id).open_calls_at_most, 0u);
+  store->hold = true;
+  give_credit(100);
+  EXPECT_EQ(store->waiting(), 1u);
+  store->hold = false;
+  store->commit();
+  run();
+  EXPECT_EQ(store->runs.at(id).open_calls_at_most, 128u);
+  EXPECT_EQ(store->runs.at(id).state, run_state::running);
+  const auto before = store->submitted;
+  send_back(outcome_of(routed().calls.at(0)));
+  EXPECT_EQ(store->submitted, before + 2u) << "an answer and its score; no other write for a call";
+}
+
 TEST_F(evaluation_test, APausedRunAsksWhatWasWithdrawnAgainAndRemembersItsTries) {
   start(2);
   give_credit(1);
@@ -261,6 +334,37 @@ TEST_F(evaluation_test, ACancelDuringRecoveryAsksNothing) {
   EXPECT_TRUE(guarded().childs_end.has_value());
   EXPECT_TRUE(routed().calls.empty());
   EXPECT_EQ(store->runs.at(id).state, run_state::cancelled);
+}
+
+// -- answers that cost nothing -----------------------------------------------------------------------------
+
+TEST_F(evaluation_test, SaysHowManyAnswersCameFromTheCacheAndWhatTheyWouldHaveCost) {
+  cache = cache_use::use;
+  start(2);
+  give_credit(2);
+  ASSERT_EQ(routed().lanes.size(), 1u);
+  EXPECT_EQ(routed().lanes[0].where.cache, cache_use::use);
+  EXPECT_EQ(routed().lanes[0].where.max_cost, money{77});
+  ASSERT_EQ(routed().calls.size(), 2u);
+  EXPECT_EQ(routed().calls[0].repetition, 0u);
+  auto given = outcome_of(routed().calls[0]);
+  given.cached = true;
+  given.cost = money{0};
+  given.saved = money{42};
+  auto paid = outcome_of(routed().calls[1]);
+  paid.cost = money{50};
+  send_back(given);
+  send_back(paid);
+  ASSERT_TRUE(guarded().childs_end.has_value());
+  const auto& record = store->runs.at(id);
+  EXPECT_EQ(record.progress.done, 2u);
+  EXPECT_EQ(record.progress.cached, 1u);
+  EXPECT_EQ(record.progress.cost, money{50});
+  const auto& samples = store->samples[id];
+  EXPECT_EQ(std::ranges::count_if(samples, [](const auto& one) { return one.second.cached; }), 1);
+  const auto& first = store->responses[id].begin()->second;
+  EXPECT_TRUE(first.cached);
+  EXPECT_EQ(first.saved, money{42});
 }
 
 } // namespace

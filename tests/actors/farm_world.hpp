@@ -24,6 +24,11 @@ protected:
   rate_limits limits;
   std::optional<uint32_t> max_retries; ///< The model's own.
   uint32_t cap = 8;
+  std::vector<provider_key> keys;
+  uint32_t workers_per_prompt_type = 0;
+  std::string pinned_name; ///< What the next runs pin; empty leaves it to the configuration.
+  std::optional<token_prices> pinned_prices;
+  call_rules rules;                        ///< What the next runs pin.
   std::optional<in_flight_rule> in_flight; ///< The model's own; the farm's is fixed.
 
   root_supervisor_config config() {
@@ -46,6 +51,8 @@ protected:
     provider_profile profile;
     profile.id = the_provider;
     profile.base_url = "http://test";
+    profile.keys = keys;
+    profile.workers_per_prompt_type = workers_per_prompt_type;
     out.providers.providers = {profile};
     out.providers.child.find_model = find_model;
     out.providers.child.open_transport = wire.factory();
@@ -62,12 +69,21 @@ protected:
     out.router.wall = clock;
     out.runs.workers = workers;
     out.runs.wall = clock;
-    out.runs.admit = [](const run_request& request) { return admit(request); };
+    out.runs.admit = [this](const run_request& request) {
+      auto pinned = admit(request);
+      if (pinned) {
+        auto& spec = pinned->record.spec;
+        spec.calls = rules;
+        spec.wire_model = pinned_name;
+        spec.prices = pinned_prices;
+      }
+      return pinned;
+    };
     out.runs.read.open_runs = [this]() -> result<std::vector<run_record>> {
       std::vector<run_record> open;
       for (const auto& [id, record] : store->runs)
         if (!is_final(record.state))
-          open.push_back(record);
+          open.push_back(fake_worker{*store}.recover(record).record);
       return open;
     };
     out.runs.read.find_run = [this](run_id id) -> result<std::optional<run_record>> {
@@ -98,7 +114,9 @@ protected:
     auto& spec = out.record.spec;
     spec.model = request.model;
     spec.provider = request.model == the_model ? the_provider : provider_id{"nowhere"};
-    spec.prompt_types = {"baseline"};
+    spec.prompt_types = request.prompt_types;
+    if (spec.prompt_types.empty())
+      spec.prompt_types = {"baseline"};
     spec.priority = request.priority;
     spec.depends_on = request.depends_on;
     spec.time_limit = request.time_limit;
@@ -139,8 +157,8 @@ protected:
     return state_of<provider_supervisor_state>(handles().providers).children_by_id.at(the_provider).handle;
   }
   provider_state& provider_now() { return state_of<provider_state>(the_provider_actor()); }
-  rate_limiter_actor the_limiter() { return provider_now().models.at(the_model)->limiter; }
-  connection_actor the_connection() { return provider_now().wire; }
+  rate_limiter_actor the_limiter() { return provider_now().models.at(the_model)->gates.front().limiter; }
+  connection_actor the_connection() { return provider_now().keys.front().wire; }
   evaluation_actor the_evaluation(run_id id) {
     return state_of<run_supervisor_state>(handles().runs).runs.at(id).child;
   }

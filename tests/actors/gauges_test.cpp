@@ -13,6 +13,7 @@ connection_actor::behavior_type deaf_connection(connection_actor::pointer self) 
   return {
       [](const exchange_batch&) {},
       [](const exchanges_given_up&) {},
+      [](const deltas_taken&) {},
       // A promise that nobody keeps.
       [self](const read_gauges&) -> caf::result<gauges> { return self->make_response_promise<gauges>(); },
       [](const io_completed&) {},
@@ -42,6 +43,7 @@ protected:
 
   const std::string provider_ = test::the_provider.value;
   const std::string model_ = test::the_model.value;
+  const std::string key_; ///< The only one has no name.
 };
 
 TEST_F(gauges_test, TellWhatEachProviderLimiterAndConnectionDo) {
@@ -58,11 +60,11 @@ TEST_F(gauges_test, TellWhatEachProviderLimiterAndConnectionDo) {
   EXPECT_EQ(value(heard, metric::provider_waiting_calls, {provider_, model_}), 16);
   EXPECT_EQ(value(heard, metric::provider_breaker_state, {provider_, model_, "closed"}), 1);
   EXPECT_EQ(value(heard, metric::provider_breaker_state, {provider_, model_, "open"}), 0);
-  EXPECT_EQ(value(heard, metric::connection_sockets_open, {provider_}), 4);
-  EXPECT_EQ(value(heard, metric::connection_requests_total, {provider_}), 4);
-  EXPECT_EQ(value(heard, metric::limiter_limit, {provider_, model_, "requests_per_minute"}), 600);
-  EXPECT_EQ(value(heard, metric::limiter_limit, {provider_, model_, "tokens_per_minute"}), 90'000);
-  EXPECT_EQ(value(heard, metric::limiter_waiting_calls, {provider_, model_}), 0);
+  EXPECT_EQ(value(heard, metric::connection_sockets_open, {provider_, key_}), 4);
+  EXPECT_EQ(value(heard, metric::connection_requests_total, {provider_, key_}), 4);
+  EXPECT_EQ(value(heard, metric::limiter_limit, {provider_, model_, key_, "requests_per_minute"}), 600);
+  EXPECT_EQ(value(heard, metric::limiter_limit, {provider_, model_, key_, "tokens_per_minute"}), 90'000);
+  EXPECT_EQ(value(heard, metric::limiter_waiting_calls, {provider_, model_, key_}), 0);
 }
 
 TEST_F(gauges_test, CountAnswersRetriesAndFailuresByModel) {
@@ -80,7 +82,7 @@ TEST_F(gauges_test, CountAnswersRetriesAndFailuresByModel) {
   EXPECT_EQ(value(heard, metric::provider_calls_answered_total, {provider_, model_}), 4);
   EXPECT_EQ(value(heard, metric::provider_calls_retried_total, {provider_, model_}), 1);
   EXPECT_EQ(value(heard, metric::provider_calls_failed_total, {provider_, model_}), 1);
-  EXPECT_EQ(value(heard, metric::connection_answers_total, {provider_}), 6);
+  EXPECT_EQ(value(heard, metric::connection_answers_total, {provider_, key_}), 6);
 }
 
 TEST_F(gauges_test, ShowForHowLongAKeyIsClosed) {
@@ -91,7 +93,7 @@ TEST_F(gauges_test, ShowForHowLongAKeyIsClosed) {
       fake_wire::failure(wire.requests.front().id, 429, {{"retry-after", "60"}}, "rate_limit_exceeded"));
   run();
   advance(20s, 100ms);
-  const auto closed = value(read(), metric::limiter_closed_seconds, {provider_, model_});
+  const auto closed = value(read(), metric::limiter_closed_seconds, {provider_, model_, key_});
   ASSERT_TRUE(closed.has_value());
   EXPECT_NEAR(*closed, 40, 1);
 }
@@ -99,7 +101,7 @@ TEST_F(gauges_test, ShowForHowLongAKeyIsClosed) {
 TEST_F(gauges_test, LeaveOutAndCountAChildThatDoesNotAnswer) {
   start_farm();
   submit(1);
-  the_provider_state().wire = spawn(deaf_connection);
+  the_provider_state().keys.front().wire = spawn(deaf_connection);
   auto pending = self->request(handles().providers, caf::infinite, read_gauges{1s});
   run();
   EXPECT_TRUE(self->mailbox().empty()) << "the deaf one still has time";
@@ -108,8 +110,8 @@ TEST_F(gauges_test, LeaveOutAndCountAChildThatDoesNotAnswer) {
   pending.receive(
       [&](gauges& heard) {
         EXPECT_EQ(heard.silent, (std::map<std::string, uint32_t>{{"connection", 1}}));
-        EXPECT_TRUE(value(heard, metric::limiter_waiting_calls, {provider_, model_}));
-        EXPECT_FALSE(value(heard, metric::connection_sockets_open, {provider_}));
+        EXPECT_TRUE(value(heard, metric::limiter_waiting_calls, {provider_, model_, key_}));
+        EXPECT_FALSE(value(heard, metric::connection_sockets_open, {provider_, key_}));
       },
       [](const caf::error& reason) { FAIL() << to_string(reason); });
 }
@@ -117,7 +119,7 @@ TEST_F(gauges_test, LeaveOutAndCountAChildThatDoesNotAnswer) {
 TEST_F(gauges_test, CountAChildThatIsBeingRestartedAsSilent) {
   start_farm();
   submit(1);
-  kill(the_provider_state().wire);
+  kill(the_provider_state().keys.front().wire);
   EXPECT_EQ(read().silent, (std::map<std::string, uint32_t>{{"connection", 1}}));
 }
 

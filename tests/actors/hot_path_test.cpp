@@ -46,14 +46,15 @@ public:
   explicit instant_wire(transport_sink sink) : sink_(std::move(sink)) {}
 
   void submit(std::vector<http_request> requests) override {
-    std::vector<http_outcome> outcomes;
-    outcomes.reserve(requests.size());
+    http_turn turn;
+    turn.outcomes.reserve(requests.size());
     for (const auto& request : requests)
-      outcomes.push_back(++sent_ % 100 == 0 ? fake_wire::failure(request.id, 503)
-                                            : fake_wire::answer(request.id, "right"));
-    sink_(std::move(outcomes));
+      turn.outcomes.push_back(++sent_ % 100 == 0 ? fake_wire::failure(request.id, 503)
+                                                 : fake_wire::answer(request.id, "right"));
+    sink_(std::move(turn));
   }
   void cancel(std::vector<uint64_t>) override {}
+  void grant(std::vector<http_credit>) override {}
   void close() override {}
   size_t open_sockets() const override { return 1; }
 
@@ -180,11 +181,11 @@ protected:
     EXPECT_LE(provider.wheel->pool_size(), 4'096u);
     ASSERT_EQ(provider.models.size(), 1u);
     auto& model = *provider.models.begin()->second;
-    EXPECT_TRUE(model.line.empty());
-    EXPECT_EQ(model.acquiring, 0u);
-    EXPECT_EQ(model.exchanging, 0u);
-    EXPECT_EQ(model.window.in_flight(), 0u);
-    auto& limiter = state_of<rate_limiter_state>(model.limiter);
+    EXPECT_EQ(model.waiting(), 0u);
+    auto& gate = model.gates.front();
+    EXPECT_EQ(gate.in_use(), 0u);
+    EXPECT_EQ(gate.window.in_flight(), 0u);
+    auto& limiter = state_of<rate_limiter_state>(gate.limiter);
     EXPECT_TRUE(limiter.waiting.empty());
     EXPECT_EQ(limiter.limits->slots_in_use(), 0u);
     auto& router = state_of<model_router_state>(farm.router);

@@ -38,6 +38,22 @@ TEST_F(provider_test, AnAdaptiveModelFindsItsNumberOfCallsInAFixedFarm) {
   EXPECT_EQ(wire.requests.size(), 2u);
 }
 
+TEST_F(provider_test, TwoRunsMayHavePinnedAModelOfOneNameDifferently) {
+  wire.respond = [](const http_request&) { return std::optional{fake_wire::answer(0, "right")}; };
+  start_farm();
+  pinned_name = "old-name";
+  pinned_prices = token_prices{1.0, 1.0, {}};
+  const auto before = submit(1);
+  pinned_name = "new-name";
+  pinned_prices = token_prices{100.0, 100.0, {}};
+  const auto after = submit(1);
+  advance(1s);
+  ASSERT_EQ(wire.bodies.size(), 2u);
+  EXPECT_THAT(wire.bodies[0], testing::HasSubstr("old-name"));
+  EXPECT_THAT(wire.bodies[1], testing::HasSubstr("new-name"));
+  EXPECT_EQ(only_response(after).cost->nanodollars, 100 * only_response(before).cost->nanodollars);
+}
+
 TEST_F(provider_test, RetriesTransientFailuresAndRecordsEach) {
   start_farm();
   const auto id = submit(1);
@@ -187,19 +203,15 @@ TEST_F(provider_test, TheBreakerOpensOnServerErrorsAndProbesBeforeItCloses) {
 /// The only probe waits for its slot when its run is cancelled; without its permit nobody would ask again.
 TEST_F(provider_test, AWithdrawnProbeMakesRoomForAnother) {
   cap = 30;
-  int number = 0;
-  wire.respond = [&](const http_request&) {
-    return std::optional{++number == 1
-                             ? fake_wire::failure(0, 429, {{"retry-after", "30"}}, "rate_limit_exceeded")
-                             : fake_wire::failure(0, 500)};
-  };
+  wire.respond = [&](const http_request&) { return std::optional{fake_wire::failure(0, 500)}; };
   start_farm();
   const auto first = submit(200);
   auto& model = *provider_now().models.at(test::the_model);
   ASSERT_EQ(model.breaker.state(), control::breaker_state::open);
+  tell(the_limiter(), key_closed{30s, false});
   advance(10s, 50ms);
   ASSERT_EQ(model.breaker.state(), control::breaker_state::half_open);
-  ASSERT_EQ(model.acquiring, 1u);
+  ASSERT_EQ(model.gates.front().acquiring, 1u);
   wire.respond = [](const http_request&) { return std::optional{fake_wire::answer(0, "right")}; };
   ASSERT_TRUE(verb(first, run_verb::cancel).has_value());
   const auto second = submit(50);

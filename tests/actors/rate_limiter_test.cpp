@@ -116,6 +116,18 @@ TEST_F(rate_limiter_test, HeadersThatSayNothingIsLeftStopTheKeyAtOnce) {
   EXPECT_LE(granted(), 11u);
 }
 
+TEST_F(rate_limiter_test, ADaysQuotaIsUsedUpAndNotSpreadOverTheDay) {
+  const auto limiter = make({});
+  limits_observed seen;
+  seen.limit_requests_per_day = 1'000;
+  seen.remaining_requests_today = 50;
+  tell(limiter, seen);
+  want(limiter, 100);
+  advance(1min, 100ms);
+  EXPECT_GE(granted(), 45u);
+  EXPECT_LE(granted(), 52u);
+}
+
 TEST_F(rate_limiter_test, TheMemoryCarriesAClosureOverARestart) {
   const auto limiter = make({600, 0, 0, 0});
   tell(limiter, key_closed{60s, true});

@@ -96,7 +96,7 @@ TEST_F(recovery, AProviderThatFallsRightAfterItsFirstCallsDoesNotBuyAnotherBurst
   const auto provider = the_provider_actor();
   caf::anon_send(farm.runs, submit_run{request(1'000), user_id{"ann"}, ""});
   auto& models = state_of<provider_state>(provider).models;
-  while (models.empty() || models.begin()->second->exchanging == 0)
+  while (models.empty() || models.begin()->second->exchanging() == 0)
     ASSERT_TRUE(sched.try_run_once());
   kill(provider);
   const auto before = wire.bodies.size();
@@ -186,9 +186,9 @@ TEST_F(recovery, TheLastChangeBeforeAQuietTimeReachesTheStore) {
   submit(120);
   advance(10s);
   EXPECT_FALSE(provider_now().memory_changed);
-  const auto& known = provider_now().models.at(test::the_model)->limiter_memory;
+  const auto& known = provider_now().models.at(test::the_model)->gates.front().limiter_memory;
   const auto kept = nlohmann::json::parse(store->documents["provider_state/" + test::the_provider.value]);
-  EXPECT_EQ(kept.at("models").at(test::the_model.value).at("limiter"), known);
+  EXPECT_EQ(kept.at("models").at(test::the_model.value).at("limiters").at(""), known);
   EXPECT_FALSE(state_of<rate_limiter_state>(the_limiter()).changed);
 }
 
@@ -245,9 +245,9 @@ TEST_F(recovery, TheConnectionsFallIsKnownBeforeAnyTimePasses) {
   cap = 3;
   start_farm();
   submit(10);
-  ASSERT_EQ(provider_now().models.at(test::the_model)->exchanging, 3u);
+  ASSERT_EQ(provider_now().models.at(test::the_model)->exchanging(), 3u);
   kill(the_connection());
-  EXPECT_EQ(provider_now().models.at(test::the_model)->exchanging, 0u);
+  EXPECT_EQ(provider_now().models.at(test::the_model)->exchanging(), 0u);
   for (const auto& [id, open] : provider_now().calls)
     EXPECT_NE(open.phase, provider_state::call_phase::exchanging);
 }
@@ -292,7 +292,7 @@ TEST_F(recovery, ALimiterThatFallsBeforeAnythingWasSentIsReplaced) {
   const auto sent = wire.bodies.size();
   start_farm();
   run();
-  ASSERT_GT(provider_now().models.at(test::the_model)->acquiring, 0u);
+  ASSERT_GT(provider_now().models.at(test::the_model)->gates.front().acquiring, 0u);
   ASSERT_FALSE(provider_now().ticking) << "nothing is on the wire";
   kill(the_limiter());
   advance(100ms);
@@ -331,6 +331,22 @@ TEST_F(recovery, ANewProviderGetsTheCallsOfTheOldOneAtOnce) {
   advance(70ms);
   EXPECT_EQ(wire.bodies.size(), sent + 3u);
   EXPECT_EQ(provider_now().calls.size(), 10u);
+  size_t marked = 0;
+  for (const auto& [id, open] : state_of<model_router_state>(handles().router).calls)
+    marked += open.request.failures.size();
+  EXPECT_EQ(marked, 3u) << "those that only waited in its line cannot have been billed";
+}
+
+TEST_F(recovery, ACallThatMayBeBilledAndWaitsForItsNextTryIsRememberedWhenItsProviderFalls) {
+  cap = 1;
+  start_farm();
+  const auto id = submit(1);
+  kill(the_connection());
+  ASSERT_EQ(provider_now().calls.begin()->second.phase, provider_state::call_phase::deferred);
+  kill(the_provider_actor());
+  answer_always();
+  advance(30s);
+  EXPECT_EQ(find(id).progress.possibly_billed, 1u);
 }
 
 TEST_F(recovery, CallsOfACancelledRunAreNotPaidForAgainWhenTheirProviderFalls) {

@@ -26,6 +26,7 @@ call_sink_actor::behavior_type asker(call_sink_actor::stateful_pointer<asker_sta
       },
       [self](const lane_credit& credit) { self->state.credits.push_back(credit.calls); },
       [self](const call_delta& delta) { self->state.deltas.push_back(delta); },
+      [](const calls_on_the_wire&) {},
   };
 }
 
@@ -34,6 +35,8 @@ struct target_state {
   std::vector<lane> lanes;
   std::vector<call_batch> batches;
   std::vector<withdraw_calls> withdrawals;
+  std::vector<recall_calls> recalls;
+  std::vector<deltas_taken> taken;
   std::vector<close_lane> closed;
   call_sink_actor sink;
 };
@@ -46,6 +49,8 @@ call_target_actor::behavior_type target(call_target_actor::stateful_pointer<targ
       },
       [self](const call_batch& batch) { self->state.batches.push_back(batch); },
       [self](const withdraw_calls& wish) { self->state.withdrawals.push_back(wish); },
+      [self](const recall_calls& wish) { self->state.recalls.push_back(wish); },
+      [self](const deltas_taken& taken) { self->state.taken.push_back(taken); },
       [self](const close_lane& wish) { self->state.closed.push_back(wish); },
   };
 }
@@ -140,15 +145,15 @@ TEST_F(router_test, APromptIsOneBufferFromTheAskerToTheProvider) {
 TEST_F(router_test, PassesPiecesOfAStreamedAnswerBack) {
   open();
   ask_calls({1});
-  tell(router, call_delta{call_id{1}, shared_text{"once"}});
-  tell(router, call_delta{call_id{9}, shared_text{"nobody asked"}});
+  tell(router, call_delta{call_id{1}, {{0, "once", {}, {}}}, 4});
+  tell(router, call_delta{call_id{9}, {{0, "nobody asked", {}, {}}}, 12});
   ASSERT_EQ(asked().deltas.size(), 1u);
-  EXPECT_EQ(asked().deltas[0].text.view(), "once");
+  EXPECT_EQ(asked().deltas[0].pieces.at(0).text, "once");
 }
 
 TEST_F(router_test, PassesCreditBackAndRepeatsItToALaneThatIsOpenedAgain) {
   open();
-  tell(router, lane_credit{the_run, 64});
+  tell(router, lane_credit{the_run, 64, model_id{"m"}, the_provider});
   tell(router, open_lane{the_lane(), evaluation});
   EXPECT_EQ(asked().credits, (std::vector<uint32_t>{64, 64}));
 }
@@ -168,6 +173,23 @@ TEST_F(router_test, SendsOpenCallsToTheNextIncarnationAtOnceAndSaysThatTheyMayBe
   ASSERT_EQ(again.failures.size(), 1u);
   EXPECT_EQ(again.failures[0].error, errc::actor_lost);
   EXPECT_TRUE(again.failures[0].possibly_billed);
+}
+
+TEST_F(router_test, OnlyCallsThatTheFallenProviderHadSentMayBeBilled) {
+  open();
+  ask_calls({1, 2});
+  tell(router, calls_on_the_wire{the_provider, {call_id{2}}});
+  kill(provider);
+  auto next = spawn(target);
+  tell(router, provider_up{the_provider, next});
+  ASSERT_EQ(at(next).batches.size(), 1u);
+  for (const auto& request : at(next).batches[0].calls)
+    EXPECT_EQ(request.failures.size(), request.id == call_id{2} ? 1u : 0u);
+  kill(next);
+  next = spawn(target);
+  tell(router, provider_up{the_provider, next});
+  for (const auto& request : at(next).batches[0].calls)
+    EXPECT_EQ(request.failures.size(), request.id == call_id{2} ? 2u : 1u) << "this one ended without a word";
 }
 
 TEST_F(router_test, KeepsCallsThatComeWhileTheProviderIsDown) {

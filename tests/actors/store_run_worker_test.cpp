@@ -1,5 +1,7 @@
 #include "actors/runs/admission.hpp"
+#include "actors/runs/run_counts.hpp"
 #include "actors/runs/store_run_worker.hpp"
+#include "actors/supervision/store_writer.hpp"
 #include "tests/storage/support.hpp"
 
 #include <gmock/gmock.h>
@@ -55,7 +57,7 @@ protected:
     if (!task)
       return task.error();
     tasks->add(std::move(*task));
-    return make_admission({settings, tasks, false, 1'000, [] { return 7; }})(wish);
+    return make_admission({settings, tasks, {}, 1'000, [] { return 7; }})(wish);
   }
 
   static run_request request() {
@@ -193,6 +195,83 @@ TEST_F(store_run_worker_test, ARetryLoadsWhatFailedAndWhatWasNeverAsked) {
   EXPECT_EQ(found.record.progress.done, 3u);
   EXPECT_EQ(found.record.progress.failed, 0u);
   EXPECT_EQ(found.record.progress.total, 8u);
+}
+
+// -- counting ----------------------------------------------------------------------------------------------
+
+TEST_F(store_run_worker_test, WhatWasPaidForBeforeARetryStillCounts) {
+  write_task();
+  write("rows.jsonl", rows(8));
+  auto record = pin(request());
+  record.state = run_state::failed;
+  record.lost_calls = 2;
+  auto given_up = storage::testing::sample_of(record.spec.id, 1, sample_status::failed);
+  given_up.possibly_billed = true;
+  auto asked_again = given_up;
+  asked_again.address.generation = 1;
+  storage::write_batch stored;
+  stored.runs = {record};
+  stored.samples = {given_up};
+  ASSERT_FALSE(farm.write(std::move(stored)).error);
+  ++record.generation;
+  const auto possibly_billed = [&] {
+    store_run_worker worker{farm.data()};
+    return worker.recover(record).record.progress.possibly_billed;
+  };
+  EXPECT_EQ(possibly_billed(), 2u + 1u);
+  storage::write_batch more;
+  more.samples = {asked_again};
+  ASSERT_FALSE(farm.write(std::move(more)).error);
+  EXPECT_EQ(possibly_billed(), 2u + 2u) << "both tries may have been paid for";
+}
+
+TEST_F(store_run_worker_test, AnInterruptedRunIsReadWithTheCountersOfItsAnswers) {
+  write_task();
+  write("rows.jsonl", rows(8));
+  auto record = pin(request());
+  const auto id = record.spec.id;
+  record.state = run_state::running;
+  record.started_at = wall_time{};
+  storage::write_batch stored;
+  stored.runs = {record};
+  for (const uint32_t sample : {0, 2, 3}) {
+    auto row = storage::testing::sample_of(id, sample);
+    row.scores = {{0, sample == 0 ? 0.0 : 1.0, ""}};
+    stored.samples.push_back(row);
+  }
+  stored.samples.push_back(storage::testing::sample_of(id, 1, sample_status::failed));
+  ASSERT_FALSE(farm.write(std::move(stored)).error);
+  const auto open = make_run_reader(farm.data()).open_runs();
+  ASSERT_TRUE(open.has_value());
+  ASSERT_EQ(open->size(), 1u);
+  const auto& progress = open->front().progress;
+  EXPECT_EQ(progress.total, 8u);
+  EXPECT_EQ(progress.done, 4u);
+  EXPECT_EQ(progress.failed, 1u);
+  EXPECT_EQ(progress.scored, 3u);
+  EXPECT_EQ(progress.score_sum, 2.0);
+  EXPECT_EQ(progress.current_task, task_id{"sums"});
+}
+
+TEST_F(store_run_worker_test, AFinalRunKeepsTheCountersOfItsRecord) {
+  write_task();
+  write("rows.jsonl", rows(8));
+  auto record = pin(request());
+  record.state = run_state::cancelled;
+  record.progress.done = 5;
+  refresh_counts(farm.data(), record);
+  EXPECT_EQ(record.progress.done, 5u);
+}
+
+// -- what model_args say -----------------------------------------------------------------------------------
+
+TEST_F(store_run_worker_test, TheArgumentsOfTheModelArePinned) {
+  write_task();
+  write("rows.jsonl", rows(5));
+  auto wish = request();
+  EXPECT_EQ(pin(wish).spec.calls, (call_rules{std::chrono::seconds{600}, std::nullopt, std::nullopt}));
+  wish.model_args = "timeout=2.5,max_retries=0,num_concurrent=5";
+  EXPECT_EQ(pin(wish).spec.calls, (call_rules{milliseconds{2'500}, 0U, 5U}));
 }
 
 } // namespace

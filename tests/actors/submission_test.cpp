@@ -122,7 +122,8 @@ TEST_F(submissions, ARunThatTheStoreTakesTooLateStillRuns) {
 
 TEST_F(submissions, MoreRunsThanAllowedAreRefusedButMayBePlanned) {
   auto with = config();
-  with.runs.max_queued = 2;
+  with.runs.max_running = 1;
+  with.runs.max_queued = 1;
   start_farm(with);
   submit(5);
   submit(5);
@@ -132,6 +133,18 @@ TEST_F(submissions, MoreRunsThanAllowedAreRefusedButMayBePlanned) {
   auto plan = request(5);
   plan.dry_run = true;
   EXPECT_TRUE(send(plan).has_value());
+}
+
+TEST_F(submissions, WithoutAQueueAFreePlaceIsStillTaken) {
+  auto with = config();
+  with.runs.max_running = 2;
+  with.runs.max_queued = 0;
+  start_farm(with);
+  EXPECT_TRUE(send(request(5)).has_value());
+  EXPECT_TRUE(send(request(6)).has_value());
+  const auto refused = send(request(7));
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, errc::busy);
 }
 
 TEST_F(submissions, EqualPrioritiesGoInTheOrderOfTheirSubmission) {
@@ -265,6 +278,24 @@ TEST_F(submissions, ARetryHasTheWholeTimeAgain) {
   EXPECT_EQ(find(id).state, run_state::running);
   advance(10s, 100ms);
   EXPECT_EQ(find(id).state, run_state::failed);
+}
+
+TEST_F(submissions, ARunThatRanOutOfTimeCanAlsoBeResumed) {
+  cap = 1;
+  start_farm();
+  auto wish = request(3);
+  wish.time_limit = 20s;
+  const auto id = submit(wish);
+  advance(25s, 100ms);
+  ASSERT_EQ(find(id).state, run_state::failed);
+  ASSERT_TRUE(verb(id, run_verb::resume).has_value());
+  everything_succeeds();
+  answer_everything();
+  advance(1s);
+  EXPECT_EQ(find(id).state, run_state::completed);
+  const auto again = verb(id, run_verb::resume);
+  ASSERT_FALSE(again.has_value());
+  EXPECT_EQ(again.error().message, "a run that is completed cannot be resumed");
 }
 
 TEST_F(submissions, APauseDoesNotUseUpTheTime) {

@@ -103,6 +103,14 @@ TEST_F(falling_actors, Monitor) {
   survives([this](run_id) { return handles().monitor; });
 }
 
+TEST_F(falling_actors, ResponseCache) {
+  survives([this](run_id) { return handles().cache; });
+}
+
+TEST_F(falling_actors, BudgetKeeper) {
+  survives([this](run_id) { return handles().budgets; });
+}
+
 // -- what must not happen ----------------------------------------------------------------------------------
 
 TEST_F(falling_actors, ARestartedLimiterDoesNotStartWithAFullBucket) {
@@ -160,7 +168,7 @@ TEST_F(falling_actors, EveryActorHasASupervisor) {
                             + state_of<provider_supervisor_state>(farm.providers).family.size()
                             + provider_now().family.size()
                             + state_of<run_supervisor_state>(farm.runs).family.size();
-  EXPECT_EQ(supervised, 6u + 1u + 2u + 2u);
+  EXPECT_EQ(supervised, 8u + 1u + 2u + 2u);
   EXPECT_EQ(sys.registry().running(), others + 1u + supervised) << "the root and all below it";
 }
 

@@ -1,4 +1,4 @@
-#include "process.hpp"
+#include "binary_fixture.hpp"
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -13,50 +13,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-
-class binary : public testing::Test {
-protected:
-  binary() {
-    std::string name = (fs::temp_directory_path() / "assay-cli-XXXXXX").string();
-    folder = ::mkdtemp(name.data());
-  }
-  ~binary() override { fs::remove_all(folder); }
-
-  finished assay(const std::vector<std::string>& arguments) const {
-    return run_assay(arguments, folder, environment);
-  }
-
-  /// A task with @p rows sums, whose answers simulated models know.
-  void write_task(int rows) const {
-    fs::create_directories(folder + "/sums");
-    std::ofstream(folder + "/sums/sums.yaml")
-        << "id: sums\nname: Sums\ndescription: Small sums.\nlanguages: [en]\n"
-           "dataset: sums.jsonl\n"
-           "prompts:\n  plain: \"What is {a} plus 1? Only the number.\"\n"
-           "  polite: \"Please say what {a} plus 1 is, only the number.\"\n"
-           "target: \"{b}\"\nscorer: {type: numeric}\n"
-           "generation: {temperature: 0, max_tokens: 32}\n";
-    std::ofstream data(folder + "/sums/sums.jsonl");
-    for (int i = 0; i < rows; ++i)
-      data << json{{"a", i}, {"b", i + 1}}.dump() << "\n";
-  }
-
-  /// Starts the mock provider and lets later commands know it.
-  void start_mock(const std::vector<std::string>& more = {}) {
-    std::vector<std::string> words{ASSAY_BINARY,  "mock-provider", "--port",      "0",
-                                   "--port-file", "mock.port",     "--tasks-dir", "sums"};
-    words.insert(words.end(), more.begin(), more.end());
-    mock = std::make_unique<process>(words, folder);
-    auto port = wait_for_file(folder + "/mock.port", *mock);
-    ASSERT_FALSE(port.empty()) << mock->wait().err;
-    port.pop_back();
-    environment["ASSAY_MOCK_URL"] = "http://127.0.0.1:" + port + "/v1";
-  }
-
-  std::string folder;
-  std::map<std::string, std::string> environment;
-  std::unique_ptr<process> mock;
-};
 
 const std::vector<std::vector<std::string>>& all_commands() {
   static const std::vector<std::vector<std::string>> commands{{"run"},
@@ -75,6 +31,7 @@ const std::vector<std::vector<std::string>>& all_commands() {
                                                               {"show"},
                                                               {"runs"},
                                                               {"watch"},
+                                                              {"monitor"},
                                                               {"pause"},
                                                               {"resume"},
                                                               {"cancel"},
@@ -91,6 +48,11 @@ const std::vector<std::vector<std::string>>& all_commands() {
                                                               {"users", "passwd"},
                                                               {"users", "disable"},
                                                               {"users", "delete"},
+                                                              {"keys"},
+                                                              {"keys", "list"},
+                                                              {"keys", "add"},
+                                                              {"keys", "remove"},
+                                                              {"keys", "test"},
                                                               {"doctor"},
                                                               {"completion"},
                                                               {"version"}};
@@ -279,7 +241,9 @@ TEST_F(binary, AsksFailedSamplesAgainWithoutAServer) {
   EXPECT_EQ(after[0]["state"], "completed");
   EXPECT_EQ(after[0]["samples"]["failed"], 0);
   EXPECT_EQ(after[0]["samples"]["done"], 4);
-  EXPECT_EQ(assay({"retry", "last"}).code, 0) << "nothing failed: nothing to do";
+  const auto nothing = assay({"retry", "last"});
+  EXPECT_EQ(nothing.code, 0) << "nothing failed: nothing to do";
+  EXPECT_NE(nothing.err.find("nothing is asked again"), std::string::npos) << nothing.err;
   EXPECT_EQ(assay({"resume", "last"}).code, 2) << "it has ended";
   EXPECT_EQ(assay({"cancel", "last"}).code, 2) << "it has ended";
   EXPECT_EQ(assay({"pause", "last"}).code, 2) << "nothing runs";

@@ -38,6 +38,12 @@ TEST(gen_kwargs, ReadsStopTextsAsTextsWithEscapes) {
 
 TEST(gen_kwargs, ReadsAJsonObjectToo) { EXPECT_EQ(kwargs(R"({"temperature": 0})")["temperature"], 0); }
 
+TEST(gen_kwargs, GivesAnExampleOfItsOwnForBadJson) {
+  nlohmann::json out;
+  EXPECT_NE(parse_gen_kwargs("{bad", out)->hint.find("temperature"), std::string::npos);
+  EXPECT_EQ(parse_json_object("{bad", "--metadata", out)->hint.find("temperature"), std::string::npos);
+}
+
 TEST(gen_kwargs, RefusesWhatIsNoNameAndValue) {
   json out;
   for (const char* text : {"temperature", "=1", "a=1,b", "{\"a\":", "[1]", "{1}"}) {

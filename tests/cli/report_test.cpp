@@ -73,6 +73,22 @@ TEST(render_outcomes, ShowsWhyARunWithoutResultFailed) {
   EXPECT_NE(text.find("failed: the key is wrong"), std::string::npos) << text;
 }
 
+TEST(explained, NamesTheProviderAndWhatToDo) {
+  run_record failed;
+  failed.spec.provider = provider_id{"openai"};
+  for (const auto code : {errc::quota_exhausted, errc::connect_failed, errc::provider_unavailable,
+                          errc::credentials_rejected, errc::rate_limited}) {
+    failed.error = fault{code, "HTTP 503: Service Unavailable", {}, {}};
+    const auto told = explained(failed);
+    EXPECT_EQ(told.message, "provider openai: HTTP 503: Service Unavailable");
+    EXPECT_FALSE(told.hint.empty()) << to_string(code);
+  }
+  failed.error = fault{errc::quota_exhausted, "no credit", {}, {}};
+  EXPECT_NE(explained(failed).hint.find("OPENAI_API_KEY"), std::string::npos);
+  failed.error = fault{errc::dataset_changed, "it differs", {}, "look"};
+  EXPECT_EQ(explained(failed), *failed.error) << "no provider is to blame";
+}
+
 TEST(render_outcomes, SurvivesDocumentsOfAnotherShape) {
   for (const char* document : {"", "[]", "{}", "null", R"({"task_results": 3})", R"({"summary_metrics": []})",
                                R"({"task_results": []})", "{"}) {

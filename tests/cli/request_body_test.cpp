@@ -35,11 +35,15 @@ TEST(request_body, BecomesARequestWithEverythingThatWasAsked) {
   flags.time_limit = "2m";
   flags.metadata = R"({"experiment": "x"})";
   flags.predict_only = true;
+  flags.use_cache = "true";
+  flags.max_cost = 2.5;
   flags.log_samples = false;
   const auto request = request_of(flags);
   ASSERT_TRUE(request) << to_string(request.error());
   EXPECT_EQ(request->model.value, "sim-strong");
   EXPECT_EQ(request->limit, 20U);
+  EXPECT_EQ(request->cache, cache_use::use);
+  EXPECT_EQ(request->max_cost, from_dollars(2.5));
   EXPECT_EQ(request->num_fewshot, 3U);
   EXPECT_EQ(request->generation.temperature, 0.5);
   EXPECT_EQ(request->generation.max_tokens, 64U);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -134,6 +135,26 @@ TEST_F(served, RunsCanBeWatchedUntilTheirEnd) {
   EXPECT_EQ(assay({"watch", "nonsense"}).code, 2);
 }
 
+TEST_F(served, TheMonitorShowsCallsTimesAndQuality) {
+  start();
+  ASSERT_EQ(assay({"watch", submit(20)}).code, 0);
+  const auto looked = assay({"monitor", "--once", "--json"});
+  EXPECT_EQ(looked.code, 0) << looked.err;
+  const auto seen = json::parse(looked.out, nullptr, false);
+  ASSERT_TRUE(seen.is_object()) << looked.out;
+  const auto& window = seen["overview"]["windows"]["5m"];
+  EXPECT_EQ(window["samples"], 20);
+  EXPECT_EQ(window["success_rate"], 1.0);
+  EXPECT_EQ(window["quality_score"], 1.0);
+  EXPECT_EQ(window["quality_samples"], 20);
+  EXPECT_GE(window["response_time_p50"].get<double>(), 0.02);
+  EXPECT_EQ(window["breakdown"]["samples"], 20);
+  EXPECT_EQ(seen["models"]["items"][0]["model_id"], "sim-p100");
+  const auto text = assay({"monitor", "--once"});
+  EXPECT_NE(text.out.find("sim-p100"), std::string::npos) << text.out;
+  EXPECT_EQ(assay({"monitor", "--once", "--range", "2h"}).code, 2);
+}
+
 TEST_F(served, RunsAreListedPausedResumedAndCancelledThroughTheServer) {
   latency = "fixed:300ms";
   start({"--set", "farm.in_flight_cap=1"});
@@ -201,6 +222,30 @@ TEST_F(served, OtherCommandsReadBesideTheServer) {
   EXPECT_NE(second_farm.err.find("--data-dir"), std::string::npos) << second_farm.err;
 }
 
+TEST_F(served, CommandsFindTheServerOfTheirDataFolderWhateverItsPort) {
+  start();
+  const auto id = submit(3);
+  environment.erase("PORT"); // Where nobody listens as far as the configuration says.
+  EXPECT_EQ(assay({"watch", id}).code, 0);
+  EXPECT_EQ(assay({"users"}).code, 0);
+  EXPECT_EQ(assay({"runs"}).code, 0);
+  // Killed, it leaves its address behind; that of another server counts then, or the folder itself.
+  server->signal(SIGKILL);
+  server->wait();
+  mock.reset();
+  fs::remove(folder + "/server.port");
+  fs::remove(folder + "/mock.port");
+  const auto alone = assay({"runs", "--json"});
+  EXPECT_EQ(alone.code, 0) << alone.err;
+  EXPECT_EQ(json::parse(alone.out)["evaluations"].size(), 1U);
+  start();
+  environment.erase("PORT");
+  EXPECT_EQ(assay({"users"}).code, 0);
+  ASSERT_TRUE(fs::exists(folder + "/data/SERVER"));
+  stop();
+  EXPECT_FALSE(fs::exists(folder + "/data/SERVER"));
+}
+
 TEST_F(served, UsersAreManagedThroughTheServer) {
   start();
   environment["ASSAY_NEW_PASSWORD"] = "a-long-password";
@@ -243,6 +288,70 @@ TEST_F(served, SaysAtTheStartWhatItLoadedAndWhichKeysAreMissing) {
   }
 }
 
+TEST_F(served, SaysItsAddressOnTheTerminalWhereverTheLogGoes) {
+  write_config("logging: {file: farm.log, json: true}\n");
+  start({"--config", "farm.yaml"});
+  token = login("admin123");
+  stop();
+  const auto url = "http://127.0.0.1:" + environment["PORT"];
+  for (const std::string& part : {"Starting API server on " + url, url + "/docs",
+                                  std::string("OPENAI_API_KEY"), std::string("farm.log")})
+    EXPECT_NE(last.err.find(part), std::string::npos) << part << "\n" << last.err;
+  EXPECT_EQ(last.err.find("method="), std::string::npos) << "requests are in the log only";
+
+  EXPECT_EQ(fs::status(folder + "/farm.log").permissions(), fs::perms::owner_read | fs::perms::owner_write);
+  std::ifstream log(folder + "/farm.log");
+  bool seen = false;
+  for (std::string line; std::getline(log, line);)
+    if (const auto entry = json::parse(line); entry.value("path", "") == "/auth/login") {
+      seen = true;
+      EXPECT_EQ(entry["message"], "request");
+      EXPECT_EQ(entry["method"], "POST");
+      EXPECT_EQ(entry["status"], 200);
+      EXPECT_TRUE(entry.contains("duration")) << line;
+    }
+  EXPECT_TRUE(seen);
+}
+
+TEST_F(served, ALogFileRollsOverAndKeepsSoManyOldOnes) {
+  write_config("logging: {file: logs/farm.log, json: true, rotate_size: 2KiB, rotate_count: 3}\n");
+  start({"--config", "farm.yaml"});
+  for (int i = 0; i < 80; ++i)
+    post("/nowhere/" + std::to_string(i), json::object());
+  stop();
+  std::vector<std::string> files;
+  for (const auto& file : fs::directory_iterator(folder + "/logs"))
+    files.push_back(file.path().filename().string());
+  std::sort(files.begin(), files.end());
+  EXPECT_EQ(files, (std::vector<std::string>{"farm.1.log", "farm.2.log", "farm.3.log", "farm.log"}));
+  bool newest_is_in_the_last = false;
+  for (const auto& file : files) {
+    const auto path = folder + "/logs/" + file;
+    EXPECT_LE(fs::file_size(path), 2048U) << file;
+    EXPECT_EQ(fs::status(path).permissions(), fs::perms::owner_read | fs::perms::owner_write) << file;
+    std::ifstream log(path);
+    for (std::string line; std::getline(log, line);) {
+      const auto entry = json::parse(line, nullptr, false);
+      ASSERT_TRUE(entry.is_object()) << "one object a line: " << line;
+      for (const auto* key : {"time", "level", "message"})
+        EXPECT_TRUE(entry.contains(key)) << line;
+      newest_is_in_the_last |= file == "farm.log" && entry["message"] == "server has stopped";
+    }
+  }
+  EXPECT_TRUE(newest_is_in_the_last);
+}
+
+TEST_F(served, AFolderThatIsNamedGoesBeforeTheServer) {
+  start();
+  submit(4);
+  environment["ASSAY_TOKEN"] = "of another server";
+  const auto there = assay({"runs", "--data-dir", "data", "--json"});
+  EXPECT_EQ(there.code, 0) << there.err;
+  EXPECT_EQ(json::parse(there.out)["evaluations"].size(), 1U);
+  EXPECT_NE(assay({"runs"}).code, 0) << "this one asks the server";
+  stop();
+}
+
 TEST_F(served, DrawsThePasswordOfTheFirstAdminAndPrintsItOnce) {
   password.clear();
   start();
@@ -258,6 +367,23 @@ TEST_F(served, DrawsThePasswordOfTheFirstAdminAndPrintsItOnce) {
   EXPECT_NE(login(drawn), "");
   stop();
   EXPECT_EQ(last.out, "") << "it is shown only once";
+}
+
+TEST_F(served, SaysWhatIsWrongWithTheFirstPasswordAndWhenAnotherComesTooLate) {
+  environment["ASSAY_ADMIN_PASSWORD"] = "short";
+  const auto refused = assay({"serve", "--port", "0"});
+  EXPECT_EQ(refused.code, 3) << refused.err;
+  EXPECT_NE(refused.err.find("auth.admin_password"), std::string::npos) << refused.err;
+  EXPECT_NE(refused.err.find("ASSAY_ADMIN_PASSWORD"), std::string::npos) << refused.err;
+  start();
+  stop();
+  EXPECT_EQ(last.err.find("auth.admin_password"), std::string::npos) << "it is the first one\n" << last.err;
+  password = "quite another one";
+  start();
+  EXPECT_NE(login("admin123"), "");
+  stop();
+  EXPECT_NE(last.err.find("auth.admin_password is ignored"), std::string::npos) << last.err;
+  EXPECT_EQ(last.err.find(password), std::string::npos);
 }
 
 TEST_F(served, RefusesTheDocumentedPasswordBeyondLoopback) {

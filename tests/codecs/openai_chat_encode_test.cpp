@@ -12,8 +12,11 @@ namespace {
 
 using nlohmann::json;
 
-json encoded(const std::vector<chat_message>& messages, const sampling& parameters, bool reasoning = false) {
-  return json::parse(encode_request("gpt-4o-mini", messages, parameters, reasoning).view());
+json encoded(const std::vector<chat_message>& messages, const sampling& parameters,
+             std::string_view model = "gpt-4o-mini") {
+  const auto request = make_codec({})->encode_chat({model, messages, parameters});
+  EXPECT_EQ(request.value().target, "/chat/completions");
+  return json::parse(request.value().body.view());
 }
 
 std::string as_json(std::string_view text) {
@@ -22,7 +25,7 @@ std::string as_json(std::string_view text) {
   return out;
 }
 
-TEST(encode_request, WritesRolesContentsAndParameters) {
+TEST(encode_chat, WritesRolesContentsAndParameters) {
   sampling parameters;
   parameters.temperature = 0.7;
   parameters.top_p = 0.9;
@@ -39,26 +42,26 @@ TEST(encode_request, WritesRolesContentsAndParameters) {
     "stop":["```","\n\n"],"seed":-42})"));
 }
 
-TEST(encode_request, LeavesUnsetParametersToTheProvider) {
+TEST(encode_chat, LeavesUnsetParametersToTheProvider) {
   const auto body = encoded({{chat_role::user, shared_text("hi")}}, {});
   EXPECT_EQ(body.size(), 2U);
 }
 
-TEST(encode_request, GivesAReasoningModelOnlyWhatItAccepts) {
+TEST(encode_chat, GivesAReasoningModelOnlyWhatItAccepts) {
   sampling parameters;
   parameters.temperature = 0;
   parameters.top_p = 1;
   parameters.max_tokens = 100;
   parameters.stop = {"x"};
   parameters.seed = 7;
-  const auto body = encoded({{chat_role::user, shared_text("hi")}}, parameters, true);
+  const auto body = encoded({{chat_role::user, shared_text("hi")}}, parameters, "o3");
   EXPECT_EQ(body["max_completion_tokens"], 100);
   EXPECT_EQ(body["seed"], 7);
   for (const auto* absent : {"max_tokens", "temperature", "top_p", "stop"})
     EXPECT_FALSE(body.contains(absent)) << absent;
 }
 
-TEST(encode_request, SurvivesEveryByteInAPrompt) {
+TEST(encode_chat, SurvivesEveryByteInAPrompt) {
   std::string all;
   for (int i = 0; i < 256; ++i)
     all += static_cast<char>(i);
@@ -68,7 +71,7 @@ TEST(encode_request, SurvivesEveryByteInAPrompt) {
   EXPECT_NE(text.find("\xEF\xBF\xBD"), std::string::npos);
 }
 
-TEST(encode_request, SendsNullInsteadOfNumbersThatJsonLacks) {
+TEST(encode_chat, SendsNullInsteadOfNumbersThatJsonLacks) {
   sampling parameters;
   parameters.temperature = std::numeric_limits<double>::quiet_NaN();
   EXPECT_TRUE(encoded({{chat_role::user, shared_text("hi")}}, parameters)["temperature"].is_null());

@@ -64,6 +64,43 @@ TEST(rate_limit_headers, ReadsTheFormWithoutASuffixAsRequests) {
   EXPECT_EQ(report.requests.remaining, 19U);
 }
 
+TEST(rate_limit_headers, ReadsAzuresPeriods) {
+  const auto report = read_rate_limits({{"x-ratelimit-limit-requests", "10"},
+                                        {"x-ratelimit-remaining-requests", "9"},
+                                        {"x-ratelimit-reset-requests", "10"},
+                                        {"x-ratelimit-renewalperiod-requests", "10"},
+                                        {"x-ratelimit-limit-tokens", "10000"},
+                                        {"x-ratelimit-renewalperiod-tokens", "60"},
+                                        {"retry-after-ms", "0"}},
+                                       noon_of_tests());
+  EXPECT_EQ(report.requests, (rate_limit_reading{10, 9, seconds{10}, seconds{10}}));
+  EXPECT_EQ(report.tokens.window, seconds{60});
+}
+
+TEST(rate_limit_headers, TellADayFromAMinuteByItsReset) {
+  const auto window = [](const char* limit, const char* remaining, const char* reset) {
+    return read_rate_limits({{"x-ratelimit-limit-requests", limit},
+                             {"x-ratelimit-remaining-requests", remaining},
+                             {"x-ratelimit-reset-requests", reset}},
+                            noon_of_tests())
+        .requests.window;
+  };
+  EXPECT_EQ(window("14400", "14370", "2m59.56s"), std::chrono::hours{24}) << "Groq";
+  EXPECT_EQ(window("200", "199", "7m12s"), std::chrono::hours{24}) << "a small account at OpenAI";
+  EXPECT_EQ(window("50", "0", "11h"), std::chrono::hours{24}) << "refills at midnight";
+  EXPECT_EQ(window("20", "0", "59m"), std::chrono::hours{1});
+  EXPECT_EQ(window("60", "59", "1s"), std::nullopt);
+  EXPECT_EQ(window("14400", "14390", "60s"), std::nullopt) << "a minute is possible, so it is one";
+}
+
+TEST(rate_limit_headers, NeverTakeTokensForADays) {
+  const auto report = read_rate_limits({{"x-ratelimit-limit-tokens", "150000"},
+                                        {"x-ratelimit-remaining-tokens", "149984"},
+                                        {"x-ratelimit-reset-tokens", "6m0s"}},
+                                       noon_of_tests());
+  EXPECT_EQ(report.tokens.window, std::nullopt);
+}
+
 TEST(rate_limit_headers, NoHeadersMeanNothingIsKnown) {
   EXPECT_TRUE(read_rate_limits({{"content-type", "application/json"}}, noon_of_tests()).empty());
 }

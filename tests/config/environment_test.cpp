@@ -44,6 +44,15 @@ TEST_F(environment, KeysOfAllProvidersAreFound) {
   EXPECT_FALSE(warns(values, "no key is set"));
 }
 
+TEST_F(environment, VariablesThatAreReadElsewhereAreNoUnknownSettings) {
+  request.environment = {
+      {"ASSAY_TOKEN", "t"}, {"ASSAY_PASSWORD", "p"}, {"ASSAY_NEW_PASSWORD", "n"}, {"ASSAY_TOCKEN", "t"}};
+  const auto values = loaded();
+  EXPECT_TRUE(warns(values, "ASSAY_TOCKEN names no setting"));
+  for (const auto* name : {"ASSAY_TOKEN", "ASSAY_PASSWORD", "ASSAY_NEW_PASSWORD"})
+    EXPECT_FALSE(warns(values, std::string(name) + " names no setting")) << name;
+}
+
 TEST_F(environment, MissingKeysAreNamedOnce) {
   const auto values = loaded();
   int lines = 0;
@@ -101,6 +110,18 @@ TEST_F(environment, AWrongOrUnknownVariableIsNamed) {
   EXPECT_TRUE(warns(loaded(), "did you mean `results_dir`?"));
 }
 
+TEST_F(environment, DebugTurnsTheLevelToDebugUnlessSomebodyChoseOne) {
+  request.environment["DEBUG"] = "true";
+  EXPECT_EQ(loaded().logging.level, "debug");
+  file("default.yaml", "logging: {level: info}\n");
+  EXPECT_EQ(loaded().logging.level, "debug") << "the file of defaults is no choice";
+  request.environment["LOG_LEVEL"] = "warn";
+  EXPECT_EQ(loaded().logging.level, "warn");
+  request.environment.erase("LOG_LEVEL");
+  file("local.yaml", "logging: {level: error}\n");
+  EXPECT_EQ(loaded().logging.level, "error");
+}
+
 TEST_F(environment, SomebodyElsesDebugIsNoError) {
   request.environment["DEBUG"] = "express:*";
   const auto values = loaded();
@@ -111,7 +132,7 @@ TEST_F(environment, SomebodyElsesDebugIsNoError) {
 TEST_F(environment, DbUrlIsRefusedWithTheReason) {
   request.environment["DB_URL"] = "sqlite:///./x.db";
   const auto wrong = refused();
-  EXPECT_EQ(wrong.code, errc::unsupported);
+  EXPECT_EQ(wrong.code, errc::malformed_input);
   EXPECT_TRUE(has(wrong.message, "a store of its own"));
   EXPECT_TRUE(has(wrong.hint, "DATA_DIR"));
 }
@@ -136,8 +157,13 @@ TEST_F(environment, AKeyThatIsStillAPlaceholderIsNoKey) {
   EXPECT_TRUE(key_of(values, "deepseek").empty());
   EXPECT_TRUE(key_of(values, "openai").empty());
   EXPECT_TRUE(warns(values, "deepseek (DEEPSEEK_API_KEY)"));
-  EXPECT_EQ(check_usable(*find_provider(values, provider_id("deepseek"))).error().code,
-            errc::credentials_rejected);
+  const auto& deepseek = *find_provider(values, provider_id("deepseek"));
+  const auto unusable = check_usable(deepseek).error();
+  EXPECT_EQ(unusable.code, errc::invalid_argument) << "no provider has refused anything";
+  EXPECT_EQ(unusable.where, "model_id");
+  EXPECT_EQ(unusable.hint,
+            "set DEEPSEEK_API_KEY or providers.deepseek.api_key, or store one: assay keys add");
+  EXPECT_TRUE(lacks_key(deepseek));
 }
 
 TEST_F(environment, AnEmptyVariableCountsAsUnset) {

@@ -37,7 +37,7 @@ TEST_F(models, WhatIsSaidWins) {
   file("local.yaml",
        "models:\n  gpt-4o:\n    name: Mine\n    prices: {input_per_mtok: 5}\n    timeout: 30.0\n"
        "    max_retries: 2\n    num_concurrent: 4\n    workers: 6\n    qps: 3\n    context_window: 10\n"
-       "    cost_management: {max_cost_per_request: 0.5, daily_budget: 50}\n"
+       "    cost_management: {max_cost_per_request: 0.5, daily_budget: 50, monthly_budget: 500}\n"
        "    performance_targets: {target_response_time: 5.0, target_success_rate: 0.95}\n");
   const auto gpt = model(loaded(), "gpt-4o");
   EXPECT_EQ(gpt.provider.value, "openai") << "from the catalogue";
@@ -50,6 +50,7 @@ TEST_F(models, WhatIsSaidWins) {
   EXPECT_EQ(gpt.context_window, 10U);
   EXPECT_EQ(gpt.max_cost_per_request, from_dollars(0.5));
   EXPECT_EQ(gpt.daily_budget, from_dollars(50));
+  EXPECT_EQ(gpt.monthly_budget, from_dollars(500));
   EXPECT_EQ(gpt.target_response_time, seconds{5});
   EXPECT_EQ(gpt.target_success_rate, 0.95);
 }
@@ -84,6 +85,8 @@ TEST_F(models, PricesPerTokenAreConvertedAndDoubtedWhenHuge) {
   file("local.yaml", "models: {mine: {model_type: deepseek, cost_per_token: 0.000001}}\n");
   auto values = loaded();
   EXPECT_DOUBLE_EQ(model(values, "mine").prices->input_per_mtok, 1);
+  file("local.yaml", "models: {mine: {model_type: deepseek, cost_per_token: 1e-7}}\n");
+  EXPECT_EQ(model(loaded(), "mine").prices->input_per_mtok, 0.1) << "and not 0.09999999999999999";
   EXPECT_FALSE(warns(values, "per 1,000"));
   file("local.yaml", "models: {mine: {model_type: deepseek, cost_per_token: 0.00025}}\n");
   values = loaded();
@@ -183,7 +186,34 @@ TEST_F(models, ThePathOfAnEndpointTellsTheProtocol) {
   const auto served = provider(values, model(values, "m").provider);
   EXPECT_EQ(served.protocol, wire_protocol::anthropic);
   EXPECT_EQ(served.base_url, "https://proxy.example/v1");
-  EXPECT_EQ(check_usable(served).error().code, errc::unsupported);
+  EXPECT_TRUE(check_usable(served));
+}
+
+TEST_F(models, AreAskedInTheirProvidersOwnProtocolUnlessToldOtherwise) {
+  request.environment = {{"ANTHROPIC_API_KEY", "a"}, {"GEMINI_API_KEY", "g"}};
+  file("local.yaml",
+       "models:\n"
+       "  own: {model_type: anthropic_claude}\n"
+       "  told: {model_type: anthropic_claude, protocol: openai_chat}\n"
+       "  moved: {model_type: anthropic_claude, base_url: 'http://gateway/v1'}\n"
+       "  routed: {model_type: anthropic_claude, base_url: 'http://gateway/v1/chat/completions'}\n"
+       "  flash: {model_type: google_gemini}\n"
+       "  flash-compatible: {provider: google, model_type: openai_compatible}\n"
+       "  flash-elsewhere: {provider: google, base_url: 'https://openrouter.ai/api/v1'}\n");
+  const auto values = loaded();
+  const auto served = [&](const char* id) { return provider(values, model(values, id).provider); };
+  EXPECT_EQ(served("own").protocol, wire_protocol::anthropic);
+  EXPECT_EQ(served("own").id.value, "anthropic");
+  EXPECT_EQ(served("told").protocol, wire_protocol::openai_chat);
+  EXPECT_EQ(served("told").base_url, "https://api.anthropic.com/v1");
+  EXPECT_EQ(served("told").key.reveal(), "a") << "the address is the same";
+  EXPECT_EQ(served("moved").protocol, wire_protocol::anthropic);
+  EXPECT_EQ(served("routed").protocol, wire_protocol::openai_chat);
+  EXPECT_EQ(served("flash").protocol, wire_protocol::gemini);
+  EXPECT_EQ(served("flash").base_url, "https://generativelanguage.googleapis.com/v1beta");
+  EXPECT_EQ(served("flash-compatible").protocol, wire_protocol::openai_chat);
+  EXPECT_EQ(served("flash-compatible").base_url, "https://generativelanguage.googleapis.com/v1beta/openai");
+  EXPECT_EQ(served("flash-elsewhere").protocol, wire_protocol::openai_chat);
 }
 
 TEST_F(models, SimulatedModelsAreAlwaysThere) {

@@ -77,10 +77,85 @@ TEST_F(providers, AzureSpeaksOpenAisProtocolAtItsNewerAddress) {
                          {"AZURE_OPENAI_API_KEY", "k"}};
   auto values = loaded();
   EXPECT_TRUE(check_usable(*find_provider(values, provider_id("azure_openai"))));
+  EXPECT_EQ(find_provider(values, provider_id("azure_openai"))->protocol, wire_protocol::openai_chat);
   request.environment["AZURE_OPENAI_ENDPOINT"] = "https://r.openai.azure.com/openai/deployments/d";
   values = loaded();
-  EXPECT_EQ(check_usable(*find_provider(values, provider_id("azure_openai"))).error().code,
-            errc::unsupported);
+  EXPECT_TRUE(check_usable(*find_provider(values, provider_id("azure_openai"))));
+  EXPECT_EQ(find_provider(values, provider_id("azure_openai"))->protocol, wire_protocol::azure_openai);
+}
+
+TEST_F(providers, SpeakTheirOwnProtocolUnlessAddressOrSettingSayOtherwise) {
+  const auto after = [&](const std::string& text) {
+    file("local.yaml", text);
+    return loaded();
+  };
+  const auto spoken = [](const settings& values, const char* id) {
+    const auto* found = find_provider(values, provider_id(id));
+    return std::pair(found->protocol, found->base_url);
+  };
+  const std::string google = "https://generativelanguage.googleapis.com/v1beta";
+  EXPECT_EQ(spoken(loaded(), "anthropic"),
+            std::pair(wire_protocol::anthropic, std::string("https://api.anthropic.com/v1")));
+  EXPECT_EQ(spoken(loaded(), "gemini"), std::pair(wire_protocol::gemini, google));
+  EXPECT_EQ(spoken(loaded(), "deepseek").first, wire_protocol::openai_chat);
+  EXPECT_EQ(spoken(after("providers: {gemini: {protocol: openai_chat}}\n"), "gemini"),
+            std::pair(wire_protocol::openai_chat, google + "/openai"));
+  EXPECT_EQ(spoken(after("providers: {gemini: {base_url: '" + google + "/openai'}}\n"), "gemini"),
+            std::pair(wire_protocol::openai_chat, google + "/openai"));
+  EXPECT_EQ(spoken(after("providers: {anthropic: {base_url: 'http://h/v1'}}\n"), "anthropic"),
+            std::pair(wire_protocol::anthropic, std::string("http://h/v1")));
+  EXPECT_EQ(
+      spoken(after("providers: {anthropic: {base_url: 'https://api.deepseek.com/anthropic'}}\n"), "anthropic")
+          .first,
+      wire_protocol::anthropic);
+  EXPECT_EQ(spoken(after("providers: {anthropic: {base_url: 'https://openrouter.ai/api/v1'}}\n"), "anthropic")
+                .first,
+            wire_protocol::openai_chat);
+  EXPECT_EQ(spoken(after("providers: {lab: {base_url: 'http://h/v1', protocol: gemini}}\n"), "lab").first,
+            wire_protocol::gemini);
+}
+
+TEST_F(providers, AVersionMeansAzuresClassicAddress) {
+  file("local.yaml", "providers:\n  azure_openai: {base_url: 'https://r.openai.azure.com', "
+                     "api_version: 2024-06-01}\n");
+  const auto values = loaded();
+  const auto* azure = find_provider(values, provider_id("azure_openai"));
+  EXPECT_EQ(azure->base_url, "https://r.openai.azure.com/openai");
+  EXPECT_EQ(azure->protocol, wire_protocol::azure_openai);
+  EXPECT_EQ(azure->api_version, "2024-06-01");
+  EXPECT_EQ(azure->dialect, api_dialect::azure);
+}
+
+TEST_F(providers, SpeakTheDialectOfTheirName) {
+  file("local.yaml", "providers:\n  ollama: {base_url: 'http://127.0.0.1:11434/v1', key_required: false}\n"
+                     "  vllm: {base_url: 'http://10.0.0.5:8000'}\n"
+                     "  lab: {base_url: 'http://lab:8000/v1', dialect: llama_factory}\n"
+                     "  plain: {base_url: 'http://plain:8000/v1'}\n"
+                     "  qwen: {base_url: 'https://dashscope-intl.aliyuncs.com/compatible-mode/v1'}\n");
+  const auto values = loaded();
+  const auto dialect = [&](const char* id) { return find_provider(values, provider_id(id))->dialect; };
+  EXPECT_EQ(dialect("ollama"), api_dialect::ollama);
+  EXPECT_EQ(dialect("hosted"), api_dialect::vllm);
+  EXPECT_EQ(dialect("lab"), api_dialect::llama_factory);
+  EXPECT_EQ(dialect("plain"), api_dialect::compatible);
+  EXPECT_EQ(dialect("dashscope"), api_dialect::dashscope);
+  EXPECT_EQ(dialect("openai"), api_dialect::openai);
+  EXPECT_EQ(dialect("deepseek"), api_dialect::deepseek);
+  EXPECT_EQ(dialect("openrouter"), api_dialect::openrouter);
+  EXPECT_EQ(dialect("mock"), api_dialect::compatible);
+}
+
+TEST_F(providers, AtAnotherAddressOpenAiIsAnyServer) {
+  request.environment = {{"OPENAI_BASE_URL", "http://gateway.example:4000/v1"}};
+  EXPECT_EQ(find_provider(loaded(), provider_id("openai"))->dialect, api_dialect::compatible);
+  request.environment = {{"OPENAI_BASE_URL", "https://eu.api.openai.com/v1"}};
+  EXPECT_EQ(find_provider(loaded(), provider_id("openai"))->dialect, api_dialect::openai);
+}
+
+TEST_F(providers, AnUnknownDialectIsNamed) {
+  const auto wrong = refused("providers:\n  lab:\n    base_url: http://lab:8000/v1\n    dialect: olama\n");
+  EXPECT_EQ(wrong.where, "config/local.yaml:4 providers.lab.dialect");
+  EXPECT_TRUE(has(wrong.hint, "ollama"));
 }
 
 TEST_F(providers, AWrongAddressIsNamed) {

@@ -17,7 +17,7 @@ from harness import ROOT, check, main, wait_until
 DOCUMENT = "tests/e2e/clients/evaluation-engine-api.md"
 # Debian's interpreters and modules, whatever else comes first in PATH.
 PYTHON = "/usr/bin/python3"
-NODE_ENV = {"NODE_PATH": "/usr/share/nodejs", "NODE_OPTIONS": "--dns-result-order=ipv4first"}
+NODE_ENV = {"NODE_PATH": "/usr/share/nodejs"}
 
 # What the document's examples name and this farm calls otherwise.
 TASKS = {"single_turn_scenarios_function_generation": "arithmetic_word_problems",

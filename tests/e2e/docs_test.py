@@ -4,10 +4,11 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 
 from documents import blocks_of, commands_of, links_of, read
-from harness import ROOT, Failure, check, main
+from harness import ROOT, Failure, check, main, wait_until
 
 DOCUMENTS = sorted(str(path.relative_to(ROOT)) for path in
                    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("tasks/*.md"), *ROOT.glob("benchmarks/*.md")])
@@ -123,18 +124,31 @@ def run_block(bench, text, **environment):
 
 
 def the_api(bench):
-    """docs/api.md from top to bottom: every call answers, events come, errors look as shown."""
+    """docs/api.md from top to bottom: every call answers, events come, files are written, errors look as shown."""
     bench.start_mock()
-    _, url = bench.start_server()
-    document = read("docs/api.md").replace("127.0.0.1:8000", url.partition("://")[2])
-    sign_in, look_round, create, follow = [block.text for block in blocks_of(document, "bash")]
+    server, url = bench.start_server()
+    address = url.partition("://")[2]
+    document = read("docs/api.md").replace("127.0.0.1:8000", address)
+    blocks = [block.text for block in blocks_of(document, "bash")]
+    sign_in, look_round, refresh, users, create, follow, ticket, health, from_elsewhere = blocks
 
     answer = json.loads(run_block(bench, sign_in))
     named = re.search(r"The answer has\s+(.*?)\.", document, re.S).group(1)
     check(set(re.findall(r"`(\w+)`", named)) == set(answer), f"{named} against {list(answer)}")
     known = {"ACCESS_TOKEN": answer["access_token"]}
-    look_round = look_round.replace('"..."', answer["access_token"])
-    check('"task_id"' in (printed := run_block(bench, look_round)) and '"model_id"' in printed, printed)
+    *_, unlisted = json_values(printed := run_block(bench, look_round.replace('"..."', answer["access_token"])))
+    check('"task_id"' in printed and unlisted["model_id"] == "sim-p70", printed)
+    refresh = refresh.replace('"..."', answer["refresh_token"])
+    renewed, me = json_values(run_block(bench, refresh, **known))
+    check(renewed["refresh_token"] != answer["refresh_token"] and me["user_id"] == "admin", str(me))
+    check("error" in json_values(run_block(bench, refresh, **known))[0], "a refresh token is good once")
+    check("error" in json.loads(run_block(bench, look_round.splitlines()[-1], ACCESS_TOKEN=renewed["access_token"])),
+          "a copied refresh token ends the session")
+    known["ACCESS_TOKEN"] = json.loads(run_block(bench, sign_in))["access_token"]
+
+    made, changed, listed, *done = json_values(run_block(bench, users, **known))
+    check((made["roles"], changed["roles"], listed["total"]) == (["viewer"], ["viewer", "evaluator"], 2), str(listed))
+    check([one["status"] for one in done] == ["changed", "deleted"], str(done))
     known["ID"] = json.loads(run_block(bench, create, **known))["evaluation_id"]
 
     python, = blocks_of(document, "python")
@@ -143,16 +157,57 @@ def the_api(bench):
     printed = run_block(bench, f"/usr/bin/python3 {script}")
     check(printed.splitlines()[-1] == "evaluation_completed 1.0" or printed.splitlines()[-1] == "evaluation_completed 1",
           printed)
+    once = json.loads(run_block(bench, ticket, **known))["ticket"]
+    script.write_text(python.text.replace("ws?token=", "ws?ticket=") +
+                      f"\n\nasyncio.run(main({once!r}, {known['ID']!r}))\n", encoding="utf-8")
+    check("evaluation_completed" in run_block(bench, f"/usr/bin/python3 {script}"), "a ticket opens the WebSocket")
 
     # The status and the result stand next to each other; each call prints one object.
-    status, result = json_values(run_block(bench, follow, **known))
+    status, result = wait_until("the files", lambda: (both := json_values(run_block(bench, follow, **known)))
+                                and both[1]["output"]["state"] != "waiting" and both)
     check((status["status"], status["state"], status["progress"]) == ("completed", "completed", 1), str(status))
     check(len(result["task_results"]) == 2 and "overall_score" in result["summary_metrics"], str(result)[:1000])
+    check(result["output"]["state"] == "written" and len(result["output"]["files"]) == 3, str(result["output"]))
+    for file in result["output"]["files"]:
+        check((bench.folder / "results" / file).stat().st_size > 0 and file.startswith("first_try/sim-strong/"), file)
 
     shown, = json_values(blocks_of(document, "json")[0].text)
     error, = json_values(run_block(bench, create.replace("chinese_arithmetic", "nothing_like_it"), **known))
     check(error["error"]["code"] == shown["error"]["code"] and error["error"]["field"] == shown["error"]["field"], str(error))
     check(set(shown) == set(error) and set(shown["error"]) == set(error["error"]), f"{shown} against {error}")
+    check(json.loads(run_block(bench, health))["status"] == "healthy", "health")
+    check("error" in json_values(run_block(bench, from_elsewhere.splitlines()[0]))[0], "a token is needed by default")
+
+    server.send_signal(signal.SIGTERM)
+    server.wait(timeout=60)
+    config = bench.folder / "open.yaml"
+    config.write_text(blocks_of(document, "yaml")[0].text, encoding="utf-8")
+    _, url = bench.start_server("--config", config)
+    printed = run_block(bench, from_elsewhere.replace(address, url.partition("://")[2]))
+    check(printed.startswith('{"items":') and "Access-Control-Allow-Origin: https://dashboard.example.org" in printed, printed)
+    check("Allow-Credentials" not in printed, printed)
+
+
+def the_monitoring(bench):
+    """docs/monitoring.md: every call answers, and the call made elsewhere is counted."""
+    _, url = bench.start_server()
+    document = read("docs/monitoring.md").replace("127.0.0.1:8000", url.partition("://")[2])
+    look, alerts, record = [block.text for block in blocks_of(document, "bash")]
+    sign_in = blocks_of(read("docs/api.md").replace("127.0.0.1:8000", url.partition("://")[2]), "bash")[0].text
+    known = {"ACCESS_TOKEN": json.loads(run_block(bench, sign_in))["access_token"]}
+
+    recorded, = json_values(run_block(bench, record, **known))
+    check(recorded["recorded"] == 1, str(recorded))
+    overview, models, costs, advice, whole = json_values(
+        run_block(bench, look.replace("?format=md", "?format=json"), **known))
+    check(overview["windows"]["5m"]["samples"] == 1 and overview["windows"]["5m"]["external"] == 1, str(overview)[:1000])
+    check(models["items"][0]["model_id"] == "claude-3-haiku" and models["items"][0]["rank"] == 1, str(models)[:1000])
+    check(abs(costs["models"][0]["cost_efficiency"] - 1700) < 0.01, str(costs)[:1000])
+    check(advice["items"] == [] and whole["overview"]["windows"], str(advice))
+    check("# Monitoring report" in run_block(bench, look, **known), "the report in Markdown")
+    limits, found = json_values(run_block(bench, alerts, **known))
+    check(limits["error_rate_threshold"] == 0.2 and limits["cost_threshold_per_hour"] == 10.0, str(limits))
+    check(found["items"] == [], str(found))
 
 
 def json_values(text):
@@ -254,5 +309,5 @@ def the_table_of_tasks(bench):
 
 
 if __name__ == "__main__":
-    main([every_command_exists, every_test_that_is_named_exists, every_link_leads_somewhere, the_api, the_configuration,
+    main([every_command_exists, every_test_that_is_named_exists, every_link_leads_somewhere, the_api, the_monitoring, the_configuration,
           the_environment, a_task_of_ones_own, the_table_of_tasks])

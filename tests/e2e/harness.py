@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -141,6 +142,63 @@ class Bench:
                 process.wait()
         if not keep:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Subscriber(threading.Thread):
+    """A WebSocket of a server that listens to runs until the server closes it. Written out, so that the test needs no
+    package and no client library helps the server along."""
+
+    def __init__(self, url, token, evaluations):
+        super().__init__(daemon=True)
+        host, port = url.removeprefix("http://").split(":")
+        self.events = []
+        self.close_code = None
+        self.socket = socket.create_connection((host, int(port)), timeout=120)
+        self.stream = self.socket.makefile("rb")
+        self.socket.sendall(f"GET /ws?token={token} HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\n"
+                            "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode())
+        answer = self.stream.readline().decode()
+        check(" 101 " in answer, f"the upgrade is refused: {answer}")
+        while self.stream.readline().strip():
+            pass
+        for evaluation in evaluations:
+            self.send(1, json.dumps({"type": "subscribe_evaluation", "evaluation_id": evaluation}).encode())
+        self.start()
+
+    def send(self, kind, payload):
+        """One masked frame; a mask of zeros leaves the payload as it is."""
+        length = len(payload)
+        size = bytes([0x80 | length]) if length < 126 else bytes([0x80 | 126]) + length.to_bytes(2, "big")
+        self.socket.sendall(bytes([0x80 | kind]) + size + bytes(4) + payload)
+
+    def run(self):
+        try:
+            while self.frame():
+                pass
+        except OSError:
+            pass
+
+    def frame(self):
+        head = self.stream.read(2)
+        if len(head) < 2:
+            return False
+        kind, length = head[0] & 0x0F, head[1] & 0x7F
+        if length > 125:
+            length = int.from_bytes(self.stream.read(2 if length == 126 else 8), "big")
+        payload = self.stream.read(length)
+        if kind == 1:
+            self.events.append(json.loads(payload))
+        elif kind == 8:
+            self.close_code = int.from_bytes(payload[:2], "big")
+            self.send(8, payload[:2])
+            return False
+        elif kind == 9:
+            self.send(10, payload)
+        return True
+
+    def types(self):
+        return [event["type"] for event in self.events]
 
 
 class Session:

@@ -13,6 +13,7 @@ EXPECTED = {
     "assay run": [r"date_reasoning", r"unit_conversion", r"baseline", r"cot", r"sim-strong", r"sim-weak",
                   r"eval_\d{10}_[0-9a-f]{8}", r"completed"],
     "assay serve": [r'"status":"healthy"', r'"evaluation_id":"eval_\d{10}_[0-9a-f]{8}"'],
+    "--evaluation nightly": [r"sim-weak \(simulated\)", r"date_reasoning", r"Nothing was sent"],
     "assay watch": [r"completed", r"arithmetic_word_problems", r"responses"],
 }
 

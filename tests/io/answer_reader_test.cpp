@@ -5,6 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+#include <random>
+
 namespace assay::io::detail {
 namespace {
 
@@ -206,6 +209,163 @@ TEST(answer_reader, StopsAtTheHeadersOfAConnectAnswer) {
   ASSERT_EQ(reader.feed("HTTP/1.1 200 Connection established\r\nContent-Length: 10\r\n\r\n", used),
             progress::done);
   EXPECT_EQ(reader.status(), 200);
+}
+
+// -- streams -----------------------------------------------------------------------------------------------
+
+/// What became of an answer that was read as a stream.
+struct streamed_answer {
+  progress state = progress::more;
+  std::string body;
+  int status = 0;
+  errc error = errc::internal;
+
+  bool operator==(const streamed_answer&) const = default;
+};
+
+/// Feeds @p text in parts that end at @p cuts, as a connection does, and then its end.
+streamed_answer read_stream(const std::string& text, const std::vector<size_t>& cuts,
+                            size_t max_body = 100'000) {
+  answer_reader reader;
+  reader.begin(max_body, false, true);
+  streamed_answer out;
+  std::string held;
+  size_t at = 0;
+  for (size_t i = 0; i <= cuts.size() && out.state == progress::more; ++i) {
+    const size_t end = i < cuts.size() ? cuts[i] : text.size();
+    held.append(text, at, end - at);
+    at = end;
+    size_t used = 0;
+    out.state = reader.feed(held, used);
+    EXPECT_LE(used, held.size());
+    held.erase(0, used);
+    out.body += reader.take_piece().view();
+  }
+  if (out.state == progress::more && reader.started())
+    out.state = reader.end_of_stream();
+  out.status = reader.status();
+  if (out.state == progress::failed)
+    out.error = reader.error();
+  else if (reader.status() == 200)
+    EXPECT_TRUE(reader.take_body().empty());
+  else
+    out.body += reader.take_body().view();
+  EXPECT_LE(out.body.size(), max_body);
+  return out;
+}
+
+std::vector<std::string> streams() {
+  test::piecewise_compressor packer;
+  const auto chunk = [](const std::string& text) {
+    char size[24];
+    std::snprintf(size, sizeof size, "%zx\r\n", text.size());
+    return size + text + "\r\n";
+  };
+  // One after the other: the operands of a sum have no order.
+  std::string gzip_body = chunk(packer.piece("data: one\n\n"));
+  gzip_body += chunk(packer.piece("data: two\n\n"));
+  gzip_body += chunk(packer.end());
+  gzip_body += "0\r\n\r\n";
+  return {chunked_answer,
+          "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n" + gzip_body,
+          "HTTP/1.1 200 OK\r\nContent-Length: 22\r\n\r\ndata: one\n\ndata: two\n\n",
+          "HTTP/1.1 200 OK\r\n\r\ndata: one\n\ndata: two\n\n",
+          "HTTP/1.1 429 Slow\r\nContent-Length: 4\r\n\r\nwait"};
+}
+
+TEST(answer_reader, HandsOutAStreamSplitAtEveryByte) {
+  const std::string bodies[] = {"hello, the farm!", "data: one\n\ndata: two\n\n",
+                                "data: one\n\ndata: two\n\n", "data: one\n\ndata: two\n\n", "wait"};
+  for (size_t i = 0; i < streams().size(); ++i) {
+    const auto text = streams()[i];
+    for (size_t split = 0; split <= text.size(); ++split) {
+      const auto read = read_stream(text, {split});
+      ASSERT_EQ(read.state, progress::done) << i << " at " << split;
+      ASSERT_EQ(read.body, bodies[i]) << i << " at " << split;
+    }
+  }
+}
+
+TEST(answer_reader, HandsOutWhatCameBeforeAnError) {
+  answer_reader reader;
+  reader.begin(1000, false, true);
+  size_t used = 0;
+  ASSERT_EQ(
+      reader.feed("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ngood\r\nno size\r\n", used),
+      progress::failed);
+  EXPECT_EQ(reader.take_piece().view(), "good");
+}
+
+TEST(answer_reader, HandsOutOnlyBodiesOfStatus200) {
+  answer_reader reader;
+  reader.begin(1000, false, true);
+  size_t used = 0;
+  ASSERT_EQ(reader.feed("HTTP/1.1 206 Part\r\nContent-Length: 4\r\n\r\nbody", used), progress::done);
+  EXPECT_TRUE(reader.take_piece().empty());
+  EXPECT_EQ(reader.take_body().view(), "body");
+}
+
+/// Changes a few bytes at random: flips, drops, doubles, inserts what HTTP is made of.
+std::string mutate(std::string text, std::mt19937& random) {
+  const auto below = [&](size_t limit) {
+    return std::uniform_int_distribution<size_t>(0, limit - 1)(random);
+  };
+  static const std::string seeds[] = {"\r\n",      "\r",   "\n",  "0\r\n",   ":",
+                                      ";",         "ffff", "-1",  "chunked", std::string(1, '\0'),
+                                      "HTTP/1.1 ", "200",  "204", "gzip",    "Content-Length: 3\r\n"};
+  for (size_t changes = 1 + below(4); changes > 0 && !text.empty(); --changes) {
+    const size_t at = below(text.size());
+    switch (below(5)) {
+    case 0:
+      text[at] = static_cast<char>(below(256));
+      break;
+    case 1:
+      text.erase(at, 1 + below(8));
+      break;
+    case 2:
+      text.insert(at, text.substr(below(text.size()), 1 + below(16)));
+      break;
+    case 3:
+      text.insert(at, seeds[below(std::size(seeds))]);
+      break;
+    default:
+      text.resize(at);
+    }
+  }
+  return text;
+}
+
+TEST(answer_reader, JudgesMutatedStreamsAlikeHoweverTheyAreCut) {
+  std::mt19937 random(20240607);
+  std::map<progress, int> seen;
+  const auto originals = streams();
+  for (int i = 0; i < 20'000; ++i) {
+    const auto text = mutate(originals[static_cast<size_t>(i) % originals.size()], random);
+    const auto whole = read_stream(text, {});
+    std::vector<size_t> cuts;
+    for (size_t at = 0; at < text.size();
+         at += std::uniform_int_distribution<size_t>(1, 1 + text.size() / 4)(random))
+      cuts.push_back(at);
+    const auto cut = read_stream(text, cuts);
+    // Broken headers may look cut short or malformed, depending on how far they are looked at.
+    ASSERT_EQ(cut.state, whole.state) << i << ":\n" << text;
+    ASSERT_EQ(cut.body, whole.body) << i << ":\n" << text;
+    ++seen[whole.state];
+  }
+  EXPECT_GT(seen[progress::done], 1'000); // it must reach both
+  EXPECT_GT(seen[progress::failed], 1'000);
+}
+
+TEST(answer_reader, SurvivesMutatedAnswersByteByByte) {
+  std::mt19937 random(7);
+  const auto originals = streams();
+  for (int i = 0; i < 3'000; ++i) {
+    const auto text = mutate(originals[static_cast<size_t>(i) % originals.size()], random);
+    std::vector<size_t> cuts;
+    for (size_t at = 0; at < text.size(); ++at)
+      cuts.push_back(at);
+    ASSERT_EQ(read_stream(text, cuts, 25), read_stream(text, cuts, 25)) << text;
+  }
 }
 
 } // namespace

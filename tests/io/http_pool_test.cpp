@@ -50,6 +50,22 @@ TEST(http_pool, SendsOneWellFormedRequest) {
   EXPECT_GT(outcome.finished_at.time_since_epoch().count(), 0);
 }
 
+TEST(http_pool, LeavesTheBasePathOutWhenTheTargetIsTheOrigins) {
+  std::promise<std::string> seen;
+  script_server server([&](peer& client) -> awaitable<void> {
+    seen.set_value(co_await client.request());
+    co_await client.answer("{}");
+  });
+  auto options = pool_client::options_for(server.port());
+  options.origin.base_path = "/v1";
+  pool_client client(options);
+  auto request = make_request(1, "{}");
+  request.target = "/tokenize";
+  request.at_origin = true;
+  EXPECT_EQ(client.exchange(std::move(request)).status, 200);
+  EXPECT_THAT(seen.get_future().get(), StartsWith("POST /tokenize HTTP/1.1\r\n"));
+}
+
 TEST(http_pool, GetsWhenThereIsNoBody) {
   std::promise<std::string> seen;
   script_server server([&](peer& client) -> awaitable<void> {

@@ -2,6 +2,7 @@
 
 #include "io/http_pool.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <map>
@@ -17,7 +18,11 @@ namespace assay::io::test {
 http_request make_request(uint64_t id, std::string body = "{}",
                           milliseconds timeout = std::chrono::seconds(60));
 
-/// A runtime, a pool and the outcomes it delivered.
+/// @returns the same, to be streamed.
+http_request make_stream(uint64_t id, std::string body = "{}",
+                         milliseconds timeout = std::chrono::seconds(60));
+
+/// A runtime, a pool and what it delivered.
 class pool_client {
 public:
   /// Options for a server on 127.0.0.1.
@@ -42,6 +47,24 @@ public:
   /// Waits (at most a minute) until the request has its outcome. The status of one that never comes is -1.
   http_outcome wait_for(uint64_t id);
 
+  /// Waits (at most a minute) until so many bytes of a stream have come, or its outcome.
+  /// @returns what has come.
+  std::string wait_for_bytes(uint64_t id, size_t count);
+
+  std::string streamed(uint64_t id) const;
+  std::vector<std::string> pieces(uint64_t id) const;
+
+  /// Whether pieces are granted back as they come; they are at first.
+  void grant_at_once(bool wanted) { grant_at_once_ = wanted; }
+
+  void grant(uint64_t id, uint64_t bytes);
+
+  /// Most bytes of one stream that were delivered and not granted back.
+  uint64_t most_unread() const;
+
+  /// Pieces that came after their outcome, or were empty; any is a defect.
+  size_t bad_pieces() const;
+
   /// Waits until the pool has closed.
   bool close(milliseconds grace);
 
@@ -64,10 +87,17 @@ public:
   size_t most_per_id() const;
 
 private:
+  void take(http_turn&& turn);
+
   io_runtime runtime_{"test-io"};
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::multimap<uint64_t, http_outcome> outcomes_;
+  std::map<uint64_t, std::vector<std::string>> pieces_;
+  std::map<uint64_t, uint64_t> unread_;
+  uint64_t most_unread_ = 0;
+  size_t bad_pieces_ = 0;
+  std::atomic<bool> grant_at_once_{true};
   size_t deliveries_ = 0;
   std::shared_ptr<http_pool> pool_;
 };

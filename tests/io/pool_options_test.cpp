@@ -15,7 +15,7 @@ protected:
   }();
 
   fault refused() {
-    const auto made = http_pool::make(runtime, options, [](std::vector<http_outcome>&&) {});
+    const auto made = http_pool::make(runtime, options, [](http_turn&&) {});
     return made ? fault{errc::internal, "was accepted", {}, {}} : made.error();
   }
 };

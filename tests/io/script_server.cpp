@@ -128,8 +128,8 @@ awaitable<void> script_server::treat_one(std::shared_ptr<peer> client) {
   }
 }
 
-awaitable<void> script_server::gate() {
-  while (!gate_open_) {
+awaitable<void> script_server::gate(int number) {
+  while (gates_open_ < number) {
     boost::system::error_code woken;
     co_await gate_.async_wait(asio::redirect_error(use_awaitable, woken));
   }
@@ -137,7 +137,7 @@ awaitable<void> script_server::gate() {
 
 void script_server::open_gate() {
   asio::post(context_, [this] {
-    gate_open_ = true;
+    ++gates_open_;
     gate_.cancel();
   });
 }

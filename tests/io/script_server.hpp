@@ -74,8 +74,8 @@ public:
   uint16_t port() const noexcept { return port_; }
   int accepted() const noexcept { return accepted_; }
 
-  /// For scripts: waits until the test opens the gate.
-  awaitable<void> gate();
+  /// For scripts: waits until the test has opened gates so often.
+  awaitable<void> gate(int number = 1);
   void open_gate();
 
 private:
@@ -87,7 +87,7 @@ private:
   boost::asio::io_context context_;
   boost::asio::ip::tcp::acceptor acceptor_;
   boost::asio::steady_timer gate_;
-  bool gate_open_ = false;
+  int gates_open_ = 0;
   uint16_t port_ = 0;
   std::atomic<int> accepted_{0};
   std::thread thread_;

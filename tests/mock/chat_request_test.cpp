@@ -1,4 +1,4 @@
-#include "mock/chat_request.hpp"
+#include "mock/openai_api.hpp"
 
 #include <gtest/gtest.h>
 
@@ -11,14 +11,14 @@ std::string with(std::string_view more) {
 }
 
 std::string complaint(std::string_view body) {
-  const auto request = read_chat_request(body);
+  const auto request = read_openai_chat(body);
   return request ? "accepted" : request.error().param + "/" + request.error().code;
 }
 
 } // namespace
 
 TEST(mock_chat_request, ReadsEverythingItNeeds) {
-  const auto request = read_chat_request(R"({"model":"sim-weak","messages":[
+  const auto request = read_openai_chat(R"({"model":"sim-weak","messages":[
     {"role":"system","content":"Be terse."},{"role":"user","content":"first"},{"role":"assistant","content":null},
     {"role":"user","content":[{"type":"text","text":"What is "},{"type":"image_url","image_url":{"url":"x"}},
       {"type":"text","text":"this?"}]}],
@@ -32,12 +32,13 @@ TEST(mock_chat_request, ReadsEverythingItNeeds) {
   EXPECT_EQ(request->max_tokens, 7);
   EXPECT_EQ(request->choices, 2);
   EXPECT_EQ(request->stop, (std::vector<std::string>{"A", "B"}));
-  EXPECT_EQ(request->prompt_tokens, 3 + (3 + 3) + (3 + 2) + 3 + (3 + 4));
+  EXPECT_EQ(request->images, 1);
+  EXPECT_EQ(request->prompt_tokens, 3 + (3 + 3) + (3 + 2) + 3 + (3 + 4) + tokens_per_image);
 }
 
 TEST(mock_chat_request, HashesTheWholeConversation) {
   const auto hash = [](std::string_view messages) {
-    return read_chat_request(R"({"model":"m","messages":)" + std::string(messages) + "}")->prompt_hash;
+    return read_openai_chat(R"({"model":"m","messages":)" + std::string(messages) + "}")->prompt_hash;
   };
   const auto base = hash(R"([{"role":"user","content":"a"},{"role":"user","content":"b"}])");
   EXPECT_EQ(

@@ -166,6 +166,90 @@ TEST(mock_fault, StreamsCanEndWithoutTheirEnd) {
   EXPECT_TRUE(struck_by(R"({"kind":"stream_error"})").json().contains("choices"));
 }
 
+TEST(mock_fault, AWaitIsToldInTheWayOfTheScript) {
+  const auto headers = [](const char* hint) {
+    const auto answer =
+        struck_by(std::string(R"({"kind":"rate_limit","ms":2500,"retry_after":")") + hint + "\"}");
+    EXPECT_EQ(answer.status, 429);
+    const bool in_body = answer.body.find("Please try again in 2.5s") != std::string::npos;
+    return answer.header("retry-after") + "/" + answer.header("retry-after-ms") + (in_body ? "/body" : "/");
+  };
+  EXPECT_EQ(headers("usual"), "3/2500/body");
+  EXPECT_EQ(headers("seconds"), "3//body");
+  EXPECT_EQ(headers("ms"), "/2500/body");
+  EXPECT_EQ(headers("body"), "//body");
+  EXPECT_EQ(headers("none"), "//");
+  const auto date = headers("date");
+  EXPECT_TRUE(date.find(" GMT//body") != std::string::npos) << date;
+}
+
+TEST(mock_fault, AChunkCanPromiseMoreThanItHolds) {
+  for (const auto& more : {nlohmann::json::object(), streamed}) {
+    const auto answer = struck_by(R"({"kind":"truncated_chunk"})", more);
+    EXPECT_EQ(answer.status, 200);
+    EXPECT_EQ(answer.header("transfer-encoding"), "chunked");
+    EXPECT_FALSE(answer.whole);
+  }
+}
+
+TEST(mock_fault, AResetCanComeInTheMiddle) {
+  const auto answer = struck_by(R"({"kind":"reset_mid_body"})");
+  EXPECT_FALSE(answer.whole);
+  EXPECT_TRUE(answer.reset || answer.status == 200);
+}
+
+TEST(mock_fault, JsonCanBeBroken) {
+  const auto plain = struck_by(R"({"kind":"bad_json"})");
+  EXPECT_EQ(plain.status, 200);
+  EXPECT_TRUE(plain.whole);
+  EXPECT_FALSE(nlohmann::json::accept(plain.body));
+  const auto stream = struck_by(R"({"kind":"bad_json"})", streamed);
+  EXPECT_TRUE(stream.body.ends_with("data: [DONE]\n\n"));
+  int broken = 0;
+  for (size_t at = 0; at < stream.body.size();) {
+    const auto end = stream.body.find("\n\n", at);
+    const auto text = stream.body.substr(at + 6, end - at - 6);
+    broken += text != "[DONE]" && !nlohmann::json::accept(text) ? 1 : 0;
+    at = end + 2;
+  }
+  EXPECT_EQ(broken, 1);
+}
+
+TEST(mock_fault, AnErrorCanComeWithStatus200) {
+  const auto plain = struck_by(R"({"kind":"error_in_200","status":503})");
+  EXPECT_EQ(plain.status, 200);
+  EXPECT_EQ(plain.json()["error"]["code"], "server_is_overloaded");
+  const auto stream = struck_by(R"({"kind":"error_in_200","status":503})", streamed);
+  EXPECT_TRUE(stream.whole);
+  EXPECT_TRUE(stream.body.starts_with("data: {\"error\":"));
+}
+
+TEST(mock_fault, SignsOfLifeComeBeforeTheAnswer) {
+  const auto plain = struck_by(R"({"kind":"keep_alive","count":2,"ms":0})");
+  EXPECT_TRUE(plain.body.starts_with("\n\n{"));
+  EXPECT_EQ(plain.json()["simulated"], true);
+  const auto stream = struck_by(R"({"kind":"keep_alive","count":2,"ms":0})", streamed);
+  EXPECT_NE(stream.body.find(": keep-alive\n\n: keep-alive\n\ndata: "), std::string::npos);
+}
+
+TEST(mock_fault, AFilterAndADailyQuotaSpeakAsTheProviderDoes) {
+  const auto filtered = struck_by(R"({"kind":"content_filter"})");
+  EXPECT_EQ(filtered.status, 200);
+  EXPECT_EQ(filtered.json()["choices"][0]["finish_reason"], "content_filter");
+  const auto quota = struck_by(R"({"kind":"daily_quota"})");
+  EXPECT_EQ(quota.status, 429);
+  EXPECT_NE(quota.body.find("requests per day"), std::string::npos);
+}
+
+TEST(mock_fault, ListingsFilesAndBatchesCanBeStruckByTheirPath) {
+  const auto server = started(with_faults(R"([{"kind":"status","status":503,"path":"/v1/batches"},
+    {"kind":"truncated_body","path":"/v1/models"}])"));
+  EXPECT_EQ(ask(*server, get("/v1/batches")).status, 503);
+  EXPECT_FALSE(ask(*server, get("/v1/models")).whole);
+  EXPECT_EQ(ask(*server, get("/v1/files")).status, 200);
+  EXPECT_EQ(ask(*server, chat("sim-strong", "x")).status, 200);
+}
+
 TEST(mock_fault, RulesCanBeChangedWhileItRuns) {
   const auto server = started(with_faults(R"([{"kind":"status","status":500}])"));
   EXPECT_EQ(ask(*server, chat("sim-strong", "x")).status, 500);

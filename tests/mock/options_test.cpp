@@ -48,7 +48,7 @@ TEST(fault_rules, AreReadWithTheirDefaults) {
   ASSERT_EQ(rules.size(), 2);
   EXPECT_EQ(rules[0].status, 529);
   EXPECT_EQ(rules[0].every, 3);
-  EXPECT_EQ(rules[0].path, "/v1/chat/completions");
+  EXPECT_EQ(rules[0].path, "");
   EXPECT_FALSE(rules[0].ms);
   EXPECT_EQ(rules[1].kind, fault_kind::slow_drip);
   EXPECT_EQ(rules[1].ms, milliseconds(5));
@@ -71,6 +71,44 @@ TEST(fault_rules, NameThePlaceOfAMistake) {
   EXPECT_EQ(where("[17]"), "faults[0]");
   EXPECT_EQ(where("{}"), "faults");
   EXPECT_EQ(where("not json"), "faults");
+}
+
+TEST(fault_rules, KnowEveryKindByItsName) {
+  for (const auto kind : fault_kinds()) {
+    const auto rules = parse_fault_rules(R"([{"kind":")" + std::string(to_string(kind)) + "\"}]");
+    ASSERT_TRUE(rules) << to_string(kind);
+    EXPECT_EQ(rules->front().kind, kind);
+  }
+  EXPECT_EQ(fault_kinds().size(), 25);
+}
+
+TEST(fault_rules, SayHowAWaitIsTold) {
+  const auto hint = [](std::string_view text) {
+    return parse_fault_rules(R"([{"kind":"rate_limit","retry_after":")" + std::string(text) + "\"}]");
+  };
+  EXPECT_EQ(hint("ms")->front().retry_after, retry_hint::ms);
+  EXPECT_EQ(hint("date")->front().retry_after, retry_hint::date);
+  EXPECT_EQ(hint("soon").error().where, "faults[0].retry_after");
+}
+
+TEST(limit_rules, AreReadAndChecked) {
+  const auto rules = parse_limit_rules(R"({"limits":[{"key":"sk-test","model":"m","requests_per_minute":5,
+    "input_tokens_per_minute":7,"burst":10,"per_model":true}]})")
+                         .value();
+  EXPECT_EQ(rules[0].key_hash, "f3abf2a6"); // printf sk-test | sha256sum
+  EXPECT_EQ(rules[0].model, "m");
+  EXPECT_EQ(rules[0].limits.requests_per_minute, 5);
+  EXPECT_EQ(rules[0].limits.input_tokens_per_minute, 7);
+  EXPECT_EQ(rules[0].limits.burst, seconds(10));
+  EXPECT_TRUE(rules[0].limits.per_model);
+  const auto where = [](std::string_view text) {
+    const auto read = parse_limit_rules(text);
+    return read ? std::string("accepted") : read.error().where;
+  };
+  EXPECT_EQ(where(R"([{"rpm":5}])"), "limits[0].rpm");
+  EXPECT_EQ(where(R"([{"burst":61}])"), "limits[0].burst");
+  EXPECT_EQ(where(R"([{"requests_per_minute":-1}])"), "limits[0].requests_per_minute");
+  EXPECT_EQ(where("7"), "limits");
 }
 
 TEST(simulated_models, AreReadAndChecked) {

@@ -33,6 +33,10 @@ TEST(interfaces, ConversationsOfTheHotPathAreOneWay) {
   static_assert(one_way_for<call_outcome_batch, call_sink_actor, model_router_actor, evaluation_actor>);
   static_assert(one_way_for<lane_credit, call_sink_actor, model_router_actor, evaluation_actor>);
   static_assert(one_way_for<call_delta, call_sink_actor, model_router_actor, evaluation_actor>);
+  static_assert(one_way_for<call_delta, exchange_sink_actor>);
+  static_assert(
+      one_way_for<deltas_taken, call_target_actor, provider_actor, model_router_actor, connection_actor>);
+  static_assert(one_way_for<calls_on_the_wire, call_sink_actor, model_router_actor, evaluation_actor>);
   static_assert(one_way_for<acquire_slots, rate_limiter_actor>);
   static_assert(one_way_for<slots_settled, rate_limiter_actor>);
   static_assert(one_way_for<slots_granted, slot_sink_actor, provider_actor>);
@@ -43,6 +47,8 @@ TEST(interfaces, ConversationsOfTheHotPathAreOneWay) {
   static_assert(one_way_for<writer_reported, journal_actor>);
   static_assert(one_way_for<committed, commit_sink_actor, evaluation_actor>);
   static_assert(one_way_for<observe_calls, monitor_actor>);
+  static_assert(one_way_for<observe_quality, monitor_actor>);
+  static_assert(one_way_for<post_webhooks, webhook_poster_actor>);
   static_assert(one_way_for<publish_events, event_hub_actor>);
   static_assert(one_way_for<publish_progress, event_hub_actor>);
   static_assert(one_way_for<frame_batch, event_sink_actor>);

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <type_traits>
@@ -92,6 +93,8 @@ private:
   void fill_composed(T& x) {
     if constexpr (is_made_of<T, std::optional>::value) {
       fill(x.emplace());
+    } else if constexpr (is_made_of<T, std::shared_ptr>::value) {
+      x = std::make_shared<typename T::element_type>(make<std::remove_const_t<typename T::element_type>>());
     } else if constexpr (is_made_of<T, std::vector>::value) {
       for (int i = 0; i < 2; ++i)
         fill(x.emplace_back());
@@ -109,12 +112,18 @@ private:
 
   static errc word(errc) { return errc::rate_limited; }
   static chat_role word(chat_role) { return chat_role::assistant; }
+  static answer_form word(answer_form) { return answer_form::json_schema; }
+  static route_strategy word(route_strategy) { return route_strategy::quality_first; }
   static finish_reason word(finish_reason) { return finish_reason::length; }
   static sample_status word(sample_status) { return sample_status::failed; }
   static event_type word(event_type) { return event_type::evaluation_failed; }
   static run_state word(run_state) { return run_state::paused; }
   static metric word(metric) { return metric::http_requests_total; }
+  static cache_use word(cache_use) { return cache_use::rewrite; }
   static run_verb word(run_verb) { return run_verb::cancel; }
+  static monitoring::window_span word(monitoring::window_span) { return monitoring::window_span::day; }
+  static monitoring::alert_kind word(monitoring::alert_kind) { return monitoring::alert_kind::cost_per_hour; }
+  static monitoring::alert_state word(monitoring::alert_state) { return monitoring::alert_state::resolved; }
   // There is one kind so far.
   static run_kind word(run_kind only) { return only; }
 
@@ -132,6 +141,10 @@ std::string first_difference(const T& a, const T& b) {
   const auto verdict = [](bool same) { return same ? std::string{} : std::string{"."}; };
   if constexpr (is_made_of<T, std::optional>::value) {
     if (a.has_value() != b.has_value())
+      return ".present";
+    return a ? first_difference(*a, *b) : std::string{};
+  } else if constexpr (is_made_of<T, std::shared_ptr>::value) {
+    if ((a == nullptr) != (b == nullptr))
       return ".present";
     return a ? first_difference(*a, *b) : std::string{};
   } else if constexpr (is_made_of<T, std::vector>::value) {

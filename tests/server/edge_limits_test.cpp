@@ -169,7 +169,6 @@ TEST_F(edge_limits_test, AnswersWhatIsNotHttpWithAnError) {
       "GET\r\n\r\n",
       "GET / HTTP/9.9\r\nHost: a\r\n\r\n",
       "GET / HTTP/1.1\r\n\r\n",
-      "GET http://elsewhere/ HTTP/1.1\r\nHost: a\r\n\r\n",
       "CONNECT elsewhere:443 HTTP/1.1\r\nHost: a\r\n\r\n",
       "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
       "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",

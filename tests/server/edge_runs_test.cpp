@@ -41,6 +41,8 @@ TEST_F(edge_runs_test, NamesTheFieldThatTheFarmRefuses) {
   EXPECT_EQ(reply.status, 422);
   EXPECT_EQ(reply.json()["error"]["field"], "task_ids[1]");
   EXPECT_EQ(reply.json()["error"]["code"], "VALIDATION_ERROR") << "the address was right";
+  EXPECT_EQ(reply.json()["detail"], "task_ids[1]: there is no task 'missing'")
+      << "clear without the field too";
   EXPECT_EQ(post("/evaluations", R"({"model_id":"m","task_ids":["a"],"limit":0})", admin())
                 .json()["error"]["field"],
             "limit");
@@ -63,6 +65,7 @@ TEST_F(edge_runs_test, PlansWithoutRunning) {
   const auto reply = post("/evaluations", R"({"model_id":"m","task_ids":["a"],"dry_run":true})", admin());
   EXPECT_EQ(reply.status, 200);
   EXPECT_EQ(reply.json()["dry_run"], true);
+  EXPECT_TRUE(reply.json()["plan"]["evaluation_id"].is_null()) << "nothing has this id";
   EXPECT_EQ(reply.json()["evaluation_id"], nullptr);
   EXPECT_EQ(reply.json()["calls"], 10);
 }
@@ -107,6 +110,52 @@ TEST_F(edge_runs_test, HidesTheEvaluationsOfOthers) {
   EXPECT_EQ(post("/evaluations", depends, eva).status, 201);
 }
 
+TEST_F(edge_runs_test, ShowsAViewerEverythingAndLetsItChangeNothing) {
+  start();
+  const auto viewer = user("vera", "viewer");
+  const auto id = to_string(farm_.put_run("eva", run_state::completed).spec.id);
+  farm_.put_run("otto");
+  farm_.put_result(*run_id_from_string(id), R"({"evaluation_id":"x"})");
+  for (const auto& path : {"/evaluations/" + id, "/results/" + id, "/results/" + id + "/samples"})
+    EXPECT_EQ(get(path, viewer).status, 200) << path;
+  EXPECT_EQ(get("/evaluations", viewer).json()["total"], 2);
+  EXPECT_EQ(get("/evaluations?owner=otto", viewer).json()["total"], 1);
+  for (const auto* verb : {"pause", "resume", "retry", "cancel"})
+    EXPECT_EQ(http(port(), "POST", "/evaluations/" + id + "/" + verb, {}, viewer).status, 403) << verb;
+  EXPECT_EQ(http(port(), "DELETE", "/evaluations/" + id, {}, viewer).status, 403);
+  EXPECT_TRUE(farm_.commands().empty());
+}
+
+TEST_F(edge_runs_test, LetsAnEvaluatorWhoIsAlsoAViewerChangeItsOwnOnly) {
+  start();
+  post("/users", R"({"username":"both","password":"long enough","roles":["evaluator","viewer"]})", admin());
+  const auto both = login("both", "long enough");
+  const auto own = "/evaluations/" + to_string(farm_.put_run("both").spec.id);
+  const auto other = "/evaluations/" + to_string(farm_.put_run("eva").spec.id);
+  EXPECT_EQ(get(other, both).status, 200);
+  const auto refused = post(other + "/pause", "{}", both);
+  EXPECT_EQ(refused.status, 403);
+  EXPECT_THAT(refused.json()["message"].get<std::string>(), HasSubstr("somebody else's"));
+  EXPECT_EQ(post(own + "/pause", "{}", both).status, 200);
+  EXPECT_EQ(post(other + "/pause", "{}", admin()).status, 200);
+}
+
+TEST_F(edge_runs_test, NamesFieldsAsTheCallerWroteThem) {
+  start();
+  const auto error = [&](const char* body) {
+    const auto reply = post("/evaluations", body, admin());
+    EXPECT_EQ(reply.status, 422) << reply.body;
+    EXPECT_EQ(reply.json()["error"]["code"], "VALIDATION_ERROR");
+    return reply.json()["error"];
+  };
+  const auto keyless = error(R"({"model_id":"without-key","task_ids":["a"]})");
+  EXPECT_EQ(keyless["field"], "model_id");
+  EXPECT_THAT(keyless["details"]["hint"].get<std::string>(), HasSubstr("DEEPSEEK_API_KEY"));
+  EXPECT_EQ(error(R"({"model":"without-key","tasks":["a"]})")["field"], "model");
+  EXPECT_EQ(error(R"({"model_id":"m","tasks":["missing"]})")["field"], "tasks[0]");
+  EXPECT_EQ(error(R"({"model_id":"m","task_ids":["missing"]})")["field"], "task_ids[0]");
+}
+
 TEST_F(edge_runs_test, RefusesIdsOfAnotherForm) {
   start();
   for (const auto* id :
@@ -135,12 +184,15 @@ TEST_F(edge_runs_test, ListsNewestFirstByPageAndStatus) {
 TEST_F(edge_runs_test, PassesVerbsOn) {
   start();
   const auto id = to_string(farm_.put_run("admin").spec.id);
-  EXPECT_EQ(http(port(), "POST", "/evaluations/" + id + "/pause", {}, admin()).json()["status"], "paused");
+  const auto paused = http(port(), "POST", "/evaluations/" + id + "/pause", {}, admin()).json();
+  EXPECT_EQ(paused["status"], "paused");
+  EXPECT_EQ(paused["message"], "Evaluation paused");
   EXPECT_EQ(post("/evaluations/" + id + "/resume", "{}", admin()).json()["status"], "running");
   EXPECT_EQ(http(port(), "DELETE", "/evaluations/" + id, {}, admin()).json()["status"], "cancelled");
   const auto refused = http(port(), "POST", "/evaluations/" + id + "/pause", {}, admin());
   EXPECT_EQ(refused.status, 409);
   EXPECT_EQ(refused.json()["error"]["code"], "INVALID_TRANSITION");
+  EXPECT_EQ(refused.json()["error"]["field"], "id") << "a field of the request, not a value";
   EXPECT_EQ(farm_.commands().size(), 4u);
 }
 
@@ -150,12 +202,13 @@ TEST_F(edge_runs_test, AnswersResults) {
   EXPECT_EQ(get("/results/" + to_string(run), admin()).status, 409);
   farm_.put_result(
       run,
-      R"({"evaluation_id":"e","model_id":"m","task_results":[{"task_id":"t","score":0.85,"metrics":{"accuracy":0.8},"output":"long"}],
+      R"({"evaluation_id":"e","model_id":"m","task_results":[{"task_id":"t","score":0.85,"metrics":{"accuracy":0.8},"output":"long","samples":8}],
                             "summary_metrics":{"overall_score":0.83},"completed_at":"2024-01-01T12:04:30Z","execution_time":270.5})");
   farm_.change_run(run, [](run_record& record) { record.state = run_state::completed; });
   const auto brief = get("/results/" + to_string(run), admin()).json();
   EXPECT_EQ(brief["task_results"][0]["score"], 0.85);
   EXPECT_FALSE(brief["task_results"][0].contains("output"));
+  EXPECT_EQ(brief["task_results"][0]["samples"], 8) << "a number is no detail";
   EXPECT_EQ(get("/results/" + to_string(run) + "?include_details=true", admin())
                 .json()["task_results"][0]["output"],
             "long");

@@ -1,4 +1,5 @@
 #include "core/values/metrics.hpp"
+#include "server/health.hpp"
 #include "tests/server/edge_fixture.hpp"
 #include "tests/server/exposition.hpp"
 
@@ -32,6 +33,55 @@ TEST_F(edge_test, AnswersHealthInBothDocumentedShapes) {
   EXPECT_TRUE(get("/health", admin()).json().contains("open_connections"));
 }
 
+TEST(uptime_text, CountsDaysOnlyWhenThereAreAny) {
+  using namespace std::chrono_literals;
+  EXPECT_EQ(uptime_text(0s), "0:00:00");
+  EXPECT_EQ(uptime_text(59min + 59s), "0:59:59");
+  EXPECT_EQ(uptime_text(23h + 59min + 59s), "23:59:59");
+  EXPECT_EQ(uptime_text(24h), "1 day, 0:00:00");
+  EXPECT_EQ(uptime_text(62h + 30min + 25s), "2 days, 14:30:25");
+}
+
+TEST_F(edge_test, TellsHealthWithoutATokenInWordsOfItsOwnOnly) {
+  options.component_states = [] {
+    return std::map<std::string, std::string>{{"python_host", "refused by 10.0.0.7"},
+                                              {"sandbox", "healthy"},
+                                              {"/srv/assay/keys", "OPENAI_API_KEY"}};
+  };
+  start();
+  const auto body = get("/health").json();
+  std::vector<std::string> names;
+  for (const auto& [name, value] : body.items())
+    names.push_back(name);
+  EXPECT_EQ(names, (std::vector<std::string>{"active_evaluations", "components", "data", "meta", "status",
+                                             "success", "timestamp", "timestamp_unix", "uptime", "version"}));
+  names.clear();
+  for (const auto& [name, state] : body["components"].items()) {
+    names.push_back(name);
+    EXPECT_TRUE(state == "healthy" || state == "unavailable") << name << " " << state;
+  }
+  EXPECT_EQ(names, (std::vector<std::string>{"docker", "journal", "k8s", "local", "python_host", "redis",
+                                             "sandbox"}));
+  EXPECT_EQ(body["components"]["sandbox"], "healthy");
+}
+
+TEST_F(edge_test, ListensWhereverLocalhostLeads) {
+  if (!has_ipv6_loopback())
+    GTEST_SKIP() << "there is no ::1 here";
+  for (const auto* address : {"127.0.0.1", "localhost"}) {
+    options.address = address;
+    options.anonymous[family::engine] = role::viewer;
+    start();
+    {
+      http_connection six{port(), 0, true};
+      six.send(request_text("GET", "/tasks", {}, {}, "Origin: http://localhost\r\n"));
+      EXPECT_EQ(six.receive().status, 200) << "a caller from ::1 is at the keyboard too";
+      EXPECT_EQ(get("/tasks").status, 200);
+    }
+    stop();
+  }
+}
+
 TEST_F(edge_test, IsHealthyAgainAfterAnActorWasReplaced) {
   start();
   ASSERT_EQ(get("/health").status, 200);
@@ -56,6 +106,8 @@ TEST_F(edge_test, ListsTasks) {
   EXPECT_EQ(get("/tasks?difficulty=medium&category=single_turn", token).json()["total"], 6);
   EXPECT_EQ(get("/tasks?difficulty=hardest", token).json()["error"]["field"], "difficulty");
   EXPECT_EQ(get("/tasks?language=rust", token).json()["total"], 0);
+  EXPECT_EQ(get("/tasks?offset=2", token).json()["error"]["details"]["hint"],
+            "known are page, limit, category, difficulty, language, tag");
   EXPECT_EQ(get("/tasks/task_1", token).json()["prompt"], "What is {question}?");
   EXPECT_EQ(get("/tasks/nothing", token).status, 404);
 }
@@ -67,6 +119,8 @@ TEST_F(edge_test, ListsModelsAsABareArray) {
   EXPECT_EQ(reply.json()[0]["model_id"], "claude-3-haiku");
   EXPECT_EQ(get("/models/claude-3-haiku", admin()).json()["provider"], "anthropic");
   EXPECT_EQ(get("/models/none", admin()).status, 404);
+  EXPECT_EQ(get("/models/sim-p70", admin()).json()["model_id"], "sim-p70")
+      << "what can be evaluated can be looked up";
 }
 
 TEST_F(edge_test, TellsProgramsAndBrowsersWhatItIs) {

@@ -46,6 +46,8 @@ struct fake_farm::implementation {
   std::vector<std::pair<run_id, event_sink_actor>> sinks;
   std::vector<submit_run> submitted;
   std::vector<command_run> commands;
+  std::vector<call_observation> observed;
+  monitoring::monitor_view view;
   std::map<std::string, run_id> by_key;
   farm_handles handles;
   root_supervisor_actor root;
@@ -156,6 +158,9 @@ void fake_farm::implementation::spawn_runs() {
             if (asked.request.tasks[i].value == "missing")
               return to_caf_error({errc::not_found, "there is no task 'missing'",
                                    "task_ids[" + std::to_string(i) + "]", "GET /tasks lists them"});
+          if (asked.request.model.value == "without-key")
+            return to_caf_error({errc::credentials_rejected, "provider deepseek has no key", "provider",
+                                 "set DEEPSEEK_API_KEY"});
           run_submitted out;
           out.calls = 10;
           out.estimated_cost = money{1'500'000'000};
@@ -173,6 +178,10 @@ void fake_farm::implementation::spawn_runs() {
           out.record.spec.id = run_id{1'700'000'000, 0xA0000000U + ++runs_made};
           out.record.spec.owner = asked.owner;
           out.record.spec.model = asked.request.model;
+          out.record.spec.output_path = asked.request.output_path;
+          out.record.spec.log_samples = asked.request.log_samples;
+          for (const auto& id : asked.request.tasks)
+            out.record.spec.tasks.emplace_back().id = id;
           out.record.spec.created_at = wall_time{seconds{1'704'110'400}};
           out.dry_run = asked.request.dry_run;
           if (out.dry_run)
@@ -188,7 +197,8 @@ void fake_farm::implementation::spawn_runs() {
           }
           auto record = find(asked.run);
           if (is_final(record.state) && asked.verb != run_verb::retry)
-            return to_caf_error({errc::invalid_transition, "the evaluation has ended", "state", {}});
+            return to_caf_error(
+                {errc::invalid_transition, "the evaluation has ended", to_string(asked.run), {}});
           constexpr run_state states[] = {run_state::paused, run_state::running, run_state::cancelled,
                                           run_state::queued};
           record.state = states[static_cast<size_t>(asked.verb) - 1];
@@ -220,9 +230,13 @@ void fake_farm::implementation::spawn_runs() {
 }
 
 void fake_farm::implementation::spawn_root() {
-  const auto behave_monitor = [](monitor_actor::pointer) -> monitor_actor::behavior_type {
+  const auto behave_monitor = [this](monitor_actor::pointer) -> monitor_actor::behavior_type {
     return {
-        [](const observe_calls&) {},
+        [this](const observe_calls& seen) {
+          const std::lock_guard lock{mutex};
+          observed.insert(observed.end(), seen.calls.begin(), seen.calls.end());
+        },
+        [](const observe_quality&) {},
         [](const read_statistics&) -> caf::result<statistics> {
           model_statistics one;
           one.model = model_id{"gpt \"quoted\"\n"};
@@ -232,6 +246,34 @@ void fake_farm::implementation::spawn_root() {
           one.latency_p50_ms = 250;
           return statistics{{one}};
         },
+        [this](const read_monitor&) -> caf::result<monitoring::monitor_view> {
+          const std::lock_guard lock{mutex};
+          return view;
+        },
+        [this](const change_thresholds& wish) -> caf::result<monitoring::thresholds> {
+          const std::lock_guard lock{mutex};
+          auto limits = monitoring::changed(view.limits, std::string_view{wish.change});
+          if (!limits)
+            return to_caf_error(limits.error());
+          return view.limits = *limits;
+        },
+        [this](const acknowledge_alert& wish) -> caf::result<monitoring::alert> {
+          const std::lock_guard lock{mutex};
+          for (auto& one : view.alerts)
+            if (one.id == wish.alert) {
+              one.state = monitoring::alert_state::acknowledged;
+              one.acknowledged_by = wish.who.value;
+              one.acknowledged_at = one.opened_at;
+              return one;
+            }
+          return to_caf_error({errc::not_found, "there is no such alert", "id", {}});
+        },
+        [](const read_gauges&) -> caf::result<gauges> {
+          return gauges{{{metric::alerts, {"open"}, 2}}, {}};
+        },
+        [](const statistics_recalled&) {},
+        [](const expired_statistics_found&) {},
+        [](const tick&) {},
     };
   };
   handles.monitor = system.spawn(behave_monitor);
@@ -399,6 +441,35 @@ std::vector<submit_run> fake_farm::submitted() const {
 std::vector<command_run> fake_farm::commands() const {
   const std::lock_guard lock{implementation_->mutex};
   return implementation_->commands;
+}
+
+std::vector<call_observation> fake_farm::observed() const {
+  const std::lock_guard lock{implementation_->mutex};
+  return implementation_->observed;
+}
+
+// -- what the monitor knows -----------------------------------------------------------------------------
+
+void fake_farm::set_view(monitoring::monitor_view view) {
+  const std::lock_guard lock{implementation_->mutex};
+  implementation_->view = std::move(view);
+}
+
+void fake_farm::put_statistics(const std::string& key, const std::string& text) {
+  storage::write_batch batch;
+  batch.documents.push_back({storage::table::call_stats, key, text, {}});
+  implementation_->commit(std::move(batch));
+}
+
+void fake_farm::put_alert(const monitoring::alert& one, bool publish) {
+  storage::write_batch batch;
+  const auto text = monitoring::to_text(one);
+  batch.documents.push_back({storage::table::alerts, std::to_string(one.id), text, {}});
+  implementation_->commit(std::move(batch));
+  if (publish)
+    implementation_->publish(
+        {alert_channel, one.seq, event_type::alert,
+         to_frame({alert_channel, one.seq, event_type::alert, one.opened_at, shared_text{text}})});
 }
 
 } // namespace assay::server::test

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/monitoring/monitor_view.hpp"
 #include "core/values/event.hpp"
 #include "core/values/run.hpp"
 #include "protocol/messages/runs.hpp"
@@ -48,6 +49,13 @@ public:
   // -- what the edge asked ------------------------------------------------------------------------------
   std::vector<submit_run> submitted() const;
   std::vector<command_run> commands() const;
+  std::vector<call_observation> observed() const;
+
+  // -- what the monitor knows ---------------------------------------------------------------------------
+  void set_view(monitoring::monitor_view view);
+  void put_statistics(const std::string& key, const std::string& text);
+  /// Stores an alert as the monitor does, and publishes it.
+  void put_alert(const monitoring::alert& one, bool publish = true);
 
 private:
   struct implementation;

@@ -61,7 +61,7 @@ TEST(families, ShapeErrorsAsTheirClientsReadThem) {
       problem_of(family::engine, {errc::invalid_argument, "must be positive", "limit", "give 1 or more"});
   EXPECT_EQ(json::parse(error_body(family::engine, what, facts)), json::parse(R"({
     "error": {"code": "VALIDATION_ERROR", "message": "must be positive", "field": "limit", "details": {"hint": "give 1 or more"}},
-    "detail": "must be positive", "message": "must be positive", "request_id": "req-1"
+    "detail": "limit: must be positive", "message": "limit: must be positive", "request_id": "req-1"
   })"));
   const auto jobs = json::parse(error_body(family::jobs, what, facts));
   EXPECT_EQ(jobs["success"], false);

@@ -26,8 +26,8 @@ std::string http_reply::header(const std::string& name) const {
   return it == headers.end() ? std::string{} : it->second;
 }
 
-http_connection::http_connection(uint16_t port, int receive_buffer)
-    : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+http_connection::http_connection(uint16_t port, int receive_buffer, bool over_ipv6)
+    : socket_(::socket(over_ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
   const timeval limit{30, 0};
   ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   ::setsockopt(socket_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
@@ -37,7 +37,13 @@ http_connection::http_connection(uint16_t port, int receive_buffer)
   where.sin_family = AF_INET;
   where.sin_port = htons(port);
   where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::connect(socket_, reinterpret_cast<sockaddr*>(&where), sizeof where) != 0)
+  sockaddr_in6 where_six{};
+  where_six.sin6_family = AF_INET6;
+  where_six.sin6_port = htons(port);
+  where_six.sin6_addr = in6addr_loopback;
+  const int done = over_ipv6 ? ::connect(socket_, reinterpret_cast<sockaddr*>(&where_six), sizeof where_six)
+                             : ::connect(socket_, reinterpret_cast<sockaddr*>(&where), sizeof where);
+  if (done != 0)
     throw std::runtime_error("cannot connect");
 }
 
@@ -97,6 +103,16 @@ bool http_connection::closed() {
   }
   std::array<char, 1> one{};
   return ::recv(socket_, one.data(), one.size(), MSG_DONTWAIT) <= 0;
+}
+
+bool has_ipv6_loopback() {
+  const int probe = ::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in6 where{};
+  where.sin6_family = AF_INET6;
+  where.sin6_addr = in6addr_loopback;
+  const bool there = ::bind(probe, reinterpret_cast<sockaddr*>(&where), sizeof where) == 0;
+  ::close(probe);
+  return there;
 }
 
 std::string request_text(std::string_view method, std::string_view target, std::string_view body,

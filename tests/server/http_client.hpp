@@ -22,7 +22,7 @@ struct http_reply {
 /// limit.
 class http_connection {
 public:
-  explicit http_connection(uint16_t port, int receive_buffer = 0);
+  explicit http_connection(uint16_t port, int receive_buffer = 0, bool over_ipv6 = false);
   ~http_connection();
   http_connection(const http_connection&) = delete;
   http_connection& operator=(const http_connection&) = delete;
@@ -44,6 +44,9 @@ private:
   int socket_ = -1;
   std::string buffer_;
 };
+
+/// @returns whether this machine has ::1.
+bool has_ipv6_loopback();
 
 /// The text of a request with Host and, with a body, Content-Length and Content-Type.
 std::string request_text(std::string_view method, std::string_view target, std::string_view body = {},

@@ -41,6 +41,22 @@ TEST(loggable_targets, NeverShowTokensHoweverTheyAreWritten) {
               "/tasks?" + std::string(name) + "=***&limit=3");
 }
 
+TEST(targets, MayBeWholeUrls) {
+  const auto parts = [](const std::string& target) {
+    request_head head;
+    head.target = target;
+    split_target(head);
+    return std::pair{head.path, head.query};
+  };
+  using pair = std::pair<std::string, std::string>;
+  EXPECT_EQ(parts("/health?x=1"), (pair{"/health", "x=1"}));
+  EXPECT_EQ(parts("http://farm.example.org:8000/health?x=1"), (pair{"/health", "x=1"}));
+  EXPECT_EQ(parts("HTTPS://farm.example.org"), (pair{"/", ""}));
+  EXPECT_EQ(parts("http://farm.example.org?x=1"), (pair{"/", "x=1"}));
+  EXPECT_EQ(parts("/go?to=http://elsewhere/x"), (pair{"/go", "to=http://elsewhere/x"}));
+  EXPECT_EQ(parts("ftp://farm.example.org/x").first, "ftp://farm.example.org/x") << "not ours: refused later";
+}
+
 TEST(headers, AreFoundWithoutCase) {
   request_head head;
   head.headers = {{"X-One", "1"}, {"x-one", "2"}};

@@ -85,6 +85,27 @@ TEST(openapi, ShowsAnswersAndErrorsInTheFormOfTheirFamily) {
   EXPECT_EQ(tasks["422"]["content"]["application/json"]["schema"]["$ref"], "#/components/schemas/Error");
 }
 
+TEST(openapi, NamesTheAnswersThatDependOnState) {
+  const auto paths = openapi_document(table(), "1")["paths"];
+  const auto answers = [&](const char* path, const char* method) {
+    std::set<std::string> out;
+    for (const auto& [status, answer] : paths.at(path).at(method).at("responses").items()) {
+      EXPECT_TRUE(answer.contains("content")) << path << status;
+      out.insert(status);
+    }
+    return out;
+  };
+  for (const auto* verb : {"pause", "resume", "cancel", "retry"})
+    EXPECT_TRUE(answers(("/evaluations/{id}/" + std::string(verb)).c_str(), "post").contains("409")) << verb;
+  EXPECT_TRUE(answers("/evaluations/{id}", "delete").contains("409"));
+  EXPECT_FALSE(answers("/evaluations/{id}", "get").contains("409"));
+  EXPECT_TRUE(answers("/results/{id}", "get").contains("409"));
+  for (const auto* status : {"200", "201", "409"})
+    EXPECT_TRUE(answers("/evaluations", "post").contains(status)) << status;
+  for (const auto* status : {"401", "429"})
+    EXPECT_TRUE(answers("/auth/login", "post").contains(status)) << status;
+}
+
 TEST(documentation_page, ShowsEveryRouteAndNeedsNothingFromElsewhere) {
   const auto page = make_documentation_page(table(), "1");
   for (const auto& one : table().routes()) {

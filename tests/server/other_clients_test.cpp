@@ -65,6 +65,11 @@ TEST_F(other_clients_test, CurlFollowsTheDocument) {
       run("head -c 200000 /dev/zero | curl -s -4 -o /dev/null -w '%{http_code}' --data-binary @- " + base()
           + "/auth/login -H 'Content-Type: application/json'");
   EXPECT_EQ(large, "413") << "the answer arrives although the body was never read";
+  // Without asking first whether it may: the whole body comes before the client reads.
+  const auto unasked = run(
+      "head -c 9000000 /dev/zero | curl -s -4 -o /dev/null -w '%{http_code}' -H 'Expect:' --data-binary @- "
+      + base() + "/auth/login -H 'Content-Type: application/json'");
+  EXPECT_EQ(unasked, "413");
 }
 
 TEST_F(other_clients_test, PythonWebsocketsFollowsTheDocument) {

@@ -79,5 +79,52 @@ TEST(latency_histogram, ClampsNegativeAndEndlessDurations) {
   EXPECT_EQ(h.percentile(0.5), microseconds{10});
 }
 
+TEST(latency_histogram, ComesBackFromItsParts) {
+  latency_histogram all;
+  for (int i = 1; i < 2'000; ++i)
+    all.record(microseconds{i * i * 37});
+  const auto parts = all.take_apart();
+  const auto back = latency_histogram::put_together(parts);
+  ASSERT_TRUE(back.has_value());
+  EXPECT_EQ(back->count(), all.count());
+  EXPECT_EQ(back->mean(), all.mean());
+  EXPECT_EQ(back->minimum(), all.minimum());
+  EXPECT_EQ(back->maximum(), all.maximum());
+  for (const double share : {0.0, 0.01, 0.5, 0.95, 0.99, 1.0})
+    EXPECT_EQ(back->percentile(share), all.percentile(share)) << share;
+}
+
+TEST(latency_histogram, PartsThatNoHistogramHasAreRefused) {
+  using parts = latency_histogram::parts;
+  EXPECT_TRUE(latency_histogram::put_together(parts{}));
+  EXPECT_FALSE(
+      latency_histogram::put_together(parts{{{4'000'000'000U, 1}}, 1, microseconds{1}, microseconds{1}}));
+  EXPECT_FALSE(latency_histogram::put_together(parts{{{1, 0}}, 1, microseconds{1}, microseconds{1}}));
+  EXPECT_FALSE(latency_histogram::put_together(parts{{{1, 1}}, -1, microseconds{1}, microseconds{1}}));
+  EXPECT_FALSE(latency_histogram::put_together(parts{{{1, 1}}, 1, microseconds{2}, microseconds{1}}));
+}
+
+TEST(latency_histogram, MergesWhateverComesFirst) {
+  latency_histogram small;
+  latency_histogram large;
+  latency_histogram both;
+  for (const int value : {3, 5, 90}) {
+    small.record(microseconds{value});
+    both.record(microseconds{value});
+  }
+  for (const int value : {700'000, 900'000}) {
+    large.record(microseconds{value});
+    both.record(microseconds{value});
+  }
+  auto upwards = small;
+  upwards.merge(large);
+  auto downwards = large;
+  downwards.merge(small);
+  for (const double share : {0.2, 0.4, 0.6, 0.8, 1.0}) {
+    EXPECT_EQ(upwards.percentile(share), both.percentile(share)) << share;
+    EXPECT_EQ(downwards.percentile(share), both.percentile(share)) << share;
+  }
+}
+
 } // namespace
 } // namespace assay::stats

@@ -1,5 +1,6 @@
 #include "storage/maintenance.hpp"
 
+#include "storage/result_files.hpp"
 #include "tests/storage/helper_process.hpp"
 #include "tests/storage/support.hpp"
 
@@ -114,6 +115,18 @@ TEST(backup, DoesNotOverwriteAStore) {
   EXPECT_EQ(backup(farm.data(), temp.data()).error().code, errc::conflict);
 }
 
+TEST(backup, LeavesAFolderAloneThatHoldsSomethingElse) {
+  const temp_folder temp;
+  test_farm farm(temp.data());
+  std::filesystem::create_directory(temp.path() / "letters");
+  std::ofstream(temp.path() / "letters" / "to-mother.txt") << "dear";
+  const auto refused = backup(farm.data(), temp.path() / "letters");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, errc::conflict);
+  EXPECT_EQ(refused.error().message, "the folder is not empty");
+  EXPECT_FALSE(std::filesystem::exists(temp.path() / "letters" / "data.mdb"));
+}
+
 TEST(backup, ReplacesWhatAKilledOneLeft) {
   const temp_folder temp;
   test_farm farm(temp.data());
@@ -172,6 +185,44 @@ TEST(erasing, GoesOnAfterARestart) {
     EXPECT_EQ(rows_of(farm.data(), table::events), 0U);
     EXPECT_EQ(rows_of(farm.data(), table::meta), 1U) << "only the schema version";
   }
+}
+
+TEST(erasing, RemovesTheKeysThatLedToTheRun) {
+  const temp_folder temp;
+  test_farm farm(temp.data());
+  const auto keyed = [&](run_id run, int keys) {
+    auto batch = whole_run(run, run_state::completed, 1);
+    for (int i = 0; i < keys; ++i)
+      batch.put_document(table::idempotency, to_string(run) + "/" + std::to_string(i), to_string(run));
+    return batch;
+  };
+  ASSERT_FALSE(farm.write(keyed(first_run, 1500)).error);
+  ASSERT_FALSE(farm.write(keyed(second_run, 1500)).error);
+  write_batch others;
+  others.put_document(table::idempotency, "unreadable", "no id");
+  others.put_document(table::settings, waiting_files_key(first_run), "{}");
+  others.put_document(table::settings, written_files_key(first_run), "{}");
+  others.put_document(table::settings, written_files_key(second_run), "{}");
+  ASSERT_FALSE(farm.write(std::move(others)).error);
+  ASSERT_TRUE(delete_run(farm.out(), first_run, 1));
+  ASSERT_FALSE(farm.reports().wait_for(1).error);
+  farm.out().stop(true);
+  EXPECT_EQ(rows_of(farm.data(), table::idempotency), 1501U);
+  EXPECT_TRUE(farm.look().find_document(table::idempotency, to_string(second_run) + "/0").value());
+  EXPECT_EQ(rows_of(farm.data(), table::settings), 1U) << "of the files of the run that is left";
+}
+
+TEST(erasing, RemovesKeysThatAnEarlierProcessLeft) {
+  const temp_folder temp;
+  {
+    test_farm farm(temp.data());
+    write_batch batch;
+    batch.put_document(table::idempotency, "ada/1", to_string(first_run));
+    ASSERT_FALSE(farm.write(std::move(batch)).error);
+  }
+  test_farm farm(temp.data());
+  farm.out().stop(true);
+  EXPECT_EQ(rows_of(farm.data(), table::idempotency), 0U);
 }
 
 TEST(erasing, RefusesRunsThatAreNotFinalOrNotThere) {

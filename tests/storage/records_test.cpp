@@ -124,6 +124,20 @@ TEST(records, KeepARunWhoseErrorIsNoText) {
   EXPECT_EQ(read.value().state, run_state::failed);
 }
 
+TEST(records, KeepTheWayOfAnAnswerThatWentThroughSeveral) {
+  auto response = full_response();
+  response.key = "key-2";
+  response.served_by = "b/n";
+  response.failures[0].key = "key-1";
+  response.failures[1].target = "a/m";
+  const std::string stored(record_encoder().response(response));
+  record_decoder decoder;
+  const auto read = decoder.response(response.run, response.address, response.attempt, stored);
+  ASSERT_TRUE(read);
+  EXPECT_TRUE(same(*read, response));
+  EXPECT_EQ(stored[0], 2) << "a reader that knows version one alone must not take it for damaged";
+}
+
 TEST(records, RefuseAVersionOfTheFuture) {
   std::string stored(record_encoder().sample(full_sample()));
   stored[0] = 2;

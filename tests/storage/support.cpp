@@ -183,7 +183,8 @@ bool same(const response_record& a, const response_record& b) {
   const auto all = [](const response_record& r) {
     return std::tie(r.run, r.address, r.attempt, r.prompt, r.answer, r.target, r.finish, r.usage,
                     r.usage_estimated, r.cost, r.timing, r.http_status, r.served_model, r.request_id, r.error,
-                    r.error_message, r.failures, r.finished_at, r.simulated, r.possibly_billed);
+                    r.error_message, r.failures, r.finished_at, r.simulated, r.possibly_billed, r.key,
+                    r.served_by);
   };
   return all(a) == all(b);
 }

@@ -5,6 +5,7 @@
 #include "actors/supervision/journal.hpp"
 #include "actors/supervision/worker_pool.hpp"
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
@@ -39,16 +40,18 @@ public:
   struct open_request {
     uint64_t id = 0;
     std::string body;
+    std::string key; ///< Of the transport that it came through.
   };
 
   /// What comes back for a request, at once; empty: the test answers by itself.
   using rule = std::function<std::optional<http_outcome>(const http_request&)>;
 
   transport_factory factory() {
-    return [this](const provider_profile&, transport_sink sink) -> result<std::unique_ptr<transport>> {
-      ++opened;
-      return std::make_unique<port>(*this, std::move(sink));
-    };
+    return
+        [this](const provider_profile& profile, transport_sink sink) -> result<std::unique_ptr<transport>> {
+          ++opened;
+          return std::make_unique<port>(*this, profile.key.reveal(), std::move(sink));
+        };
   }
 
   /// An OpenAI-shaped answer with ten prompt and two answer tokens.
@@ -96,74 +99,106 @@ public:
 
   bool deliver(http_outcome outcome) {
     std::erase_if(requests, [&](const open_request& open) { return open.id == outcome.id; });
-    if (!deliver_to_)
+    auto owner = owners_.extract(outcome.id);
+    if (owner.empty())
       return false;
-    std::vector<http_outcome> batch;
-    batch.push_back(std::move(outcome));
-    deliver_to_(std::move(batch));
+    http_turn turn;
+    turn.outcomes.push_back(std::move(outcome));
+    owner.mapped()(std::move(turn));
     return true;
   }
 
+  /// A piece of the answer to a streamed request.
+  bool deliver_piece(uint64_t id, std::string_view bytes) {
+    const auto owner = owners_.find(id);
+    if (owner == owners_.end())
+      return false;
+    http_turn turn;
+    turn.pieces.push_back({id, shared_text{bytes}});
+    owner->second(std::move(turn));
+    return true;
+  }
+
+  /// How many requests were ever sent with that key.
+  size_t sent_with(const std::string& key) const {
+    return static_cast<size_t>(std::count(keys.begin(), keys.end(), key));
+  }
+
   rule respond;
+  /// As respond, for tests that look at the key too.
+  std::function<std::optional<http_outcome>(const http_request&, const std::string& key)> respond_to_key;
   std::vector<open_request> requests;
   std::vector<std::string> bodies; ///< Of everything ever sent.
+  std::vector<std::string> keys;   ///< Of everything ever sent.
   std::vector<uint64_t> cancelled;
+  std::map<uint64_t, uint64_t> granted; ///< Bytes by request.
   size_t opened = 0;
   size_t most_open = 0;
 
 private:
   class port final : public transport {
   public:
-    port(fake_wire& wire, transport_sink sink) : wire_(wire), sink_(std::move(sink)) {
-      wire_.deliver_to_ = sink_;
-    }
+    port(fake_wire& wire, std::string key, transport_sink sink)
+        : wire_(wire), key_(std::move(key)), sink_(std::move(sink)) {}
     ~port() override { close(); }
     port(const port&) = delete;
     port& operator=(const port&) = delete;
 
     void submit(std::vector<http_request> batch) override {
-      std::vector<http_outcome> outcomes;
+      http_turn turn;
       for (auto& request : batch) {
         wire_.bodies.push_back(request.body.str());
-        auto reply = wire_.respond ? wire_.respond(request) : std::nullopt;
+        wire_.keys.push_back(key_);
+        auto reply = wire_.respond_to_key ? wire_.respond_to_key(request, key_)
+                     : wire_.respond      ? wire_.respond(request)
+                                          : std::nullopt;
         if (reply) {
           reply->id = request.id;
-          outcomes.push_back(std::move(*reply));
+          turn.outcomes.push_back(std::move(*reply));
         } else {
-          wire_.requests.push_back({request.id, request.body.str()});
+          wire_.requests.push_back({request.id, request.body.str(), key_});
+          wire_.owners_[request.id] = sink_;
         }
       }
       wire_.most_open = std::max(wire_.most_open, wire_.requests.size());
-      if (!outcomes.empty())
-        sink_(std::move(outcomes));
+      if (!turn.outcomes.empty())
+        sink_(std::move(turn));
     }
 
     void cancel(std::vector<uint64_t> ids) override {
-      std::vector<http_outcome> outcomes;
+      http_turn turn;
       for (const auto id : ids) {
         wire_.cancelled.push_back(id);
         std::erase_if(wire_.requests, [&](const open_request& open) { return open.id == id; });
-        outcomes.push_back(broken(id, errc::cancelled, true));
+        wire_.owners_.erase(id);
+        turn.outcomes.push_back(broken(id, errc::cancelled, true));
       }
-      sink_(std::move(outcomes));
+      sink_(std::move(turn));
+    }
+
+    void grant(std::vector<http_credit> credits) override {
+      for (const auto& credit : credits)
+        wire_.granted[credit.id] += credit.bytes;
     }
 
     void close() override {
-      if (!std::exchange(closed_, true)) {
-        wire_.requests.clear();
-        wire_.deliver_to_ = nullptr;
-      }
+      if (std::exchange(closed_, true))
+        return;
+      std::erase_if(wire_.requests, [&](const open_request& open) {
+        return open.key == key_ && wire_.owners_.erase(open.id) > 0;
+      });
     }
 
     size_t open_sockets() const override { return wire_.requests.size(); }
 
   private:
     fake_wire& wire_;
+    std::string key_;
     transport_sink sink_;
     bool closed_ = false;
   };
 
-  transport_sink deliver_to_;
+  std::map<uint64_t, transport_sink> owners_;
 };
 
 /// The store of a test, in memory. Commits at once unless held.
@@ -262,6 +297,8 @@ private:
     for (auto& change : batch.documents)
       if (change.value)
         documents[change.table + "/" + change.key] = *change.value;
+      else
+        documents.erase(change.table + "/" + change.key);
     return done;
   }
 
@@ -289,11 +326,12 @@ public:
     out.record = record;
     out.record.progress = {};
     out.record.progress.total = record.spec.total_samples();
+    out.record.progress.possibly_billed = record.lost_calls;
     out.done_by_task.assign(1, 0);
     for (const auto& [address, sample] : store_.samples[record.spec.id]) {
       if (sample.status == sample_status::failed && address.generation != record.generation)
         continue;
-      done_.insert(address.sample);
+      done_.insert({address.variant, address.sample});
       ++out.record.progress.done;
       ++out.done_by_task[0];
       if (sample.status == sample_status::failed)
@@ -309,11 +347,13 @@ public:
   samples_loaded next_page(size_t limit) override {
     samples_loaded out;
     const auto count = record_.spec.tasks.front().sample_count;
-    for (; next_ < count && out.samples.size() < limit; ++next_) {
-      if (done_.contains(static_cast<uint32_t>(next_)))
-        continue;
+    const auto all = count * std::max<size_t>(record_.spec.prompt_types.size(), 1);
+    for (; next_ < all && out.samples.size() < limit; ++next_) {
       loaded_sample sample;
-      sample.address.sample = static_cast<uint32_t>(next_);
+      sample.address.variant = static_cast<uint16_t>(next_ / count);
+      sample.address.sample = static_cast<uint32_t>(next_ % count);
+      if (done_.contains({sample.address.variant, sample.address.sample}))
+        continue;
       sample.address.generation = record_.generation;
       sample.messages.push_back({chat_role::user, shared_text{"question " + std::to_string(next_)}});
       sample.target = shared_text{"right"};
@@ -324,7 +364,7 @@ public:
       }
       out.samples.push_back(std::move(sample));
     }
-    out.end = next_ >= count;
+    out.end = next_ >= all;
     return out;
   }
 
@@ -336,7 +376,7 @@ private:
   fake_store& store_;
   run_record record_;
   std::shared_ptr<const run_plan> plan_;
-  std::set<uint32_t> done_;
+  std::set<std::pair<uint32_t, uint32_t>> done_; ///< Variant and sample.
   uint64_t next_ = 0;
 };
 

@@ -95,6 +95,10 @@ TEST_F(task_catalogues, ResolveGroupsToTheirTasks) {
   EXPECT_EQ(resolved({"math", "sums", "single_turn"}), (strings{"sums", "single_turn_scenarios_bug_fix"}));
   EXPECT_EQ(resolved({"sums", "smus"}),
             strings{"task_ids[1]: no task or group is called `smus` (did you mean 'sums'?)"});
+  for (const std::string group : {"single_turn_scenarios_rust", "multi_turn_scenarios_rust"})
+    EXPECT_EQ(resolved({group}).front().find("task_ids[0]: the group `" + group + "` has no tasks yet"), 0U)
+        << resolved({group}).front();
+  EXPECT_EQ(resolved({"single_turns"}).front().find("task_ids[0]: no task or group"), 0U);
   EXPECT_EQ(resolved({""}).front().find("task_ids[0]"), 0U);
 }
 

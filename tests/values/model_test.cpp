@@ -37,6 +37,15 @@ TEST(model_json, HasTheDocumentedKeys) {
   EXPECT_EQ(out["simulated"], false);
 }
 
+TEST(model_json, ShowsPricesAsTheShortestDecimals) {
+  auto model = haiku();
+  for (const auto& [per_mtok, shown] :
+       {std::pair{0.1, "1e-07"}, {0.05, "5e-08"}, {2.5, "2.5e-06"}, {0.28, "2.8e-07"}}) {
+    model.prices = token_prices{per_mtok, per_mtok, {}};
+    EXPECT_EQ(json(model)["cost_per_token"].dump(), shown);
+  }
+}
+
 TEST(model_json, SaysNullForWhatIsUnknown) {
   auto model = haiku();
   model.prices.reset();

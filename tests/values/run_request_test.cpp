@@ -79,6 +79,7 @@ TEST(run_request, ReadsTheDocumentedEvaluationRequestWithTheOtherNames) {
   EXPECT_EQ(request.generation.temperature, 0.0) << "do_sample false means temperature 0";
   EXPECT_EQ(request.random_seed, 42);
   EXPECT_EQ(request.output_path, "results/api_evaluation");
+  EXPECT_EQ(request.cache, cache_use::use);
   EXPECT_THAT(request.notes, Contains(HasSubstr("batch_size")));
   EXPECT_THAT(request.notes, Contains(HasSubstr("do_sample")));
   EXPECT_THAT(request.notes, Contains(HasSubstr("torch_random_seed")));
@@ -217,6 +218,49 @@ TEST(run_request, ReadsDependenciesAndLimits) {
   EXPECT_THAT(request.prompt_types, ElementsAre("basic", "cot"));
   EXPECT_THAT(request.generation.stop, ElementsAre("```", "\n\n"));
   EXPECT_TRUE(request.dry_run);
+}
+
+TEST(run_request, ReadsTheSwitchesOfTheCacheInAnotherHarnesssWords) {
+  const auto use_of = [](json settings) {
+    auto body = smallest();
+    body["configuration"] = std::move(settings);
+    return accepted(body).cache;
+  };
+  EXPECT_EQ(use_of(json::object()), cache_use::off);
+  EXPECT_EQ(use_of({{"use_cache", false}, {"cache_requests", false}}), cache_use::off);
+  EXPECT_EQ(use_of({{"use_cache", true}}), cache_use::use);
+  EXPECT_EQ(use_of({{"use_cache", "cache/answers.db"}}), cache_use::use);
+  EXPECT_EQ(use_of({{"use_cache", "false"}}), cache_use::off);
+  EXPECT_EQ(use_of({{"cache_requests", true}}), cache_use::use);
+  EXPECT_EQ(use_of({{"cache_requests", "true"}}), cache_use::use);
+  EXPECT_EQ(use_of({{"cache_requests", "refresh"}}), cache_use::rewrite);
+  EXPECT_EQ(use_of({{"cache_requests", "delete"}}), cache_use::remove);
+  EXPECT_EQ(use_of({{"use_cache", true}, {"rewrite_requests_cache", true}}), cache_use::rewrite);
+  EXPECT_EQ(use_of({{"delete_requests_cache", true}}), cache_use::remove);
+  EXPECT_EQ(use_of({{"use_cache", true}, {"delete_requests_cache", true}}), cache_use::rewrite);
+}
+
+TEST(run_request, NamesAWrongSwitchOfTheCache) {
+  auto body = smallest();
+  body["cache_requests"] = "often";
+  const auto wrong = refused(body);
+  EXPECT_EQ(wrong.where, "cache_requests");
+  EXPECT_NE(wrong.message.find("refresh"), std::string::npos) << wrong.message;
+  body = smallest();
+  body["use_cache"] = 1;
+  EXPECT_EQ(refused(body).where, "use_cache");
+  body = smallest();
+  body["rewrite_requests_cache"] = "yes";
+  EXPECT_EQ(refused(body).where, "rewrite_requests_cache");
+}
+
+TEST(run_request, ReadsWhatTheRunMayCost) {
+  auto body = smallest();
+  EXPECT_FALSE(accepted(body).max_cost);
+  body["max_cost"] = 2.5;
+  EXPECT_EQ(accepted(body).max_cost, from_dollars(2.5));
+  body["max_cost"] = -1;
+  EXPECT_EQ(refused(body).where, "max_cost");
 }
 
 TEST(run_request, TreatsNullAsAbsent) {

@@ -18,6 +18,10 @@ run_record full_run() {
   spec.provider = provider_id{"anthropic"};
   spec.wire_model = "claude-3-haiku-20240307";
   spec.prices = token_prices{0.25, 1.25, 0.03};
+  spec.calls = {1500ms, 0, 5};
+  spec.route = {route_strategy::round_robin,
+                {{model_id{"claude-3-haiku"}, provider_id{"anthropic"}, "w", token_prices{1, 2, {}}, 3, 0.5},
+                 {model_id{"other"}, provider_id{"openai"}, "o", {}, 1, {}}}};
   spec.tasks = {{task_id{"first"},
                  "name: first\n",
                  "aa",
@@ -65,7 +69,32 @@ run_record full_run() {
   run.progress.samples_per_second = 1.0 / 3.0;
   run.progress.estimated_completion = wall_time{1704110500000ms};
   run.last_seq = 77;
+  run.open_calls_at_most = 64;
+  run.lost_calls = 3;
   return run;
+}
+
+TEST(run_storage, ARunFromBeforeCallRulesHasNone) {
+  json stored = full_run();
+  stored["spec"].erase("calls");
+  stored["spec"].erase("route");
+  stored.erase("open_calls_at_most");
+  stored.erase("lost_calls");
+  const auto again = stored.get<run_record>();
+  EXPECT_EQ(again.spec.calls, call_rules{});
+  EXPECT_EQ(again.spec.route, call_route{});
+  EXPECT_EQ(again.open_calls_at_most, 0U);
+  EXPECT_EQ(again.lost_calls, 0U);
+}
+
+TEST(run_storage, LostCallsAreAtMostTheSamplesThatAreLeft) {
+  auto run = full_run();
+  book_lost_calls(run);
+  EXPECT_EQ(run.lost_calls, 3U + 19U) << "64 were out at most, 19 samples are left";
+  EXPECT_EQ(run.progress.possibly_billed, 1U + 19U);
+  EXPECT_EQ(run.open_calls_at_most, 0U);
+  book_lost_calls(run);
+  EXPECT_EQ(run.lost_calls, 3U + 19U) << "each end without order counts once";
 }
 
 TEST(run_storage, ReadsBackEverythingItWrote) {
@@ -79,6 +108,8 @@ TEST(run_storage, ReadsBackEverythingItWrote) {
   EXPECT_EQ(again.spec.provider, run.spec.provider);
   EXPECT_EQ(again.spec.wire_model, run.spec.wire_model);
   EXPECT_EQ(again.spec.prices, run.spec.prices);
+  EXPECT_EQ(again.spec.calls, run.spec.calls);
+  EXPECT_EQ(again.spec.route, run.spec.route);
   EXPECT_EQ(again.spec.tasks, run.spec.tasks);
   EXPECT_EQ(again.spec.prompt_types, run.spec.prompt_types);
   EXPECT_EQ(again.spec.epochs, run.spec.epochs);
@@ -103,6 +134,8 @@ TEST(run_storage, ReadsBackEverythingItWrote) {
   EXPECT_EQ(again.finished_at, run.finished_at);
   EXPECT_EQ(again.error, run.error);
   EXPECT_EQ(again.last_seq, run.last_seq);
+  EXPECT_EQ(again.open_calls_at_most, 64U);
+  EXPECT_EQ(again.lost_calls, 3U);
   EXPECT_EQ(again.progress.total, 48U);
   EXPECT_EQ(again.progress.done, 29U);
   EXPECT_EQ(again.progress.failed, 2U);
@@ -169,8 +202,10 @@ TEST(run_status, HasTheDocumentedKeys) {
   EXPECT_EQ(out["metadata"]["experiment_name"], "baseline");
   EXPECT_EQ(out["configuration"]["limit"], 5);
   EXPECT_EQ(out["task_ids"], json({"first", "second"}));
-  EXPECT_EQ(out["samples"],
-            json::parse(R"({"total":48,"done":24,"failed":2,"in_flight":6,"possibly_billed":1})"));
+  EXPECT_EQ(
+      out["samples"],
+      json::parse(
+          R"({"total":48,"done":24,"failed":2,"in_flight":6,"possibly_billed":1,"lost_calls":3,"cached":0})"));
   EXPECT_EQ(out["score"], 0.5);
   EXPECT_DOUBLE_EQ(out["cost"].get<double>(), 123456.789012345);
   EXPECT_TRUE(out["execution_time"].is_null());

@@ -64,6 +64,8 @@ TEST(sample_json, ShowsTheResponseWithItsRetries) {
   EXPECT_EQ(out["retries"][1]["attempt"], 2);
   EXPECT_TRUE(out["retries"][1]["http_status"].is_null());
   EXPECT_NO_THROW((void)out.dump());
+  response.error = errc::connect_failed;
+  EXPECT_EQ(sample_to_json(sample, &response, {})["retries"].size(), 1U) << "the last one was given up";
 }
 
 TEST(sample_json, HasTheSameKeysWithAndWithoutAResponse) {

@@ -1,0 +1,207 @@
+#include "tests/actors/response_cache_world.hpp"
+
+namespace assay {
+namespace {
+
+using namespace test;
+
+class response_cache_test : public response_cache_world {};
+
+TEST_F(response_cache_test, AsksOnceAndAnswersTheNextTimeForNothing) {
+  open(run_a);
+  ask_call(run_a, 1, "2+2?");
+  ASSERT_EQ(at_router().calls.size(), 1u);
+  answer(run_a, 1, "4");
+  ASSERT_EQ(at(run_a).outcomes.size(), 1u);
+  EXPECT_FALSE(at(run_a).outcomes[0].cached);
+  EXPECT_EQ(at(run_a).outcomes[0].cost, money{5'000});
+  commit();
+  open(run_b);
+  ask_call(run_b, 2, "2+2?");
+  EXPECT_EQ(at_router().calls.size(), 1u) << "nobody is asked again";
+  ASSERT_EQ(at(run_b).outcomes.size(), 1u);
+  const auto& given = at(run_b).outcomes[0];
+  EXPECT_EQ(given.id, call_id{2});
+  EXPECT_EQ(given.answer.view(), "4");
+  EXPECT_TRUE(given.cached);
+  EXPECT_EQ(given.cost, money{0});
+  EXPECT_EQ(given.saved, money{5'000});
+  EXPECT_EQ(given.usage, (token_usage{10, 20, 0, 0}));
+  EXPECT_EQ(given.served_model, "m-1");
+  EXPECT_TRUE(state().calls.empty());
+  EXPECT_TRUE(state().flights.empty());
+}
+
+TEST_F(response_cache_test, AnswersFromWhatIsStillOnItsWayToTheStore) {
+  open(run_a);
+  ask_call(run_a, 1, "2+2?");
+  answer(run_a, 1, "4");
+  ask_call(run_a, 2, "2+2?");
+  ASSERT_EQ(at(run_a).outcomes.size(), 2u);
+  EXPECT_TRUE(at(run_a).outcomes[1].cached);
+  commit();
+  EXPECT_TRUE(state().unwritten.empty()) << "the store has it now";
+  EXPECT_EQ(state().uncommitted_bytes, 0u);
+}
+
+TEST_F(response_cache_test, EveryEpochIsAQuestionOfItsOwn) {
+  open(run_a);
+  ask_call(run_a, 1, "2+2?", 0);
+  ask_call(run_a, 2, "2+2?", 1);
+  EXPECT_EQ(at_router().calls.size(), 2u);
+}
+
+TEST_F(response_cache_test, AnotherProviderIsAnotherQuestion) {
+  open(run_a);
+  ask_call(run_a, 1, "2+2?");
+  auto other = lane_of(run_b);
+  other.provider = provider_id{"q"};
+  tell(cache, open_lane{other, evaluation_b});
+  ask_call(run_b, 2, "2+2?");
+  EXPECT_EQ(at_router().calls.size(), 2u);
+}
+
+TEST_F(response_cache_test, AnIdenticalCallInFlightIsMadeOnce) {
+  open(run_a);
+  open(run_b);
+  ask_call(run_a, 1, "2+2?");
+  ask_call(run_b, 2, "2+2?");
+  ask_call(run_b, 3, "2+2?");
+  ASSERT_EQ(at_router().calls.size(), 1u);
+  EXPECT_EQ(at_router().calls[0].second.id, call_id{1});
+  answer(run_a, 1, "4");
+  ASSERT_EQ(at(run_a).outcomes.size(), 1u);
+  EXPECT_FALSE(at(run_a).outcomes[0].cached) << "this one was paid";
+  ASSERT_EQ(at(run_b).outcomes.size(), 2u);
+  for (const auto& one : at(run_b).outcomes) {
+    EXPECT_EQ(one.answer.view(), "4");
+    EXPECT_TRUE(one.cached);
+    EXPECT_EQ(one.cost, money{0});
+  }
+  EXPECT_TRUE(state().calls.empty());
+}
+
+TEST_F(response_cache_test, WhenTheFirstFailsTheOthersAreSentOneByOne) {
+  open(run_a);
+  open(run_b);
+  ask_call(run_a, 1, "2+2?");
+  ask_call(run_b, 2, "2+2?");
+  ask_call(run_b, 3, "2+2?");
+  fail(run_a, 1);
+  ASSERT_EQ(at(run_a).outcomes.size(), 1u);
+  EXPECT_TRUE(at(run_a).outcomes[0].error);
+  ASSERT_EQ(at_router().calls.size(), 2u) << "one, not both";
+  EXPECT_EQ(at_router().calls[1].second.id, call_id{2});
+  EXPECT_EQ(at_router().calls[1].first, run_b) << "in its own lane";
+  EXPECT_TRUE(at(run_b).outcomes.empty());
+  fail(run_b, 2);
+  ASSERT_EQ(at_router().calls.size(), 3u);
+  answer(run_b, 3, "4");
+  ASSERT_EQ(at(run_b).outcomes.size(), 2u);
+  EXPECT_TRUE(at(run_b).outcomes[0].error);
+  EXPECT_EQ(at(run_b).outcomes[1].answer.view(), "4");
+  EXPECT_TRUE(state().flights.empty());
+}
+
+TEST_F(response_cache_test, WithdrawingOneThatWaitsLeavesTheOthersAlone) {
+  open(run_a);
+  open(run_b);
+  open(run_c);
+  ask_call(run_a, 1, "2+2?");
+  ask_call(run_b, 2, "2+2?");
+  ask_call(run_c, 3, "2+2?");
+  tell(cache, withdraw_calls{run_b, std::nullopt});
+  ASSERT_EQ(at(run_b).outcomes.size(), 1u) << "it was never sent, so it ends at once";
+  EXPECT_EQ(at(run_b).outcomes[0].error->code, errc::cancelled);
+  EXPECT_FALSE(at(run_b).outcomes[0].possibly_billed);
+  answer(run_a, 1, "4");
+  EXPECT_EQ(at(run_a).outcomes.size(), 1u);
+  ASSERT_EQ(at(run_c).outcomes.size(), 1u);
+  EXPECT_EQ(at(run_c).outcomes[0].answer.view(), "4");
+  EXPECT_EQ(at(run_b).outcomes.size(), 1u);
+}
+
+TEST_F(response_cache_test, WithdrawingTheFirstDoesNotCancelWhoWaitsForIt) {
+  open(run_a);
+  open(run_b);
+  ask_call(run_a, 1, "2+2?");
+  ask_call(run_b, 2, "2+2?");
+  tell(cache, withdraw_calls{run_a, std::nullopt});
+  ASSERT_EQ(at_router().withdrawals.size(), 1u);
+  EXPECT_TRUE(at(run_b).outcomes.empty());
+  fail(run_a, 1, errc::cancelled);
+  ASSERT_EQ(at_router().calls.size(), 2u);
+  EXPECT_EQ(at_router().calls[1].first, run_b);
+}
+
+TEST_F(response_cache_test, AnAskerThatFallsHandsItsQuestionsOn) {
+  open(run_a);
+  open(run_b);
+  ask_call(run_a, 1, "2+2?");
+  ask_call(run_b, 2, "2+2?");
+  kill(evaluation_a);
+  EXPECT_EQ(at_router().withdrawals.size(), 1u);
+  ASSERT_EQ(at_router().closed.size(), 1u);
+  EXPECT_EQ(at_router().closed[0].run, run_a);
+  ASSERT_EQ(at_router().calls.size(), 2u);
+  EXPECT_EQ(at_router().calls[1].second.id, call_id{2});
+  answer(run_b, 2, "4");
+  EXPECT_EQ(at(run_b).outcomes.size(), 1u);
+  EXPECT_TRUE(state().calls.empty());
+}
+
+TEST_F(response_cache_test, EndsWhenTheRouterEnds) {
+  open(run_a);
+  kill(fleet);
+  const auto alive = ask<gauges>(cache, read_gauges{});
+  EXPECT_FALSE(alive);
+}
+
+TEST_F(response_cache_test, LanesAndCreditPassThrough) {
+  open(run_a);
+  ASSERT_EQ(at_router().lanes.size(), 1u);
+  EXPECT_EQ(at_router().lanes[0], lane_of(run_a));
+  tell(cache, lane_credit{run_a, 64});
+  tell(cache, open_lane{lane_of(run_a), evaluation_a});
+  EXPECT_EQ(at(run_a).credits, (std::vector<uint32_t>{64, 64}));
+  tell(cache, close_lane{run_a});
+  EXPECT_EQ(at_router().closed.size(), 1u);
+}
+
+TEST_F(response_cache_test, CallsOfAnUnknownProviderPassThrough) {
+  start();
+  auto where = lane_of(run_a);
+  where.provider = provider_id{"unknown"};
+  tell(cache, open_lane{where, evaluation_a});
+  ask_call(run_a, 1, "2+2?");
+  ask_call(run_a, 2, "2+2?");
+  EXPECT_EQ(at_router().calls.size(), 2u);
+  answer(run_a, 1, "4");
+  EXPECT_EQ(at(run_a).outcomes.size(), 1u);
+}
+
+TEST_F(response_cache_test, AStreamOfAKnownAnswerIsOnePiece) {
+  open(run_a);
+  open(run_b);
+  ask_call(run_a, 1, "2+2?", 0, true);
+  ask_call(run_b, 2, "2+2?", 0, true);
+  tell(cache, call_delta{call_id{1}, {{0, "fo", {}, {}}}, 2});
+  EXPECT_EQ(at(run_a).deltas.size(), 1u);
+  answer(run_a, 1, "four");
+  ASSERT_EQ(at(run_b).deltas.size(), 1u);
+  EXPECT_EQ(at(run_b).deltas[0].pieces.at(0).text, "four");
+  ask_call(run_a, 3, "2+2?", 0, true);
+  ASSERT_EQ(at(run_a).deltas.size(), 2u);
+  EXPECT_EQ(at(run_a).deltas[1].pieces.at(0).text, "four");
+}
+
+TEST_F(response_cache_test, AnAnswerThatComesTwiceCountsOnce) {
+  open(run_a);
+  ask_call(run_a, 1, "2+2?");
+  answer(run_a, 1, "4");
+  answer(run_a, 1, "4");
+  EXPECT_EQ(at(run_a).outcomes.size(), 1u);
+}
+
+} // namespace
+} // namespace assay
