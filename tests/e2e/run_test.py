@@ -84,6 +84,20 @@ def the_settings_of_retries_are_kept(bench):
     check(received == 6, f"3 samples at 2 tries each took {received} calls")
 
 
+def answers_that_were_paid_for_are_not_asked_again(bench):
+    bench.start_mock()
+    command = ("run", "-m", "sim-strong", "-t", "unit_conversion", "--use-cache", "--output", "json")
+    first = bench.run(*command)
+    check(first.returncode == 0, f"exit {first.returncode}: {first.stderr[-2000:]}")
+    asked = len(bench.calls())
+    again = bench.run(*command)
+    check(again.returncode == 0, f"exit {again.returncode}: {again.stderr[-2000:]}")
+    check(asked > 0 and len(bench.calls()) == asked, f"{len(bench.calls())} events at the provider after {asked}")
+    scores = [json.loads(done.stdout)["evaluations"][0]["summary_metrics"] for done in (first, again)]
+    check(scores[0]["overall_score"] == scores[1]["overall_score"], str(scores))
+    check(scores[1]["cached"] == scores[1]["total_samples"] and scores[1]["total_cost"] == 0, str(scores[1]))
+
+
 if __name__ == "__main__":
     main([
         shipped_tasks_and_two_models,
@@ -95,4 +109,5 @@ if __name__ == "__main__":
         answers_can_be_kept_without_scores,
         a_models_timeout_ends_a_hang,
         the_settings_of_retries_are_kept,
+        answers_that_were_paid_for_are_not_asked_again,
     ])
