@@ -14,7 +14,6 @@ constexpr double newest_share = 0.05;
 /// The first time a call may have been paid for it may be asked again, the second time not: another answer is
 /// no worth for paying thrice.
 constexpr auto most_billed_tries = 1;
-constexpr uint64_t all_targets = ~uint64_t{0};
 
 /// Calls on their way to targets, as one message for each.
 using outgoing = std::map<std::pair<run_id, size_t>, std::vector<call>>;

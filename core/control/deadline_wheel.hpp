@@ -44,8 +44,8 @@ public:
         // The list behind the last slot holds what is being fired.
         heads_(occupied_.size() * 64 + 1, none) {}
 
-  deadline_wheel(deadline_wheel&&) = default;
-  deadline_wheel& operator=(deadline_wheel&&) = default;
+  deadline_wheel(deadline_wheel&&) noexcept = default;
+  deadline_wheel& operator=(deadline_wheel&&) noexcept = default;
 
   /// @param due A time already past fires at the next tick.
   handle schedule(Key key, steady_time due) {

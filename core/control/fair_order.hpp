@@ -21,8 +21,8 @@ template <class Key>
 class fair_order {
 public:
   fair_order() = default;
-  fair_order(fair_order&&) = default;
-  fair_order& operator=(fair_order&&) = default;
+  fair_order(fair_order&&) noexcept = default;
+  fair_order& operator=(fair_order&&) noexcept = default;
 
   bool empty() const noexcept { return active_.empty(); }
 
