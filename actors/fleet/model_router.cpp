@@ -48,10 +48,9 @@ uint32_t credit_for(const lane_state& lane) {
 
 void add_lane(self_pointer self, const model_router_config& config, const open_lane& wish) {
   auto& lane = self->state.lanes[wish.where.run];
-  if (lane.sink != wish.sink) {
-    lane.sink = wish.sink;
+  lane.sink = wish.sink;
+  if (self->state.watched_sinks.insert(wish.sink.address()).second)
     self->monitor(wish.sink);
-  }
   if (lane.targets.empty())
     lane.targets = targets_of(self, wish.where);
   lane.where = wish.where;
@@ -200,6 +199,7 @@ void on_down(self_pointer self, const model_router_config& config, const caf::do
   for (auto& [id, provider] : self->state.providers)
     if (provider.target && provider.address == down.source)
       return on_provider_down(self, config, id, provider);
+  self->state.watched_sinks.erase(down.source);
   std::vector<run_id> orphans;
   for (const auto& [run, lane] : self->state.lanes)
     if (lane.sink.address() == down.source)

@@ -9,6 +9,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -80,6 +81,7 @@ struct model_router_state {
   std::map<provider_id, provider_state> providers;
   std::map<target_id, target_record> records;
   std::unordered_map<run_id, open_lane_state> lanes;
+  std::set<caf::actor_addr> watched_sinks; ///< One sink may stand behind many lanes.
   std::unordered_map<call_id, open_call> calls;
   std::vector<control::route_target> candidates; ///< Scratch of the choice.
   uint64_t moved = 0;                            ///< Calls that went on to another target.

@@ -185,6 +185,9 @@ void update_credit(self_pointer self, const provider_config& config, model_state
     lane.available = available;
     lane.why = why;
     self->send(lane.sink, lane_credit{where.first, wanted, where.second, config.profile.id, available, why});
+    // Only time makes the model ready again, and whoever keeps calls away waits to hear of it.
+    if (!available)
+      start_ticking(self, config);
   }
 }
 

@@ -111,6 +111,7 @@ struct evaluation_state {
 
   uint32_t failures_in_a_row = 0;
   uint32_t logged_failures = 0;
+  uint32_t logged_waits = 0;
   std::optional<fault> last_failure;
   std::optional<run_state> ends_as; ///< The state that the run takes when it has come to rest.
   std::optional<fault> ends_with;

@@ -11,6 +11,8 @@ namespace {
 
 /// A run whose every sample fails must not double what it stores and sends.
 constexpr uint32_t most_logged_failures = 20;
+/// A provider that asks to wait again and again would fill the log; the record says it all the same.
+constexpr uint32_t most_logged_waits = 40;
 
 event log_event(const evaluation_state& state, const context& ctx, nlohmann::json data) {
   data["evaluation_id"] = to_string(state.record.spec.id);
@@ -66,6 +68,9 @@ void log_failures(evaluation_state& state, const context& ctx, append_batch& row
 void tell_waiting(self_pointer self, const context_ptr& ctx, const std::string& why) {
   auto& state = self->state;
   state.record.waiting_for = why;
+  if (state.logged_waits >= most_logged_waits)
+    return;
+  ++state.logged_waits;
   const auto text = why.empty() ? std::string("calls go out again") : "calls wait: " + why;
   spdlog::warn("evaluation {} run={}", text, to_string(state.record.spec.id));
   append_batch rows;

@@ -94,6 +94,29 @@ TEST_F(failover, TheFirstGetsCallsAgainWhenItIsBack) {
   EXPECT_LT(wire.sent_with("standby-key") - before, 50u);
 }
 
+TEST_F(failover, ARunThatBeginsWhileTheFirstRestsHearsWhenItIsReady) {
+  cap = 10;
+  the_first_is_gone();
+  start_farm(with_standby());
+  const auto id = submit(100);
+  advance(4s);
+  ASSERT_EQ(find(id).state, run_state::completed);
+  // From here on nothing but time passes at the first.
+  wire.respond_to_key = [&](const http_request&, const std::string& key) {
+    return key == "standby-key" ? std::nullopt : std::optional{fake_wire::answer(0, "right")};
+  };
+  wall += 1s;
+  const auto before = wire.keys.size();
+  submit(200);
+  advance(90s, 100ms);
+  for (int i = 0; i < 20 && wire.answer_next("right"); ++i)
+    run();
+  const auto asked_first =
+      std::count_if(wire.keys.begin() + static_cast<std::ptrdiff_t>(before), wire.keys.end(),
+                    [](const std::string& key) { return key != "standby-key"; });
+  EXPECT_GT(asked_first, 0);
+}
+
 TEST_F(failover, ACancelReachesEveryTarget) {
   cap = 5;
   wire.respond_to_key = [](const http_request&, const std::string& key) {

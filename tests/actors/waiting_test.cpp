@@ -60,6 +60,21 @@ TEST_F(waiting_calls, AreExplainedWhileTheProviderAsksToWait) {
   EXPECT_EQ(find(id).waiting_for, "");
 }
 
+TEST_F(waiting_calls, DoNotFillTheStoredLog) {
+  int number = 0;
+  wire.respond = [&](const http_request&) {
+    return std::optional{++number % 2 == 0
+                             ? fake_wire::answer(0, "right")
+                             : fake_wire::failure(0, 429, {{"retry-after", "5"}}, "rate_limit_exceeded")};
+  };
+  cap = 1;
+  start_farm();
+  const auto id = submit(100);
+  advance(20min, 100ms);
+  EXPECT_EQ(find(id).state, run_state::completed);
+  EXPECT_LE(store->events[id].size(), 50u);
+}
+
 TEST_F(waiting_calls, AreNotExplainedOverAndOverAgain) {
   cap = 40;
   nobody_answers();
