@@ -1,6 +1,7 @@
 #include "cli/api_client.hpp"
 
 #include "cli/arguments.hpp"
+#include "cli/reachable.hpp"
 #include "cli/server_address.hpp"
 #include "core/values/loopback.hpp"
 #include "io/http_fetch.hpp"
@@ -22,6 +23,7 @@ namespace {
 using nlohmann::json;
 
 constexpr milliseconds answer_timeout{30'000};
+constexpr milliseconds knock_timeout{2000};
 
 secret environment_secret(const char* name) {
   const char* value = std::getenv(name);
@@ -142,8 +144,12 @@ result<api_client> api_client::connect(const config::settings& settings, const a
     if (auto left = find_address(folder))
       url = std::move(*left);
     else if (const auto holder = storage::lock_holder(folder))
-      out.hint_ = "process " + std::to_string(*holder)
-                  + " has this data folder and left no address of a server in it; --url names a server";
+      return fault{errc::connect_failed,
+                   "no server has this data folder: process " + std::to_string(*holder)
+                       + " uses it, `assay run` or another command without a server",
+                   folder.string(),
+                   "Ctrl-C where it runs interrupts it, and its command goes on later; --url names a server "
+                   "elsewhere"};
   }
   if (url.empty())
     url = reachable_url(settings.server, settings.server.port);
@@ -159,6 +165,10 @@ result<api_client> api_client::connect(const config::settings& settings, const a
   out.token_ = flags.token.empty() ? environment_secret("ASSAY_TOKEN") : secret{flags.token};
   if (!out.token_.empty())
     return out;
+  // Nobody should look for a password where there is no server.
+  if (out.proxy_.url.empty())
+    if (auto there = check_listening(url, knock_timeout); !there)
+      return fault{errc::connect_failed, "there is no server: " + there.error().message, {}, out.hint_};
   auto password = environment_secret("ASSAY_PASSWORD");
   if (password.empty() && flags.user == "admin")
     password = settings.auth.admin_password.empty() ? environment_secret("ASSAY_ADMIN_PASSWORD")

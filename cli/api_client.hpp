@@ -37,8 +37,9 @@ io::proxy_options proxy_for(const config::network_settings& settings, const io::
 /// Talks to a running server, one request after another.
 class api_client {
 public:
-  /// Finds the server and an access token: the flag's, ASSAY_TOKEN's, or that of a login with the password in
-  /// ASSAY_PASSWORD or ASSAY_ADMIN_PASSWORD, which is asked for on a terminal when neither is set.
+  /// Finds the server and an access token; errc::connect_failed when there is none. The token is the flag's,
+  /// ASSAY_TOKEN's, or that of a login with the password in ASSAY_PASSWORD or ASSAY_ADMIN_PASSWORD, which is
+  /// asked for on a terminal when neither is set.
   static result<api_client> connect(const config::settings& settings, const api_flags& flags);
 
   /// @param body An object, or null for none. @param out The answer's JSON.

@@ -4,9 +4,13 @@
 
 #include <nlohmann/json.hpp>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <iostream>
+#include <poll.h>
+#include <system_error>
 #include <unistd.h>
 
 namespace assay::cli {
@@ -95,6 +99,32 @@ fault usage_fault(const CLI::App& app, const CLI::ParseError& error) {
   return out;
 }
 
+/// @returns whether who reads standard output has gone, as `| head` does when it has seen enough.
+bool reader_has_gone() {
+  pollfd out{STDOUT_FILENO, 0, 0};
+  return ::poll(&out, 1, 0) == 1 && (out.revents & (POLLERR | POLLHUP)) != 0;
+}
+
+/// What was printed has to be there before a command may say that all went well.
+exit_code end_of_output(const command_context& context, exit_code code) {
+  errno = 0;
+  // Help is printed through it.
+  std::cout.flush();
+  const bool flushed = std::fflush(stdout) == 0;
+  const auto reason = errno;
+  if ((flushed && std::ferror(stdout) == 0) || reader_has_gone())
+    return code;
+  const fault lost{errc::store_full,
+                   "standard output could not be written",
+                   {},
+                   "what was printed is incomplete"
+                       + (reason == 0 ? std::string() : ": " + std::generic_category().message(reason))};
+  auto text = render_fault(lost, context.err->kind());
+  text.pop_back();
+  context.err->line(text);
+  return code == exit_code::ok ? exit_code_of(lost.code) : code;
+}
+
 } // namespace
 
 void print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
@@ -156,6 +186,8 @@ void add_all_commands(CLI::App& app, command_context& context) {
 int run_command_line(int count, const char* const* arguments) {
   // A closed pipe must be an error of the write, not the end of the farm.
   std::signal(SIGPIPE, SIG_IGN);
+  // So must a file that reaches its limit (ulimit -f): the store says what became of the run.
+  std::signal(SIGXFSZ, SIG_IGN);
   command_context context;
   context.err = std::make_shared<console>(stderr, terminal{});
   CLI::App app;
@@ -167,7 +199,7 @@ int run_command_line(int count, const char* const* arguments) {
   try {
     app.parse(count, arguments);
   } catch (const CLI::Success& asked) {
-    return app.exit(asked);
+    return static_cast<int>(end_of_output(context, static_cast<exit_code>(app.exit(asked))));
   } catch (const CLI::ParseError& error) {
     context.err = std::make_shared<console>(stderr, inspect_terminal(STDERR_FILENO, context.flags.no_colour));
     report(context, usage_fault(app, error));
@@ -177,8 +209,7 @@ int run_command_line(int count, const char* const* arguments) {
   context.err = std::make_shared<console>(stderr, inspect_terminal(STDERR_FILENO, context.flags.no_colour));
   try {
     const auto code = context.action ? context.action(context) : exit_code::usage;
-    std::fflush(stdout);
-    return static_cast<int>(code);
+    return static_cast<int>(end_of_output(context, code));
   } catch (const std::exception& error) {
     return static_cast<int>(
         report(context, {errc::internal, error.what(), {}, "this is a defect of assay; please report it"}));

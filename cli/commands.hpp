@@ -62,6 +62,8 @@ void add_monitor_command(CLI::App& app, command_context& context);
 void add_verb_commands(CLI::App& app, command_context& context);
 void add_store_command(CLI::App& app, command_context& context);
 void add_users_command(CLI::App& app, command_context& context);
+/// `keys` below @p users: what programs sign in with.
+void add_user_keys_command(CLI::App& users, command_context& context);
 void add_keys_command(CLI::App& app, command_context& context);
 void add_doctor_command(CLI::App& app, command_context& context);
 void add_completion_command(CLI::App& app, command_context& context);

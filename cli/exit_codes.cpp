@@ -21,8 +21,6 @@ exit_code exit_code_of(errc code) noexcept {
   case errc::forbidden:
   case errc::rate_limited:
   case errc::quota_exhausted:
-  case errc::budget_exhausted:
-  case errc::request_over_budget:
   case errc::connect_failed:
   case errc::provider_timeout:
   case errc::provider_unavailable:
@@ -44,6 +42,8 @@ exit_code exit_code_of(errc code) noexcept {
     return exit_code::store;
   case errc::scorer_failed:
   case errc::time_limit_reached:
+  case errc::budget_exhausted:
+  case errc::request_over_budget:
   case errc::busy:
     return exit_code::failed;
   case errc::actor_lost:
@@ -54,6 +54,40 @@ exit_code exit_code_of(errc code) noexcept {
   return exit_code::internal;
 }
 
+namespace {
+
+exit_code code_of_failed(const run_record& run) noexcept {
+  if (!run.error)
+    return exit_code::failed;
+  switch (const auto code = exit_code_of(run.error->code)) {
+  case exit_code::configuration:
+  case exit_code::provider:
+  case exit_code::store:
+    return code;
+  default:
+    return exit_code::failed;
+  }
+}
+
+} // namespace
+
+exit_code exit_code_of(const std::vector<const run_record*>& runs, bool strict) {
+  auto failure = exit_code::ok;
+  auto rest = exit_code::ok;
+  for (const auto* run : runs) {
+    auto code = exit_code::ok;
+    if (run->state == run_state::failed)
+      code = code_of_failed(*run);
+    else if (strict && run->progress.failed > 0)
+      code = exit_code::failed;
+    else if (run->state != run_state::completed)
+      rest = exit_code::ended_early;
+    if (code != exit_code::ok)
+      failure = failure == exit_code::ok || failure == code ? code : exit_code::failed;
+  }
+  return failure != exit_code::ok ? failure : rest;
+}
+
 std::string_view exit_code_help() noexcept {
   return "Exit codes:\n"
          "  0    everything went well\n"
@@ -61,8 +95,8 @@ std::string_view exit_code_help() noexcept {
          "  2    the command line makes no sense\n"
          "  3    a configuration file, variable or task file is wrong\n"
          "  4    the named run, task, model or sample does not exist\n"
-         "  5    no provider could be reached, or its key is missing or refused\n"
-         "  6    the data folder cannot be used\n"
+         "  5    no provider could be reached or gave an answer, or its key is missing or refused\n"
+         "  6    the data folder cannot be used, or output cannot be written\n"
          "  7    the run was cancelled or paused, or the process was told to end\n"
          "  8    a defect of assay\n"
          "  130  Ctrl-C; the same command goes on where this one stopped\n";

@@ -116,6 +116,7 @@ monitoring::thresholds thresholds_from(const config::monitoring_settings& settin
   out.scaling = {settings.scaling_thresholds.response_time_high, settings.scaling_thresholds.error_rate_high,
                  settings.scaling_thresholds.success_rate_low};
   out.auto_scaling_enabled = settings.auto_scaling_enabled;
+  out.apply_retry_advice = settings.apply_retry_advice;
   return out;
 }
 
@@ -142,6 +143,25 @@ std::map<provider_id, std::string> read_memories(const std::shared_ptr<storage::
   for (auto& [key, document] : page->documents)
     out.emplace(provider_id{key}, std::move(document.bytes));
   return out;
+}
+
+std::vector<control::named_route> routes_of(const config::settings& settings) {
+  std::vector<control::named_route> out;
+  for (const auto& model : settings.models)
+    if (!model.route.models.empty())
+      out.push_back({model.id, model.route});
+  return out;
+}
+
+/// What was changed of routes in an earlier process. Without it they are as configured.
+std::optional<std::string> read_route_changes(const std::shared_ptr<storage::store>& store) {
+  auto view = storage::snapshot::open(store);
+  if (!view)
+    return std::nullopt;
+  auto found = view->find_document(storage::table::settings, "router.routes");
+  if (!found || !*found)
+    return std::nullopt;
+  return std::move((*found)->bytes);
 }
 
 std::function<result<void>(const std::string&)>
@@ -243,6 +263,8 @@ root_supervisor_config configure(const farm_options& options, const std::shared_
                 settings.network.no_proxy, settings.network.connect_timeout, settings.farm.in_flight_cap});
   watching.webhooks.open_transport = child.open_transport;
   child.retries = retry_rules_from(settings.retry);
+  watching.retries = child.retries;
+  child.health_check_interval = settings.farm.health_check_interval;
   child.retry_budget = control::retry_budget{settings.retry.budget_ratio, settings.retry.budget_per_second};
   child.in_flight.cap = settings.farm.in_flight_cap;
   child.in_flight.initial = settings.farm.in_flight_start;
@@ -257,6 +279,8 @@ root_supervisor_config configure(const farm_options& options, const std::shared_
   budgets.workers = workers;
   budgets.recall = [store] { return read_budgets(store); };
   budgets.journaled_cost = [store](run_id run) { return storage::cost_of_answers(store, run); };
+  budgets.charged_tries = settings.retry.possibly_billed_attempts + 1;
+  budgets.lost_tries = [store](run_id run) { return storage::lost_tries_of(store, run); };
   budgets.find_model = [find_model](const model_id& id) {
     const auto model = find_model(id);
     return model ? model_budgets{model->max_cost_per_request, model->daily_budget, model->monthly_budget}
@@ -276,8 +300,40 @@ root_supervisor_config configure(const farm_options& options, const std::shared_
   cache.max_bytes = settings.storage.cache.max_bytes;
   cache.max_age = settings.storage.cache.max_age;
 
+  auto& gateway = out.gateway;
+  gateway.seed = out.seed + 4;
+  gateway.max_open = settings.gateway.max_open;
+  gateway.max_open_per_tenant = settings.gateway.max_open_per_user;
+  gateway.find_model = [settings = options.settings](const std::string& name) -> result<model_profile> {
+    auto found = config::resolve_model(*settings, name);
+    if (!found)
+      return found.error();
+    if (auto usable = config::check_usable(found->provider); !usable) {
+      auto reason = usable.error();
+      reason.where = "model";
+      return reason;
+    }
+    return std::move(found->model);
+  };
+  auto& batches = out.batches;
+  batches.workers = workers;
+  batches.open_transport = child.open_transport;
+  batches.providers = settings.providers;
+  batches.recall = make_batch_recall(store);
+  batches.max_calls = settings.batches.max_calls;
+  batches.gather = settings.batches.gather;
+  batches.poll_first = settings.batches.poll_first;
+  batches.poll_last = std::max(settings.batches.poll_first, settings.batches.poll_last);
+
   auto& runs = out.runs;
   out.router.seed = out.seed + 3;
+  out.router.charged_tries = settings.retry.possibly_billed_attempts + 1;
+  out.router.longest_answer = [find_model](const model_id& id) {
+    const auto model = find_model(id);
+    return model ? model->max_output_tokens : 0;
+  };
+  out.router.routes = routes_of(settings);
+  out.router.recall_changes = [store] { return read_route_changes(store); };
   runs.seed = out.seed + 2;
   // Each model's own timeout is shorter, and decides.
   runs.child.call_timeout = std::chrono::hours{24};
@@ -359,11 +415,11 @@ result<run_submitted> farm::submit(submit_run wish) {
   return parts_->ask<run_submitted>(now->runs, std::move(wish), std::chrono::minutes{5});
 }
 
-result<run_record> farm::command(run_id run, run_verb verb) {
+result<run_record> farm::command(run_id run, run_verb verb, std::optional<money> max_cost) {
   auto now = handles();
   if (!now)
     return now.error();
-  return parts_->ask<run_record>(now->runs, command_run{run, verb});
+  return parts_->ask<run_record>(now->runs, command_run{run, verb, max_cost});
 }
 
 result<run_record> farm::find(run_id run) {

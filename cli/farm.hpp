@@ -42,7 +42,7 @@ public:
   /// The present handles; each of these blocks, at most five seconds, and is for threads that are no actors.
   result<farm_handles> handles();
   result<run_submitted> submit(submit_run wish);
-  result<run_record> command(run_id run, run_verb verb);
+  result<run_record> command(run_id run, run_verb verb, std::optional<money> max_cost = std::nullopt);
   result<run_record> find(run_id run);
   result<run_counts> counts();
   result<statistics> read_statistics();

@@ -370,7 +370,11 @@ exit_code test_keys(command_context& context, const key_flags& flags) {
     return report(context, keys.error());
   bool all_good = true;
   auto list = json::array();
-  table rows({{"provider"}, {"key"}, {"host"}, {"state"}, {"what the answer means"}});
+  table rows({{"provider", align::left, squeeze::whole},
+              {"key", align::left, squeeze::whole},
+              {"host"},
+              {"state"},
+              {"what the answer means"}});
   for (const auto& one : *keys) {
     const auto verdict = try_key(*settings, *one.provider, one.key.value);
     all_good = all_good && verdict.standing == key_standing::good;

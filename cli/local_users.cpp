@@ -1,5 +1,6 @@
 #include "cli/local_users.hpp"
 
+#include "server/auth/api_keys.hpp"
 #include "server/auth/passwords.hpp"
 #include "server/auth/users.hpp"
 #include "storage/snapshot.hpp"
@@ -26,25 +27,43 @@ struct local_users::state {
   std::optional<fault> failed;
   std::unique_ptr<storage::writer> writer;
 
-  result<std::vector<server::user_record>> all() const {
-    std::vector<server::user_record> out;
+  /// All documents of a table, each read by @p parse.
+  template <class Record>
+  result<std::vector<Record>> read_all(storage::table where,
+                                       result<Record> (*parse)(std::string_view)) const {
+    std::vector<Record> out;
     storage::document_query query;
     do {
       auto view = storage::snapshot::open(store);
       if (!view)
         return view.error();
-      auto page = view->page_documents(storage::table::users, query);
+      auto page = view->page_documents(where, query);
       if (!page)
         return page.error();
       for (const auto& [key, document] : page->documents) {
-        auto user = server::user_from_text(document.bytes);
-        if (!user)
-          return user.error();
-        out.push_back(std::move(*user));
+        auto record = parse(document.bytes);
+        if (!record)
+          return record.error();
+        out.push_back(std::move(*record));
       }
       query.after = page->next;
     } while (query.after);
     return out;
+  }
+
+  result<std::vector<server::user_record>> all() const {
+    return read_all<server::user_record>(storage::table::users, &server::user_from_text);
+  }
+
+  /// @param user Empty: the keys of everybody.
+  result<std::vector<server::api_key_record>> keys_of(const std::string& user) const {
+    auto keys = read_all<server::api_key_record>(storage::table::api_keys, &server::api_key_from_text);
+    if (keys && !user.empty())
+      std::erase_if(*keys, [&](const server::api_key_record& key) { return key.owner.value != user; });
+    if (keys)
+      std::stable_sort(keys->begin(), keys->end(),
+                       [](const auto& a, const auto& b) { return a.created_at < b.created_at; });
+    return keys;
   }
 
   result<server::user_record> find(const std::string& name) const {
@@ -210,8 +229,61 @@ std::optional<fault> local_users::erase(const std::string& name) {
     return user.error();
   if (auto refused = state_->refuse_last_admin(*user))
     return refused;
+  const auto keys = state_->keys_of(name);
+  if (!keys)
+    return keys.error();
   storage::write_batch batch;
   batch.erase_document(storage::table::users, name);
+  for (const auto& key : *keys)
+    batch.erase_document(storage::table::api_keys, key.id);
+  return state_->write(std::move(batch));
+}
+
+// -- API keys -------------------------------------------------------------------------------------------
+
+std::optional<fault> local_users::list_keys(const std::string& user, json& out) {
+  const auto keys = state_->keys_of(user);
+  if (!keys)
+    return keys.error();
+  const auto now = wall_now();
+  out = json::array();
+  for (const auto& key : *keys)
+    out.push_back(server::api_key_to_json(key, now));
+  return std::nullopt;
+}
+
+std::optional<fault> local_users::add_key(const std::string& user, const json& fields, json& out) {
+  const auto owner = state_->find(user);
+  if (!owner)
+    return owner.error();
+  const auto now = wall_now();
+  server::api_key_record wanted;
+  if (auto read = server::read_api_key_fields(fields, now, wanted); !read)
+    return read.error();
+  const auto present = state_->keys_of(user);
+  if (!present)
+    return present.error();
+  auto made = server::draw_api_key(*owner, std::move(wanted), present->size(), now);
+  if (!made)
+    return made.error();
+  storage::write_batch batch;
+  batch.put_document(storage::table::api_keys, made->record.id, server::to_text(made->record),
+                     storage::document_condition::if_absent());
+  if (auto refused = state_->write(std::move(batch)))
+    return refused;
+  out = server::api_key_to_json(made->record, now);
+  out["key"] = made->key.reveal();
+  return std::nullopt;
+}
+
+std::optional<fault> local_users::remove_key(const std::string& id) {
+  const auto keys = state_->keys_of({});
+  if (!keys)
+    return keys.error();
+  if (std::none_of(keys->begin(), keys->end(), [&](const auto& key) { return key.id == id; }))
+    return server::unknown_api_key(id);
+  storage::write_batch batch;
+  batch.erase_document(storage::table::api_keys, id);
   return state_->write(std::move(batch));
 }
 

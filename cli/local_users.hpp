@@ -30,7 +30,14 @@ public:
   std::optional<fault> set_roles(const std::string& name, const std::vector<std::string>& roles,
                                  nlohmann::json& out);
   std::optional<fault> set_disabled(const std::string& name, bool disabled, nlohmann::json& out);
+  /// The user's API keys go too.
   std::optional<fault> erase(const std::string& name);
+
+  /// @param user Empty: the keys of everybody. @param out As GET /auth/keys lists them.
+  std::optional<fault> list_keys(const std::string& user, nlohmann::json& out);
+  /// @param fields As POST /auth/keys takes them. @param out As it answers, with the key in `key`.
+  std::optional<fault> add_key(const std::string& user, const nlohmann::json& fields, nlohmann::json& out);
+  std::optional<fault> remove_key(const std::string& id);
 
 private:
   struct state;

@@ -31,11 +31,15 @@ struct answers {
   json models;
   json alerts;
   json recommendations;
+  json retries;
 
-  monitor_answers view() const { return {overview, models, alerts, recommendations}; }
+  monitor_answers view() const { return {overview, models, alerts, recommendations, retries}; }
   json document() const {
-    return {
-        {"overview", overview}, {"models", models}, {"alerts", alerts}, {"recommendations", recommendations}};
+    return {{"overview", overview},
+            {"models", models},
+            {"alerts", alerts},
+            {"recommendations", recommendations},
+            {"retries", retries}};
   }
 };
 
@@ -46,7 +50,9 @@ std::optional<fault> ask_all(const api_client& api, const monitor_flags& flags, 
     return refused;
   if (auto refused = api.ask("GET", "/monitor/alerts", nullptr, out.alerts))
     return refused;
-  return api.ask("GET", "/monitor/recommendations", nullptr, out.recommendations);
+  if (auto refused = api.ask("GET", "/monitor/recommendations", nullptr, out.recommendations))
+    return refused;
+  return api.ask("GET", "/monitor/retries", nullptr, out.retries);
 }
 
 void show(const command_context& context, const monitor_flags& flags, const answers& seen) {

@@ -122,6 +122,36 @@ std::string advice_lines(const json& items) {
   return out;
 }
 
+std::string health_lines(const json& providers, const terminal& where) {
+  std::string out;
+  for (const auto& one : providers)
+    if (at(one, "healthy") == json(false))
+      out += paint(where, colour::red, "  " + text(one, "provider")) + "  " + text(one, "reason") + "\n";
+  return out;
+}
+
+std::string scaled_lines(const json& items) {
+  std::string out;
+  for (const auto& one : items)
+    out += "  " + text(one, "model_id") + " at " + text(one, "provider") + "  " + percent(one, "share")
+           + " of its calls in flight: " + text(one, "reason") + "\n";
+  return out;
+}
+
+std::string retry_lines(const json& retries) {
+  std::string out;
+  for (const auto& one : at(retries, "providers"))
+    if (number(one, "answered_after_retry").value_or(0) + number(one, "given_up").value_or(0) > 0)
+      out += "  " + text(one, "provider") + "  " + count(one, "answered_after_retry")
+             + " answered after a retry, " + count(one, "given_up") + " given up\n";
+  size_t shown = 0;
+  for (const auto& one : at(retries, "advice"))
+    if (++shown <= most_lines)
+      out += "  " + text(one, "action") + " after " + text(one, "error") + " at " + text(one, "provider")
+             + ": " + text(one, "reason") + "\n";
+  return out;
+}
+
 std::string within(const std::string& lines, size_t columns) {
   if (columns == 0)
     return lines;
@@ -150,6 +180,13 @@ std::string render_monitor(const monitor_answers& seen, const terminal& where) {
     out += "\n" + paint(where, colour::bold, "alerts") + "\n" + within(alerts, where.columns);
   if (const auto advice = advice_lines(at(seen.recommendations, "items")); !advice.empty())
     out += "\n" + paint(where, colour::bold, "recommendations (5m)") + "\n" + within(advice, where.columns);
+  if (const auto sick = health_lines(at(seen.overview, "providers"), where); !sick.empty())
+    out += "\n" + paint(where, colour::bold, "providers that do not answer") + "\n"
+           + within(sick, where.columns);
+  if (const auto scaled = scaled_lines(at(seen.overview, "scaled")); !scaled.empty())
+    out += "\n" + paint(where, colour::bold, "scaled") + "\n" + within(scaled, where.columns);
+  if (const auto retries = retry_lines(seen.retries); !retries.empty())
+    out += "\n" + paint(where, colour::bold, "retries") + "\n" + within(retries, where.columns);
   return out;
 }
 

@@ -14,6 +14,7 @@ struct monitor_answers {
   const nlohmann::json& models;
   const nlohmann::json& alerts;
   const nlohmann::json& recommendations;
+  const nlohmann::json& retries;
 };
 
 /// @returns the whole view, for a terminal of that width. Members that an answer lacks are shown as `-`.

@@ -7,7 +7,6 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
-#include <numeric>
 
 namespace assay::cli {
 
@@ -106,6 +105,16 @@ std::string without_trailing_blanks(std::string line) {
 }
 
 constexpr size_t column_gap = 2;
+/// To which a text may be cut.
+constexpr size_t least_width = 6;
+
+/// Columns of the terminal that table columns of these widths need; those of width 0 are not there.
+size_t width_together(const std::vector<size_t>& sizes) {
+  size_t total = 0;
+  for (const auto size : sizes)
+    total += size == 0 ? 0 : size + (total > 0 ? column_gap : 0);
+  return total;
+}
 
 } // namespace
 
@@ -206,42 +215,63 @@ std::vector<size_t> table::widths() const {
   return out;
 }
 
-size_t table::width() const {
-  const auto all = widths();
-  return std::accumulate(all.begin(), all.end(), size_t{0})
-         + (all.empty() ? 0 : (all.size() - 1) * column_gap);
+size_t table::width() const { return width_together(widths()); }
+
+std::vector<size_t> table::fitted(size_t most) const {
+  const auto full = widths();
+  if (most == 0 || width_together(full) <= most)
+    return full;
+  auto base = full;
+  for (size_t i = 0; i < base.size(); ++i)
+    if (!rows_.empty() && std::all_of(rows_.begin(), rows_.end(), [i](const auto& row) {
+          return i >= row.size() || row[i].empty();
+        }))
+      base[i] = 0;
+  const auto can_be_cut = [this](size_t i) {
+    return columns_[i].side == align::left && columns_[i].narrow == squeeze::cut;
+  };
+  while (true) {
+    auto sizes = base;
+    for (auto total = width_together(sizes); total > most; --total) {
+      size_t widest = sizes.size();
+      for (size_t i = 0; i < sizes.size(); ++i)
+        if (can_be_cut(i) && sizes[i] > least_width && (widest == sizes.size() || sizes[i] > sizes[widest]))
+          widest = i;
+      if (widest == sizes.size())
+        break;
+      --sizes[widest];
+    }
+    size_t spare = base.size();
+    for (size_t i = 0; i < base.size(); ++i)
+      if (columns_[i].narrow == squeeze::spare && base[i] > 0
+          && (spare == base.size() || base[i] > base[spare]))
+        spare = i;
+    if (width_together(sizes) <= most || spare == base.size())
+      return sizes;
+    base[spare] = 0;
+  }
 }
 
 std::string table::render(const terminal& where, size_t most) const {
-  auto sizes = widths();
-  const auto total = width();
-  if (most > 0 && total > most) {
-    size_t widest = 0;
-    for (size_t i = 0; i < sizes.size(); ++i)
-      if (columns_[i].side == align::left
-          && (columns_[widest].side != align::left || sizes[i] > sizes[widest]))
-        widest = i;
-    constexpr size_t least = 12;
-    const auto excess = total - most;
-    sizes[widest] = std::max(std::min(least, sizes[widest]), sizes[widest] - std::min(excess, sizes[widest]));
-  }
+  const auto sizes = fitted(most);
   const std::string gap(column_gap, ' ');
-  std::string out;
-  std::string line;
-  for (size_t i = 0; i < columns_.size(); ++i)
-    line += (i > 0 ? gap : "") + padded(columns_[i].title, sizes[i], columns_[i].side);
-  out += paint(where, colour::bold, without_trailing_blanks(line)) + "\n";
-  for (const auto& row : rows_) {
-    line.clear();
-    if (row.empty())
-      line = paint(where, colour::dim,
-                   std::string(std::accumulate(sizes.begin(), sizes.end(), size_t{0})
-                                   + (sizes.size() - 1) * column_gap,
-                               '-'));
-    for (size_t i = 0; i < row.size() && i < sizes.size(); ++i)
-      line += (i > 0 ? gap : "") + padded(cut_to_width(row[i], sizes[i]), sizes[i], columns_[i].side);
-    out += without_trailing_blanks(line) + "\n";
-  }
+  const auto line_of = [&](const auto& cell) {
+    std::string line;
+    for (size_t i = 0; i < sizes.size(); ++i)
+      if (sizes[i] > 0)
+        line +=
+            (line.empty() ? "" : gap) + padded(cut_to_width(cell(i), sizes[i]), sizes[i], columns_[i].side);
+    return without_trailing_blanks(line);
+  };
+  std::string out =
+      paint(where, colour::bold, line_of([&](size_t i) -> std::string_view { return columns_[i].title; }))
+      + "\n";
+  for (const auto& row : rows_)
+    out += (row.empty() ? paint(where, colour::dim, std::string(width_together(sizes), '-'))
+                        : line_of([&](size_t i) -> std::string_view {
+                            return i < row.size() ? std::string_view(row[i]) : std::string_view{};
+                          }))
+           + "\n";
   return out;
 }
 

@@ -43,12 +43,20 @@ std::string paint(const terminal& where, colour which, std::string_view text);
 
 enum class align : uint8_t { left, right };
 
+/// What becomes of a column where a table has too little room.
+enum class squeeze : uint8_t {
+  cut,   ///< Texts are cut, the widest first; numbers, which stand on the right, never are.
+  whole, ///< Never cut: what one has to type again, such as an id.
+  spare, ///< Left out when cutting the others is not enough.
+};
+
 /// Rows of cells whose columns line up by display width.
 class table {
 public:
   struct column {
     std::string title;
     align side = align::left;
+    squeeze narrow = squeeze::cut;
   };
 
   explicit table(std::vector<column> columns) : columns_(std::move(columns)) {}
@@ -61,11 +69,14 @@ public:
   bool empty() const noexcept { return rows_.empty(); }
   /// Columns of the whole table.
   size_t width() const;
-  /// @param most Columns at most; the widest left-aligned column is cut to fit. 0: no limit.
+  /// @param most Columns at most; 0: no limit. To fit, columns without any text go, then texts are cut, then
+  /// spare columns go, the widest first. A table that is too wide even so stays too wide.
   std::string render(const terminal& where, size_t most = 0) const;
 
 private:
   std::vector<size_t> widths() const;
+  /// Widths by column, 0 for one that is left out.
+  std::vector<size_t> fitted(size_t most) const;
 
   std::vector<column> columns_;
   std::vector<std::vector<std::string>> rows_;

@@ -23,6 +23,10 @@ size_t widest_label(const std::vector<progress_line>& runs) {
 
 } // namespace
 
+std::string model_label(const run_spec& spec) {
+  return spec.model.value + (spec.provider.value == "mock" ? " (simulated)" : "");
+}
+
 std::string render_progress(const progress_line& run, size_t label_width, wall_time now) {
   const auto& record = run.record;
   const auto& done = record.progress;
@@ -35,8 +39,10 @@ std::string render_progress(const progress_line& run, size_t label_width, wall_t
     out += "  " + std::string(to_string(record.state));
   else if (done.samples_per_second > 0)
     out += "  " + show_number(done.samples_per_second, done.samples_per_second < 100 ? 1 : 0) + "/s";
-  if (done.scored > 0)
-    out += "  score " + show_number(done.score_sum / static_cast<double>(done.scored), 3);
+  if (const auto score = done.score())
+    out += "  score " + show_number(*score, 3);
+  if (done.in_batches > 0 && !is_final(record.state))
+    out += "  " + show_count(done.in_batches) + " in batches";
   if (done.failed > 0)
     out += "  " + show_count(done.failed) + " failed";
   if (done.cost)

@@ -17,6 +17,9 @@ struct progress_line {
   run_record record;
 };
 
+/// @returns the model's name, with `(simulated)` when the mock provider answers for it.
+std::string model_label(const run_spec& spec);
+
 /// "sim-strong  [######----]  62 %  124/200  45.2/s  score 0.912  2 failed  $0.0031  12.0 s left"
 std::string render_progress(const progress_line& run, size_t label_width, wall_time now);
 

@@ -1,7 +1,9 @@
 #include "actors/runs/run_counts.hpp"
 #include "cli/arguments.hpp"
 #include "cli/commands.hpp"
+#include "cli/interrupted.hpp"
 #include "cli/load_settings.hpp"
+#include "cli/progress.hpp"
 #include "cli/run_report.hpp"
 #include "config/results_folder.hpp"
 #include "storage/snapshot.hpp"
@@ -66,8 +68,8 @@ std::string overall_score(const std::shared_ptr<storage::store>& from, const run
       return show_number(score.is_number() ? std::optional{score.get<double>()} : std::nullopt, 3);
     }
   }
-  const auto& done = run.progress;
-  return done.scored == 0 ? "-" : show_number(done.score_sum / static_cast<double>(done.scored), 3);
+  const auto score = run.progress.score();
+  return score ? show_number(*score, 3) : "-";
 }
 
 std::string task_names(const run_record& run) {
@@ -91,35 +93,42 @@ exit_code list_results(command_context& context, const result_flags& flags) {
   const auto store = open_store_read_only(*settings);
   if (!store)
     return report(context, store.error());
+  const bool idle = nothing_runs(*settings);
   const auto runs = list_runs(*store, flags, state);
   if (!runs)
     return report(context, runs.error());
   if (context.flags.json) {
     json out = json::array();
-    for (const auto& run : *runs)
+    for (const auto& run : *runs) {
       out.push_back(run_status_json(run));
+      out.back()["interrupted"] = idle && is_interrupted(run.state);
+    }
     print(json{{"evaluations", std::move(out)}}.dump(2, ' ', false, replace) + "\n");
     return exit_code::ok;
   }
-  table rows({{"run"},
-              {"created (UTC)"},
-              {"state"},
+  table rows({{"run", align::left, squeeze::whole},
+              {"created (UTC)", align::left, squeeze::spare},
+              {"state", align::left, squeeze::whole},
               {"model"},
               {"samples", align::right},
-              {"failed", align::right},
+              {"failed", align::right, squeeze::spare},
               {"score", align::right},
-              {"cost", align::right},
+              {"cost", align::right, squeeze::spare},
               {"tasks"}});
+  size_t interrupted = 0;
   for (const auto& run : *runs) {
     const auto& done = run.progress;
-    rows.add({to_string(run.spec.id), show_time(run.spec.created_at), std::string(to_string(run.state)),
-              run.spec.model.value, show_count(done.done) + "/" + show_count(done.total),
-              show_count(done.failed), overall_score(*store, run),
-              done.cost ? to_string(*done.cost) : "unknown", task_names(run)});
+    const bool is_left = idle && is_interrupted(run.state);
+    interrupted += is_left ? 1 : 0;
+    rows.add({to_string(run.spec.id), show_time(run.spec.created_at),
+              std::string(is_left ? interrupted_word : to_string(run.state)), model_label(run.spec),
+              show_count(done.done) + "/" + show_count(done.total), show_count(done.failed),
+              overall_score(*store, run), done.cost ? to_string(*done.cost) : "unknown", task_names(run)});
   }
   print(rows.render(context.out, context.out.columns));
   if (runs->empty())
     remark(context, "no run fits");
+  remark_on_interrupted(context, interrupted);
   return exit_code::ok;
 }
 
@@ -130,6 +139,8 @@ exit_code show_results(command_context& context, const result_flags& flags) {
   const auto store = open_store_read_only(*settings);
   if (!store)
     return report(context, store.error());
+  const bool idle = nothing_runs(*settings);
+  size_t interrupted = 0;
   std::vector<run_outcome> outcomes;
   for (const auto& name : flags.runs) {
     const auto id = find_run_named(*store, name);
@@ -138,6 +149,8 @@ exit_code show_results(command_context& context, const result_flags& flags) {
     auto outcome = read_outcome(*store, *id);
     if (!outcome)
       return report(context, outcome.error());
+    outcome->interrupted = idle && is_interrupted(outcome->record.state);
+    interrupted += outcome->interrupted ? 1 : 0;
     outcomes.push_back(std::move(*outcome));
   }
   if (!flags.output_path.empty()) {
@@ -152,6 +165,7 @@ exit_code show_results(command_context& context, const result_flags& flags) {
   }
   if (!context.flags.json) {
     print(render_outcomes(context.out, outcomes));
+    remark_on_interrupted(context, interrupted);
     return exit_code::ok;
   }
   if (outcomes.size() == 1) {
@@ -169,7 +183,9 @@ void add_filters(CLI::App& sub, const std::shared_ptr<result_flags>& flags) {
   sub.add_option("--state", flags->state,
                  "queued, preparing, running, paused, completed, failed or cancelled");
   sub.add_option("-m,--model", flags->model, "Only runs of this model");
-  sub.add_option("-n,--limit", flags->limit, "Runs at most, newest first")->capture_default_str();
+  sub.add_option("-n,--limit", flags->limit, "Runs at most, newest first")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
 }
 
 void add_writing(CLI::App& sub, const std::shared_ptr<result_flags>& flags) {

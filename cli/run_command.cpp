@@ -71,7 +71,11 @@ exit_code show_plan(const command_context& context, const run_flags& flags, cons
   std::optional<money> total = money{};
   uint64_t calls = 0;
   json models = json::array();
-  table rows({{"model"}, {"provider"}, {"calls", align::right}, {"likely cost", align::right}, {"tasks"}});
+  table rows({{"model", align::left, squeeze::whole},
+              {"provider"},
+              {"calls", align::right},
+              {"likely cost", align::right},
+              {"tasks"}});
   for (const auto& run : plan.runs) {
     const auto& admitted = run.admitted;
     const auto& spec = admitted.record.spec;
@@ -91,6 +95,7 @@ exit_code show_plan(const command_context& context, const run_flags& flags, cons
         {{"model", spec.model.value},
          {"provider", spec.provider.value},
          {"simulated", run.simulated},
+         {"execution", to_string(spec.way)},
          {"calls", admitted.calls},
          {"estimated_cost", admitted.estimated_cost ? json(to_dollars(*admitted.estimated_cost)) : json()},
          {"prompt_types", spec.prompt_types},
@@ -211,12 +216,19 @@ void add_how_to_ask(CLI::App& sub, run_flags& flags) {
       ->expected(0, 1)
       ->default_str("true")
       ->group(group);
+  sub.add_option(
+         "--batch", flags.batch,
+         "always sends the calls through the provider's batch API: about half the price, answers within "
+         "a day; auto does where it can and --time-limit allows it; never is the default")
+      ->check(CLI::IsMember({"auto", "always", "never"}))
+      ->group(group);
   sub.add_option("--cache-requests,--cache_requests", flags.cache_requests,
                  "true as --use-cache; refresh asks again and replaces; delete asks again and removes")
       ->check(CLI::IsMember({"true", "refresh", "delete"}))
       ->group(group);
-  optional_number<double>(sub, "--max-cost,--max_cost", flags.max_cost,
-                          "Dollars; kept with the run, not enforced yet", 0, 1e9)
+  optional_number<double>(
+      sub, "--max-cost,--max_cost", flags.max_cost,
+      "Dollars; the run fails before it could cost more, and `assay retry` goes on with it", 0, 1e9)
       ->group(group);
   sub.add_flag("-x,--predict-only,--predict_only", flags.predict_only, "Keep answers, do not score them")
       ->group(group);

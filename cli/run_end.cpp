@@ -29,15 +29,10 @@ result<std::vector<run_outcome>> outcomes_of(run_session& session) {
 }
 
 exit_code verdict(const std::vector<run_outcome>& outcomes, bool strict) {
-  auto code = exit_code::ok;
-  for (const auto& outcome : outcomes) {
-    const auto& record = outcome.record;
-    if (record.state == run_state::failed || (strict && record.progress.failed > 0))
-      code = exit_code::failed;
-    else if (record.state != run_state::completed && code == exit_code::ok)
-      code = exit_code::ended_early;
-  }
-  return code;
+  std::vector<const run_record*> records;
+  for (const auto& outcome : outcomes)
+    records.push_back(&outcome.record);
+  return exit_code_of(records, strict);
 }
 
 void show_outcomes(const command_context& context, const run_flags& flags,

@@ -49,6 +49,8 @@ fault as_flag(fault reason, const run_flags& flags) {
   }
   if (field == "model_id")
     field = "model";
+  if (field == "execution")
+    field = "batch";
   if (field.starts_with("task_ids"))
     field = "tasks";
   reason.where = "--" + std::string(field);
@@ -126,17 +128,13 @@ std::optional<fault> add_generation(const run_flags& flags, json& settings) {
   return std::nullopt;
 }
 
-bool is_path(const std::string& name) {
-  return name.find('/') != std::string::npos || name.ends_with(".yaml") || name.ends_with(".yml");
-}
-
 /// Adds the tasks that were given as files to the catalogue. @returns ids and groups in the order of the
 /// flags.
 result<std::vector<std::string>> take_task_files(const std::vector<std::string>& names,
                                                  tasks::task_catalogue& catalogue) {
   std::vector<std::string> out;
   for (const auto& name : names) {
-    if (!is_path(name)) {
+    if (!is_task_path(name)) {
       out.push_back(name);
       continue;
     }
@@ -254,6 +252,10 @@ result<std::vector<std::string>> model_names(const run_flags& flags) {
 
 } // namespace
 
+bool is_task_path(const std::string& name) {
+  return name.find('/') != std::string::npos || name.ends_with(".yaml") || name.ends_with(".yml");
+}
+
 std::optional<fault> request_body(const run_flags& flags, const std::string& model,
                                   const std::vector<std::string>& tasks, json& out) {
   json settings = flags.left.configuration.empty() ? json::object() : json::parse(flags.left.configuration);
@@ -279,6 +281,8 @@ std::optional<fault> request_body(const run_flags& flags, const std::string& mod
     settings["batch_size"] = flags.batch_size;
   if (!flags.device.empty())
     settings["device"] = flags.device;
+  if (!flags.batch.empty())
+    settings["execution"] = flags.batch == "always" ? "batch" : flags.batch == "auto" ? "auto" : "online";
   if (!flags.use_cache.empty())
     settings["use_cache"] = flags.use_cache;
   if (!flags.cache_requests.empty())

@@ -40,6 +40,7 @@ struct run_flags {
   std::optional<uint32_t> weight;
   std::string time_limit;
   std::string use_cache;      ///< Empty: not given.
+  std::string batch;          ///< auto, always or never; empty: not given.
   std::string cache_requests; ///< true, refresh or delete; empty: not given.
   std::optional<double> max_cost;
   std::string metadata;
@@ -72,6 +73,9 @@ struct run_plan {
   std::shared_ptr<const tasks::task_catalogue> tasks;
   std::vector<planned_run> runs;
 };
+
+/// @returns whether a name of a task means a file or folder: it has a slash or ends as task files do.
+bool is_task_path(const std::string& name);
 
 /// The body of POST /evaluations that says the same as the flags, for one model.
 /// @param tasks Ids and groups.

@@ -4,6 +4,8 @@
 #include "actors/runs/store_run_worker.hpp"
 #include "cli/exit_codes.hpp"
 #include "cli/files.hpp"
+#include "cli/interrupted.hpp"
+#include "cli/progress.hpp"
 #include "config/providers.hpp"
 #include "storage/result_files.hpp"
 #include "storage/snapshot.hpp"
@@ -56,9 +58,9 @@ struct column_data {
 column_data column_of(const run_outcome& outcome) {
   column_data out;
   out.document = outcome_json(outcome);
-  out.title = outcome.record.spec.model.value;
-  // A run without any answer has nothing that says so itself.
-  if (at(out.document, {"simulated"}) == true || outcome.record.spec.provider.value == "mock")
+  out.title = model_label(outcome.record.spec);
+  // Another provider's address may be the mock's; only the answers tell then.
+  if (at(out.document, {"simulated"}) == true && out.title == outcome.record.spec.model.value)
     out.title += " (simulated)";
   const auto& tasks = at(out.document, {"task_results"});
   if (!tasks.is_array())
@@ -108,9 +110,10 @@ std::string tokens_cell(const json& document) {
 }
 
 std::string time_cell(const run_record& record) {
-  if (!record.started_at || !record.finished_at)
+  const auto time = execution_time_of(record);
+  if (!time)
     return "-";
-  const auto duration = *record.finished_at - *record.started_at;
+  const auto duration = *time;
   std::string out = to_human(duration);
   if (duration.count() > 0)
     out += " ("
@@ -125,10 +128,11 @@ std::string cost_cell(const json& document) {
   return cost ? to_string(from_dollars(*cost)) : "unknown";
 }
 
-std::string state_cell(const run_record& record) {
+std::string state_cell(const run_outcome& outcome) {
   // The reason stands whole below the table.
   constexpr size_t most = 60;
-  std::string out(to_string(record.state));
+  const auto& record = outcome.record;
+  std::string out(outcome.interrupted ? interrupted_word : to_string(record.state));
   if (record.error)
     out += ": " + explained(record).message;
   return cut_to_width(on_one_line(out), most);
@@ -136,12 +140,15 @@ std::string state_cell(const run_record& record) {
 
 /// @returns what helps after a failure of this kind at a provider.
 std::string advice(errc code, const provider_id& provider) {
-  const auto key = config::key_variable(provider.value);
+  const auto variable = config::key_variable(provider.value);
+  const auto key = variable.empty() ? "providers." + provider.value + ".api_key" : variable;
   switch (code) {
   case errc::quota_exhausted:
     return "its key has no credit left: top up the account, or set another key in " + key;
   case errc::credentials_rejected:
-    return "check the key in " + key;
+    return variable.empty() ? "it usually needs no key: check providers." + provider.value
+                                  + ".base_url, or set a key in " + key
+                            : "check the key in " + key;
   case errc::connect_failed:
     return "check the network, its proxy and providers." + provider.value + ".base_url";
   case errc::rate_limited:
@@ -189,12 +196,15 @@ table build_table(const std::vector<column_data>& columns, const std::vector<con
     return show_count(done.done) + " of " + show_count(done.total)
            + (done.failed > 0 ? ", " + show_count(done.failed) + " failed" : "")
            + (done.possibly_billed > 0 ? ", " + show_count(done.possibly_billed) + " possibly billed" : "")
+           + (outcomes[i]->record.maybe_lost_calls > 0
+                  ? " (at most " + show_count(possibly_billed_at_most(outcomes[i]->record)) + ")"
+                  : "")
            + (done.cached > 0 ? ", " + show_count(done.cached) + " from the cache" : "");
   });
   add_footer(out, "cost", size, [&](size_t i) { return cost_cell(columns[i].document); });
   add_footer(out, "tokens", size, [&](size_t i) { return tokens_cell(columns[i].document); });
   add_footer(out, "time", size, [&](size_t i) { return time_cell(outcomes[i]->record); });
-  add_footer(out, "state", size, [&](size_t i) { return state_cell(outcomes[i]->record); });
+  add_footer(out, "state", size, [&](size_t i) { return state_cell(*outcomes[i]); });
   add_footer(out, "run", size, [&](size_t i) { return to_string(outcomes[i]->record.spec.id); });
   return out;
 }
@@ -254,7 +264,10 @@ result<run_outcome> read_outcome(const std::shared_ptr<storage::store>& from, ru
 }
 
 json outcome_json(const run_outcome& outcome) {
-  return storage::result_or_status(outcome.record, outcome.document);
+  auto out = storage::result_or_status(outcome.record, outcome.document);
+  if (outcome.interrupted)
+    out["interrupted"] = true;
+  return out;
 }
 
 std::string render_outcomes(const terminal& where, const std::vector<run_outcome>& outcomes) {

@@ -20,6 +20,8 @@ namespace assay::cli {
 struct run_outcome {
   run_record record;
   std::string document; ///< JSON text; empty when there is none.
+  /// It has not ended, and nobody goes on with it at present.
+  bool interrupted = false;
 };
 
 /// Reads a run and its result; computes the result of what there is when the run has not stored one.
@@ -28,7 +30,7 @@ result<run_outcome> read_outcome(const std::shared_ptr<storage::store>& from, ru
 /// @returns why the run failed, with the name of its provider and what to do when the provider is to blame.
 fault explained(const run_record& record);
 
-/// The document as JSON, or the run's status when there is none.
+/// The document as JSON, or the run's status when there is none. `interrupted` is true in it when the run is.
 nlohmann::json outcome_json(const run_outcome& outcome);
 
 /// Tasks and prompt types as rows, runs as columns: score ± standard error [95 % interval], count and errors;

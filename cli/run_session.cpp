@@ -1,6 +1,8 @@
 #include "cli/run_session.hpp"
 
+#include "actors/runs/store_run_worker.hpp"
 #include "actors/runs/verb_words.hpp"
+#include "cli/earlier_runs.hpp"
 #include "cli/load_settings.hpp"
 #include "cli/run_listener.hpp"
 #include "storage/snapshot.hpp"
@@ -12,7 +14,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
-#include <filesystem>
+#include <iterator>
 #include <set>
 #include <thread>
 
@@ -28,55 +30,47 @@ constexpr milliseconds drain_grace{30'000};
 /// Refreshes in a row that may fail while a part of the farm restarts; about 20 s.
 constexpr int most_misses = 100;
 
-/// Who owns the runs of the command line.
-user_id command_line_user() { return user_id{"local"}; }
-
-/// The runs that an earlier process left unfinished, oldest first.
-result<std::vector<run_record>> unfinished_runs(const config::settings& settings) {
-  std::vector<run_record> out;
-  std::error_code ignored;
-  if (!std::filesystem::exists(std::filesystem::path(settings.storage.data_dir) / "data.mdb", ignored))
-    return out;
-  auto store = open_store_read_only(settings);
-  if (!store) {
-    // An older schema is brought forward by the farm; it has no runs of ours then.
-    if (store.error().code == errc::store_incompatible)
-      return out;
-    return store.error();
-  }
-  std::optional<run_id> after;
-  do {
-    auto view = storage::snapshot::open(*store);
-    if (!view)
-      return view.error();
-    auto page = view->open_runs(after);
-    if (!page)
-      return page.error();
-    std::move(page->runs.begin(), page->runs.end(), std::back_inserter(out));
-    after = page->next;
-  } while (after);
-  return out;
-}
-
-bool is_ours(const run_record& run, const planned_run& planned) {
-  return run.spec.owner == command_line_user()
-         && run.spec.fingerprint == planned.admitted.record.spec.fingerprint;
-}
-
-/// The newest unfinished run that asks the same.
-const run_record* find_same(const std::vector<run_record>& unfinished, const planned_run& planned) {
-  const auto found = std::find_if(unfinished.rbegin(), unfinished.rend(),
-                                  [&](const run_record& run) { return is_ours(run, planned); });
-  return found == unfinished.rend() ? nullptr : &*found;
-}
-
-std::vector<run_record> all_same(const std::vector<run_record>& unfinished, const run_plan& plan) {
-  std::vector<run_record> out;
-  std::copy_if(unfinished.begin(), unfinished.end(), std::back_inserter(out), [&](const run_record& run) {
-    return std::any_of(plan.runs.begin(), plan.runs.end(),
-                       [&](const auto& planned) { return is_ours(run, planned); });
+bool is_asked_by(const run_record& run, const std::vector<wished_run>& wished) {
+  return std::any_of(wished.begin(), wished.end(), [&](const wished_run& one) {
+    return asks_same(run, one) || asks_same_of_other_files(run, one);
   });
+}
+
+std::vector<wished_run> wishes_of(const run_plan& plan) {
+  std::vector<wished_run> out;
+  for (const auto& planned : plan.runs)
+    out.push_back({planned.admitted.record.spec, planned.request.random_seed.has_value()});
   return out;
+}
+
+/// Unfinished runs that the command began with other files. Where only a task reads differently, somebody has
+/// written it anew and wants to see it; other rows are paid for again, which nobody should find out later.
+result<void> tell_of_changes(const command_context& context, const earlier_runs& earlier,
+                             const earlier_match& match, const std::vector<wished_run>& wished) {
+  for (const auto& run : earlier.unfinished)
+    for (size_t i = 0; i < wished.size(); ++i) {
+      if (match.goes_on[i] || !asks_same_of_other_files(run, wished[i]))
+        continue;
+      const auto change = describe_change(run, wished[i]);
+      const auto id = to_string(run.spec.id);
+      if (!change.path.empty())
+        return fault{
+            errc::dataset_changed, "this command began " + id + ", and " + change.what, change.path,
+            "restore the file to go on with what is paid for; --fresh cancels that run and starts anew"};
+      remark(context, "note: this command began " + id + ", and " + change.what
+                          + ": that run stays unfinished, and another one begins");
+    }
+  return {};
+}
+
+void tell_of_others(const command_context& context, size_t others) {
+  if (others == 1)
+    remark(context, "note: another unfinished run stays as it is; `assay runs` names it, and its command, "
+                    "`assay resume ID` or `assay serve` goes on with it");
+  else if (others > 1)
+    remark(context, "note: " + show_count(others)
+                        + " other unfinished runs stay as they are; `assay runs` names them, and their "
+                          "commands, `assay resume ID` or `assay serve` go on with them");
 }
 
 /// Samples that are scored or failed for good; the record's own count is only written now and then.
@@ -87,6 +81,15 @@ uint64_t count_done(const std::shared_ptr<storage::store>& from, run_id run) {
                                            done += status == sample_status::answered ? 0 : 1;
                                          });
   return walked ? done : 0;
+}
+
+void log_beginning(const run_record& run) {
+  const auto& spec = run.spec;
+  spdlog::info("run begins run={} model={} provider={} samples={}", to_string(spec.id), spec.model.value,
+               spec.provider.value, run.progress.total);
+  for (const auto& task : spec.tasks)
+    spdlog::debug("run asks task={} samples={} dataset=\"{}\" generation={}", task.id.value,
+                  task.sample_count, task.dataset_path, nlohmann::json(task.generation).dump());
 }
 
 bool is_final_in_store(const std::shared_ptr<storage::store>& from, run_id run) {
@@ -135,29 +138,27 @@ run_session::~run_session() = default;
 
 result<std::unique_ptr<run_session>> run_session::start(const command_context& context, const run_plan& plan,
                                                         bool fresh) {
-  auto unfinished = unfinished_runs(*plan.settings);
-  if (!unfinished)
-    return unfinished.error();
+  const auto wished = wishes_of(plan);
+  auto earlier = read_earlier_runs(*plan.settings, wished);
+  if (!earlier)
+    return earlier.error();
   if (fresh) {
-    auto unwanted = all_same(*unfinished, plan);
-    const auto count = unwanted.size();
-    if (count > 0)
+    std::vector<run_record> unwanted;
+    std::copy_if(earlier->unfinished.begin(), earlier->unfinished.end(), std::back_inserter(unwanted),
+                 [&](const run_record& run) { return is_asked_by(run, wished); });
+    std::erase_if(earlier->unfinished, [&](const run_record& run) { return is_asked_by(run, wished); });
+    if (!unwanted.empty())
       if (auto cancelled = cancel_in_store(*plan.settings, std::move(unwanted)); !cancelled)
         return cancelled.error();
-    std::erase_if(*unfinished, [&](const run_record& run) {
-      return std::any_of(plan.runs.begin(), plan.runs.end(),
-                         [&](const auto& planned) { return is_ours(run, planned); });
-    });
   }
-
+  const auto match = match_earlier(*earlier, wished);
+  if (auto same = tell_of_changes(context, *earlier, match, wished); !same)
+    return same.error();
   std::set<run_id> going_on;
-  for (const auto& planned : plan.runs)
-    if (const auto* same = find_same(*unfinished, planned))
-      going_on.insert(same->spec.id);
-  if (const auto others = unfinished->size() - going_on.size(); others > 0)
-    remark(context, "note: " + show_count(others) + " other unfinished "
-                        + (others == 1 ? "run stays" : "runs stay")
-                        + " as they are; give their command again, or `assay serve`, to go on with them");
+  for (const auto& run : match.goes_on)
+    if (run)
+      going_on.insert(run->spec.id);
+  tell_of_others(context, earlier->unfinished.size() - going_on.size());
 
   std::unique_ptr<run_session> out(new run_session());
   auto started = farm::start({plan.settings, plan.tasks, nullptr,
@@ -169,37 +170,47 @@ result<std::unique_ptr<run_session>> run_session::start(const command_context& c
     return reason;
   }
   out->farm_ = std::move(*started);
-  for (const auto& planned : plan.runs) {
-    progress_line line;
-    line.label = planned.admitted.record.spec.model.value + (planned.simulated ? " (simulated)" : "");
-    const auto* same = find_same(*unfinished, planned);
-    if (same != nullptr) {
-      line.record = *same;
-      line.record.progress.done = count_done(out->farm_->store(), same->spec.id);
-      remark(context, "going on with " + to_string(same->spec.id) + ": "
-                          + show_count(line.record.progress.done) + " of " + show_count(same->progress.total)
-                          + " samples are done");
-    } else {
-      auto submitted = out->farm_->submit({planned.request, command_line_user(), {}});
-      if (!submitted)
-        return submitted.error();
-      line.record = std::move(submitted->record);
-    }
-    out->resume_.push_back(same != nullptr && same->state == run_state::paused);
-    const auto& spec = line.record.spec;
-    spdlog::info("run begins run={} model={} provider={} samples={}", to_string(spec.id), spec.model.value,
-                 spec.provider.value, line.record.progress.total);
-    for (const auto& task : spec.tasks)
-      spdlog::debug("run asks task={} samples={} dataset=\"{}\" generation={}", task.id.value,
-                    task.sample_count, task.dataset_path, nlohmann::json(task.generation).dump());
-    out->runs_.push_back(std::move(line));
+  for (size_t i = 0; i < plan.runs.size(); ++i) {
+    auto line = match.taken[i]     ? out->take(context, *match.taken[i])
+                : match.goes_on[i] ? out->take_up(context, *match.goes_on[i])
+                                   : out->submit(plan.runs[i]);
+    if (!line)
+      return line.error();
+    out->resume_.push_back(match.goes_on[i] && line->record.state == run_state::paused);
+    out->runs_.push_back(std::move(*line));
   }
   return out;
 }
 
+result<progress_line> run_session::take(const command_context& context, const run_record& run) const {
+  const auto label = model_label(run.spec);
+  remark(context, label + ": " + to_string(run.spec.id) + " completed at " + show_time(*run.finished_at)
+                      + " UTC and is taken as it is; --fresh asks again");
+  return progress_line{label, run};
+}
+
+result<progress_line> run_session::take_up(const command_context& context, const run_record& run) const {
+  progress_line line{model_label(run.spec), run};
+  line.record.progress.done = count_done(farm_->store(), run.spec.id);
+  remark(context, "going on with " + to_string(run.spec.id) + ": " + show_count(line.record.progress.done)
+                      + " of " + show_count(run.progress.total) + " samples are done");
+  log_beginning(line.record);
+  return line;
+}
+
+result<progress_line> run_session::submit(const planned_run& planned) {
+  auto submitted = farm_->submit({planned.request, command_line_user(), {}});
+  if (!submitted)
+    return submitted.error();
+  progress_line line{model_label(submitted->record.spec), std::move(submitted->record)};
+  log_beginning(line.record);
+  return line;
+}
+
 result<std::unique_ptr<run_session>> run_session::go_on(std::shared_ptr<const config::settings> settings,
                                                         std::shared_ptr<const tasks::task_catalogue> tasks,
-                                                        const run_record& run, run_verb verb) {
+                                                        const run_record& run, run_verb verb,
+                                                        std::optional<money> max_cost) {
   const auto id = run.spec.id;
   const bool is_over = is_final(run.state);
   if (verb == run_verb::resume && ran_out_of_time(run))
@@ -208,15 +219,18 @@ result<std::unique_ptr<run_session>> run_session::go_on(std::shared_ptr<const co
     return fault{errc::invalid_transition, "the run is " + std::string(to_string(run.state)), to_string(id),
                  is_over ? "`assay retry` asks the failed samples of a run that has ended again"
                          : "`assay resume` goes on with a run that has not ended"};
+  // Found out by the farm, it would end the run.
+  if (auto wrong = check_pinned_files(run.spec))
+    return *wrong;
   std::unique_ptr<run_session> out(new run_session());
   auto started = farm::start({std::move(settings), std::move(tasks), nullptr,
                               [id](const run_record& one) { return one.spec.id == id; }});
   if (!started)
     return started.error();
   out->farm_ = std::move(*started);
-  progress_line line{run.spec.model.value, run};
+  progress_line line{model_label(run.spec), run};
   if (verb == run_verb::retry) {
-    auto changed = out->farm_->command(id, verb);
+    auto changed = out->farm_->command(id, verb, max_cost);
     if (!changed)
       return changed.error();
     line.record = std::move(*changed);
@@ -286,7 +300,8 @@ session_end run_session::follow(const command_context& context, signals& caught)
     caught.wake();
   });
   for (const auto& run : runs_)
-    listener->listen(run.record.spec.id);
+    if (!is_final(run.record.state))
+      listener->listen(run.record.spec.id);
   progress shown(context.err, context.flags.quiet);
   int hurry = 0;
   int misses = 0;

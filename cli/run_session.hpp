@@ -23,16 +23,21 @@ enum class session_end : uint8_t {
 /// The runs of one command, in a farm of this process.
 class run_session {
 public:
-  /// Starts the farm, goes on with what an earlier process left unfinished of these runs, and submits the
-  /// others.
+  /// Starts the farm, goes on with what an earlier process left unfinished of these runs, takes what
+  /// completed beside it as it is, and submits the others.
+  /// @param fresh Cancels what is unfinished of them and submits all.
+  /// @returns errc::dataset_changed when one began with other files than there are now.
   static result<std::unique_ptr<run_session>> start(const command_context& context, const run_plan& plan,
                                                     bool fresh);
   /// Starts the farm and goes on with one stored run: @p verb is resume, for what an earlier process left
   /// unfinished, or retry, for the failed samples of a run that has ended.
-  /// @returns errc::invalid_transition when the run's state does not allow it.
+  /// @param max_cost With retry: what the run may cost from now on; nothing leaves its limit.
+  /// @returns errc::invalid_transition when the run's state does not allow it, errc::dataset_changed, before
+  /// anything changes, when its files are not those it began with.
   static result<std::unique_ptr<run_session>> go_on(std::shared_ptr<const config::settings> settings,
                                                     std::shared_ptr<const tasks::task_catalogue> tasks,
-                                                    const run_record& run, run_verb verb);
+                                                    const run_record& run, run_verb verb,
+                                                    std::optional<money> max_cost = std::nullopt);
   ~run_session();
   run_session(const run_session&) = delete;
   run_session& operator=(const run_session&) = delete;
@@ -50,6 +55,9 @@ public:
 private:
   run_session() = default;
 
+  result<progress_line> take(const command_context& context, const run_record& run) const;
+  result<progress_line> take_up(const command_context& context, const run_record& run) const;
+  result<progress_line> submit(const planned_run& planned);
   bool refresh();
   void come_to_rest(const command_context& context, signals& caught);
 

@@ -2,10 +2,13 @@
 #include "cli/api_client.hpp"
 #include "cli/arguments.hpp"
 #include "cli/commands.hpp"
+#include "cli/interrupted.hpp"
 #include "cli/load_settings.hpp"
 #include "cli/logging.hpp"
+#include "cli/progress.hpp"
 #include "cli/run_end.hpp"
 #include "cli/run_session.hpp"
+#include "cli/server_address.hpp"
 #include "cli/server_runs.hpp"
 #include "cli/stored_keys.hpp"
 #include "config/models.hpp"
@@ -36,6 +39,7 @@ struct list_flags {
 struct verb_flags {
   api_flags api;
   std::string run;
+  std::optional<double> max_cost; ///< Dollars; of retry only.
 };
 
 // -- the list ----------------------------------------------------------------------------------------------
@@ -72,6 +76,7 @@ std::optional<fault> list_of_folder(const config::settings& settings, const list
   const auto store = open_store_read_only(settings);
   if (!store)
     return store.error();
+  const bool idle = nothing_runs(settings);
   storage::run_query query;
   if (!flags.state.empty())
     query.state = run_state_from_string(flags.state);
@@ -88,6 +93,7 @@ std::optional<fault> list_of_folder(const config::settings& settings, const list
         continue;
       refresh_counts(*store, record);
       out.push_back(run_status_json(record));
+      out.back()["interrupted"] = idle && is_interrupted(record.state);
     }
     query.before = page->next;
   } while (query.before && out.size() < flags.limit);
@@ -128,7 +134,8 @@ exit_code list_runs(command_context& context, const list_flags& flags) {
   auto runs = json::array();
   // Whoever names a folder means it, also while a server has it: reading works beside one.
   const bool names_folder = !context.flags.data_dir.empty() && flags.api.url.empty();
-  const bool at_server = !names_folder && means_server(*settings, flags.api);
+  const bool has_server = !flags.api.url.empty() || find_address(settings->storage.data_dir);
+  const bool at_server = !names_folder && has_server;
   const auto wrong =
       at_server ? list_of_server(*settings, flags, runs) : list_of_folder(*settings, flags, runs);
   if (wrong)
@@ -137,20 +144,24 @@ exit_code list_runs(command_context& context, const list_flags& flags) {
     print(json{{"evaluations", std::move(runs)}}.dump(2, ' ', false, replace) + "\n");
     return exit_code::ok;
   }
-  table rows({{"run"},
-              {"created (UTC)"},
-              {"state"},
+  table rows({{"run", align::left, squeeze::whole},
+              {"created (UTC)", align::left, squeeze::spare},
+              {"state", align::left, squeeze::whole},
               {"model"},
               {"samples", align::right},
-              {"failed", align::right},
+              {"failed", align::right, squeeze::spare},
               {"score", align::right},
-              {"cost", align::right},
+              {"cost", align::right, squeeze::spare},
               {"tasks"}});
+  size_t interrupted = 0;
   for (const auto& run : runs) {
     const auto cost = run.find("cost");
+    const bool is_left = run.value("interrupted", false);
+    interrupted += is_left ? 1 : 0;
     rows.add(
-        {run.value("evaluation_id", "?"), time_in(run, "created_at"), run.value("state", "?"),
-         run.value("model_id", "?"), count_of(run, "done") + "/" + count_of(run, "total"),
+        {run.value("evaluation_id", "?"), time_in(run, "created_at"),
+         is_left ? std::string(interrupted_word) : run.value("state", "?"),
+         model_label(record_from(run).spec), count_of(run, "done") + "/" + count_of(run, "total"),
          count_of(run, "failed"), number_or(run, "score", 3, "-"),
          cost != run.end() && cost->is_number() ? to_string(from_dollars(cost->get<double>())) : "unknown",
          names_in(run, "task_ids")});
@@ -158,6 +169,7 @@ exit_code list_runs(command_context& context, const list_flags& flags) {
   print(rows.render(context.out, context.out.columns));
   if (runs.empty())
     remark(context, "no run fits");
+  remark_on_interrupted(context, interrupted);
   return exit_code::ok;
 }
 
@@ -192,7 +204,10 @@ exit_code tell_server(const command_context& context, const config::settings& se
     return report(context, id.error());
   json changed;
   const auto path = "/evaluations/" + to_string(*id) + "/" + std::string(to_string(verb));
-  if (auto refused = api->ask("POST", path, json::object(), changed))
+  auto body = json::object();
+  if (flags.max_cost)
+    body["max_cost"] = *flags.max_cost;
+  if (auto refused = api->ask("POST", path, body, changed))
     return report(context, *refused);
   show_changed(context, changed);
   if (verb == run_verb::retry && has_nothing_to_ask(record_from(changed)))
@@ -222,7 +237,7 @@ result<run_record> find_in_folder(const config::settings& settings, const std::s
 
 /// No server has the folder, so the run goes on here, as `assay run` would.
 exit_code go_on_here(const command_context& context, config::settings&& loaded, const run_record& run,
-                     run_verb verb) {
+                     run_verb verb, std::optional<money> max_cost) {
   if (auto joined = join_stored_keys(loaded); !joined)
     return report(context, joined.error());
   show_warnings(context, loaded);
@@ -238,7 +253,7 @@ exit_code go_on_here(const command_context& context, config::settings&& loaded, 
     return report(context, logging.error());
   if (verb == run_verb::retry && has_nothing_to_ask(run))
     remark_on_nothing_to_ask(context);
-  auto session = run_session::go_on(settings, load_tasks(context, *settings), run, verb);
+  auto session = run_session::go_on(settings, load_tasks(context, *settings), run, verb, max_cost);
   if (!session)
     return report(context, session.error());
   return follow_to_end(context, run_flags{}, **session, **caught);
@@ -275,7 +290,8 @@ exit_code command(command_context& context, const verb_flags& flags, run_verb ve
     return cancel_here(context, *settings, *run);
   case run_verb::resume:
   case run_verb::retry:
-    return go_on_here(context, std::move(*settings), *run, verb);
+    return go_on_here(context, std::move(*settings), *run, verb,
+                      flags.max_cost ? std::optional{from_dollars(*flags.max_cost)} : std::nullopt);
   }
   return exit_code::internal;
 }
@@ -284,6 +300,11 @@ void declare(CLI::App& app, command_context& context, run_verb verb, const char*
   const auto flags = std::make_shared<verb_flags>();
   auto* sub = app.add_subcommand(std::string(to_string(verb)), text);
   sub->add_option("ID", flags->run, "The run, or `last`")->required();
+  if (verb == run_verb::retry)
+    sub->add_option_function<double>(
+           "--max-cost,--max_cost", [flags](double dollars) { flags->max_cost = dollars; },
+           "Dollars; what the run may cost from now on, in all")
+        ->check(CLI::Range(0.0, 1e9));
   add_api_flags(*sub, flags->api);
   examples(*sub, lines);
   sub->callback([&context, flags, verb] {
@@ -320,7 +341,8 @@ void add_verb_commands(CLI::App& app, command_context& context) {
           "  assay cancel eval_1700000000_0000002a\n  assay cancel last\n");
   declare(app, context, run_verb::retry,
           "Ask the failed samples of a run again: at its server, or here when none runs",
-          "  assay retry eval_1700000000_0000002a\n  assay retry last\n");
+          "  assay retry eval_1700000000_0000002a\n  assay retry last\n"
+          "  assay retry last --max-cost 5\n");
 }
 
 } // namespace assay::cli

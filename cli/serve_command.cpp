@@ -40,11 +40,15 @@ struct serve_flags {
   std::string port_file;
 };
 
-std::optional<model_profile> usable_model(const config::settings& settings, const model_id& id) {
+std::optional<server::unlisted_model_profile> known_model(const config::settings& settings,
+                                                          const model_id& id) {
   auto found = config::resolve_model(settings, id.value);
-  if (!found || !config::check_usable(found->provider))
+  if (!found)
     return std::nullopt;
-  return std::move(found->model);
+  server::unlisted_model_profile out{std::move(found->model), {}};
+  if (const auto usable = config::check_usable(found->provider); !usable)
+    out.unavailable = usable.error().message;
+  return out;
 }
 
 std::shared_ptr<const server::catalogue>
@@ -60,16 +64,15 @@ make_catalogue(const std::shared_ptr<const config::settings>& settings, const ta
     out->task_details.emplace(task->id, details.dump());
   }
   out->models = config::available_models(*settings);
-  // A model for which no groups are named is meant for all of them.
-  const auto add_groups = [groups = tasks.scenario_groups()](model_profile& model) {
-    if (model.supported_tasks.empty())
-      model.supported_tasks = groups;
-  };
+  const auto add_groups = [tasks](model_profile& model) { model.supported_tasks = tasks.groups_for(model); };
   std::ranges::for_each(out->models, add_groups);
+  for (const auto& provider : settings->providers)
+    out->providers.push_back(
+        {provider.id, provider.protocol, provider.base_url, config::check_usable(provider).has_value()});
   out->unlisted_model = [settings, add_groups](const model_id& id) {
-    auto found = usable_model(*settings, id);
+    auto found = known_model(*settings, id);
     if (found)
-      add_groups(*found);
+      add_groups(found->model);
     return found;
   };
   return out;
@@ -89,6 +92,7 @@ result<std::shared_ptr<const io::address_guard>> guard_from(const config::networ
 std::map<server::family, server::role> anonymous_roles(const config::anonymous_settings& settings) {
   std::map<server::family, server::role> out;
   const std::pair<server::family, const std::string*> all[] = {{server::family::engine, &settings.engine},
+                                                               {server::family::openai, &settings.engine},
                                                                {server::family::jobs, &settings.jobs},
                                                                {server::family::datalab, &settings.datalab}};
   for (const auto& [family, name] : all)
@@ -141,6 +145,7 @@ server::edge_options edge_options_from(const config::settings& settings,
   out.hashing_threads = settings.auth.concurrent_password_checks;
   out.anonymous = anonymous_roles(settings.auth.anonymous);
   out.metrics_from_loopback = http.metrics_from_loopback;
+  out.model_timeout = settings.gateway.timeout;
   out.current_catalogue = [catalogue = std::move(catalogue)] { return catalogue; };
   out.component_states = [] {
     return std::map<std::string, std::string>{{"python_host", "unavailable"}, {"sandbox", "unavailable"}};

@@ -2,6 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <cmath>
+
 namespace assay::cli {
 
 namespace {
@@ -30,13 +33,17 @@ run_record record_from(const json& status) {
   if (const auto id = run_id_from_string(text(status, "evaluation_id")))
     out.spec.id = *id;
   out.spec.model = model_id{text(status, "model_id")};
+  out.spec.provider = provider_id{text(status, "provider")};
   out.state = run_state_from_string(text(status, "state")).value_or(run_state::queued);
   if (const auto samples = status.find("samples"); samples != status.end() && samples->is_object()) {
     out.progress.total = count(*samples, "total");
     out.progress.done = count(*samples, "done");
     out.progress.failed = count(*samples, "failed");
     out.progress.possibly_billed = count(*samples, "possibly_billed");
+    const auto at_most = count(*samples, "possibly_billed_at_most");
+    out.maybe_lost_calls = at_most - std::min(at_most, out.progress.possibly_billed);
     out.progress.cached = count(*samples, "cached");
+    out.progress.in_batches = count(*samples, "in_batches");
   }
   out.progress.samples_per_second = number(status, "samples_per_second").value_or(0);
   if (const auto cost = number(status, "cost"))
@@ -46,10 +53,15 @@ run_record record_from(const json& status) {
     out.progress.score_sum = *score;
   }
   out.progress.estimated_completion = from_rfc3339(text(status, "estimated_completion"));
+  if (const auto time = number(status, "execution_time"))
+    out.active_for = milliseconds{std::llround(*time * 1000)};
   out.started_at = from_rfc3339(text(status, "start_time"));
   out.finished_at = from_rfc3339(text(status, "finished_at"));
   if (const auto message = text(status, "error_message"); !message.empty())
     out.error = fault{errc::internal, message, {}, {}};
+  if (const auto error = status.find("error"); error != status.end() && error->is_object())
+    out.error = fault{errc_from_string(text(*error, "code")), text(*error, "message"), text(*error, "where"),
+                      text(*error, "hint")};
   return out;
 }
 

@@ -90,11 +90,11 @@ exit_code list_samples(command_context& context, const show_flags& flags,
           + "\n");
     return exit_code::ok;
   }
-  table rows({{"sample"},
-              {"status"},
+  table rows({{"sample", align::left, squeeze::whole},
+              {"status", align::left, squeeze::whole},
               {"score", align::right},
-              {"time", align::right},
-              {"tries", align::right},
+              {"time", align::right, squeeze::spare},
+              {"tries", align::right, squeeze::spare},
               {"extracted"},
               {"target"},
               {"error"}});
@@ -284,7 +284,9 @@ void add_show_command(CLI::App& app, command_context& context) {
   sub->add_option("SAMPLE", flags->sample, "TASK:VARIANT:ROW[:EPOCH]; without it the samples are listed");
   sub->add_flag("--failed", flags->failed, "Only samples that failed");
   sub->add_flag("--wrong", flags->wrong, "Only samples with a score below 1");
-  sub->add_option("-n,--limit", flags->limit, "Samples at most in the list")->capture_default_str();
+  sub->add_option("-n,--limit", flags->limit, "Samples at most in the list")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   examples(*sub,
            "  assay show last\n  assay show last --wrong --limit 10\n"
            "  assay show last date_reasoning:baseline:3\n  assay show last date_reasoning:cot:3 --json\n");

@@ -2,6 +2,7 @@
 #include "cli/commands.hpp"
 #include "cli/load_settings.hpp"
 #include "cli/prompts.hpp"
+#include "cli/run_plan.hpp"
 #include "core/tasks/dataset.hpp"
 #include "core/tasks/sample_source.hpp"
 #include "core/values/closest_word.hpp"
@@ -46,8 +47,12 @@ uint64_t rows_for_list(const tasks::task_definition& task) {
 
 /// The table of tasks that lists and groups show.
 void print_tasks(const command_context& context, const std::vector<task_ptr>& found) {
-  table rows(
-      {{"task"}, {"category"}, {"difficulty"}, {"languages"}, {"samples", align::right}, {"prompt types"}});
+  table rows({{"task", align::left, squeeze::whole},
+              {"category", align::left, squeeze::spare},
+              {"difficulty", align::left, squeeze::spare},
+              {"languages"},
+              {"samples", align::right},
+              {"prompt types"}});
   for (const auto& task : found) {
     const auto count = rows_for_list(*task);
     rows.add({task->id.value, task->category, task->difficulty, joined(task->languages),
@@ -92,6 +97,15 @@ result<void> check_filter(const tasks::task_catalogue& catalogue, const tasks::t
   return {};
 }
 
+/// Where tasks were looked for in vain.
+std::string nowhere(const config::settings& settings, const task_flags& flags) {
+  auto folders = settings.tasks_dirs;
+  folders.insert(folders.end(), flags.folders.begin(), flags.folders.end());
+  const std::string hint = "name a folder of tasks with --include-path, or in the setting tasks_dirs";
+  return folders.empty() ? "no task: no folder of tasks is known, and none was installed with assay; " + hint
+                         : "no task is in " + joined(folders) + "; " + hint;
+}
+
 exit_code list_tasks(command_context& context, const task_flags& flags) {
   const auto settings = load_settings(context);
   if (!settings)
@@ -108,7 +122,7 @@ exit_code list_tasks(command_context& context, const task_flags& flags) {
   if (found.empty() && catalogue->size() > 0)
     remark(context, "no task fits all of these filters");
   else if (found.empty())
-    remark(context, "no task; folders searched: " + joined(settings->tasks_dirs));
+    remark(context, nowhere(*settings, flags));
   return exit_code::ok;
 }
 
@@ -127,7 +141,34 @@ exit_code show_group(const command_context& context, const tasks::task_catalogue
   return exit_code::ok;
 }
 
+exit_code show_one(const command_context& context, const task_ptr& task);
+
+/// A task file, or a folder of them, as `assay run` takes them too.
+exit_code show_path(const command_context& context, const std::string& path) {
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(path, ignored)) {
+    auto task = tasks::load_task_file(path);
+    return task ? show_one(context, std::make_shared<const tasks::task_definition>(std::move(*task)))
+                : report(context, task.error());
+  }
+  const std::filesystem::path folder(path);
+  const auto loaded = tasks::load_task_folder(std::span(&folder, 1));
+  for (const auto& one : loaded.faults)
+    remark(context, "warning: a task is left out: " + to_string(one));
+  const auto found = loaded.catalogue->list();
+  if (found.empty())
+    return report(context,
+                  {errc::not_found, "no task file is in this folder", path, "tasks are .yaml files"});
+  if (context.flags.json)
+    print(json{{"tasks", summaries_of(found)}}.dump(2) + "\n");
+  else
+    print_tasks(context, found);
+  return exit_code::ok;
+}
+
 exit_code show_task(command_context& context, const task_flags& flags) {
+  if (is_task_path(flags.id))
+    return show_path(context, flags.id);
   const auto settings = load_settings(context);
   if (!settings)
     return report(context, settings.error());
@@ -148,6 +189,10 @@ exit_code show_task(command_context& context, const task_flags& flags) {
                             {},
                             near.empty() ? "`assay tasks` lists them" : near});
   }
+  return show_one(context, task);
+}
+
+exit_code show_one(const command_context& context, const task_ptr& task) {
   const auto facts = tasks::inspect_dataset(task->dataset, task->format);
   if (!facts)
     return report(context, facts.error());
@@ -292,9 +337,10 @@ void add_tasks_command(CLI::App& app, command_context& context) {
       [&context, flags] { context.action = [flags](command_context& c) { return list_tasks(c, *flags); }; });
   auto* show =
       sub->add_subcommand("show", "One task, with the first prompt of each type, or a group's tasks");
-  show->add_option("ID", flags->id, "The task, or a group")->required();
+  show->add_option("ID", flags->id, "The task, a group, a task file, or a folder of them")->required();
   repeatable(*show, "--include-path,--include_path", flags->folders, "One more folder of tasks");
-  examples(*show, "  assay tasks show arithmetic_word_problems\n  assay tasks show chinese\n");
+  examples(*show, "  assay tasks show arithmetic_word_problems\n  assay tasks show chinese\n"
+                  "  assay tasks show my_tasks/mine.yaml\n");
   show->callback(
       [&context, flags] { context.action = [flags](command_context& c) { return show_task(c, *flags); }; });
   auto* validate = sub->add_subcommand("validate", "Check task files and their datasets, row by row");

@@ -148,7 +148,7 @@ exit_code list_users(command_context& context, const user_flags& flags) {
     print(json{{"users", users}}.dump(2) + "\n");
     return exit_code::ok;
   }
-  table rows({{"user"}, {"roles"}, {"state"}, {"created"}});
+  table rows({{"user", align::left, squeeze::whole}, {"roles"}, {"state"}, {"created"}});
   for (const auto& user : users)
     rows.add({user.value("username", ""), names_of(user.value("roles", json::array())),
               user.value("disabled", false) ? "disabled" : "active", user.value("created_at", "")});
@@ -245,7 +245,7 @@ void add_users_command(CLI::App& app, command_context& context) {
   sub->require_subcommand(0, 1);
   add_api_flags(*sub, flags->api);
   examples(*sub, "  assay users\n  assay users add alice --role evaluator\n  assay users passwd alice\n"
-                 "  assay users disable alice\n");
+                 "  assay users disable alice\n  assay users keys add alice --name laptop\n");
   sub->callback([&context, flags] {
     if (!context.action)
       context.action = [flags](command_context& c) { return list_users(c, *flags); };
@@ -268,6 +268,7 @@ void add_users_command(CLI::App& app, command_context& context) {
   disable->add_flag("--undo", flags->enable, "Let the user sign in again");
   declare(*sub, context, flags, "delete", "Delete a user; the user's runs stay",
           "  assay users delete alice\n", delete_user);
+  add_user_keys_command(*sub, context);
 }
 
 } // namespace assay::cli

@@ -28,17 +28,6 @@ std::string text(const json& from, const char* name) {
   return found != from.end() && found->is_string() ? found->get<std::string>() : std::string{};
 }
 
-exit_code verdict(run_state state) {
-  switch (state) {
-  case run_state::completed:
-    return exit_code::ok;
-  case run_state::cancelled:
-    return exit_code::ended_early;
-  default:
-    return exit_code::failed;
-  }
-}
-
 exit_code show_end(const command_context& context, const api_client& api, const json& status) {
   const auto record = record_from(status);
   json document;
@@ -47,7 +36,7 @@ exit_code show_end(const command_context& context, const api_client& api, const 
     print((there ? document : status).dump(2, ' ', false, json::error_handler_t::replace) + "\n");
   else
     print(render_outcomes(context.out, {{record, there ? document.dump() : std::string{}}}));
-  return verdict(record.state);
+  return exit_code_of({&record});
 }
 
 result<std::unique_ptr<io::ws_client>> subscribe(const api_client& api, run_id run, int wake_fd) {
@@ -72,6 +61,8 @@ result<std::unique_ptr<io::ws_client>> subscribe(const api_client& api, run_id r
 /// Follows the events. @returns the run's last status, or why it cannot be followed any more.
 std::optional<fault> follow(const command_context& context, io::ws_client& socket, progress& shown,
                             json& status) {
+  // What the status says already is not news: an earlier end, say, of a run that was retried since.
+  uint64_t newest = status.value("last_seq", uint64_t{0});
   while (!is_final(record_from(status).state)) {
     const auto message = socket.receive();
     if (!message)
@@ -86,9 +77,14 @@ std::optional<fault> follow(const command_context& context, io::ws_client& socke
       context.err->line(on_one_line(text(event["data"], "level") + ": " + text(event["data"], "message")));
     if (!type.starts_with("evaluation_") || !event["data"].contains("state"))
       continue;
+    if (const auto seq = event.find("seq"); seq != event.end() && seq->is_number_unsigned()) {
+      if (seq->get<uint64_t>() < newest)
+        continue;
+      newest = seq->get<uint64_t>();
+    }
     status.update(event["data"]);
     const auto record = record_from(status);
-    shown.show({{record.spec.model.value, record}});
+    shown.show({{model_label(record.spec), record}});
     if (context.flags.verbose > 0)
       context.err->line(type + " seq " + event.value("seq", json()).dump());
   }
@@ -119,7 +115,7 @@ exit_code watch(command_context& context, const watch_flags& flags) {
     return report(context, *refused);
   progress shown(context.err, context.flags.quiet);
   const auto present = record_from(status);
-  shown.show({{present.spec.model.value, present}});
+  shown.show({{model_label(present.spec), present}});
   const auto lost = follow(context, **socket, shown, status);
   shown.end();
   if (lost && lost->code == errc::cancelled) {

@@ -47,6 +47,11 @@ inline constexpr milliseconds commit_window{4};
 inline constexpr uint64_t map_size = 64ULL << 30;
 inline constexpr uint32_t statistics_days = 90;
 /// Some hundred thousand answers of a paragraph each.
+inline constexpr uint32_t batch_max_calls = 1'000;
+inline constexpr milliseconds batch_gather{5'000};
+inline constexpr milliseconds batch_poll_first{5'000};
+inline constexpr milliseconds batch_poll_last{300'000};
+
 inline constexpr uint64_t cache_max_bytes = 1ULL << 30;
 /// Providers change what stands behind a name.
 inline constexpr seconds cache_max_age = hours{24 * 30};
@@ -58,6 +63,13 @@ inline constexpr uint32_t in_flight_cap = 1000;
 /// Keeps one busy actor from holding a thread.
 inline constexpr uint32_t max_throughput = 100;
 inline constexpr seconds cancel_grace{30};
+/// Only providers that have been asked before; a list of models costs nothing.
+inline constexpr seconds health_check_interval{300};
+
+/// Questions that callers wait for. Each holds a connection of the server, of which there are as many.
+inline constexpr uint32_t gateway_max_open = 4096;
+inline constexpr uint32_t gateway_max_open_per_user = 512;
+inline constexpr milliseconds gateway_timeout = seconds{600};
 
 inline constexpr uint32_t max_attempts = 5;
 inline constexpr milliseconds retry_base{500};

@@ -81,6 +81,13 @@ struct written_pool {
   std::optional<uint32_t> workers;
 };
 
+/// What a provider's entry says of its batch API.
+struct written_batch_terms {
+  std::optional<bool> available;
+  std::optional<double> price_factor;
+  std::optional<seconds> window;
+};
+
 /// One entry of `providers:` as written.
 struct written_provider {
   std::string id;
@@ -94,6 +101,7 @@ struct written_provider {
   std::optional<bool> quota_429_is_throttle;
   std::optional<uint32_t> max_connections;
   rate_limits limits;
+  written_batch_terms batch;
 };
 
 /// One entry of `routes:` as written.

@@ -45,7 +45,11 @@ json provider_json(const provider_profile& provider) {
           {"key_required", provider.key_required},
           {"quota_429_is_throttle", provider.quota_429_is_throttle},
           {"max_connections", provider.max_connections},
-          {"rate_limits", limits_json(provider.limits)}};
+          {"rate_limits", limits_json(provider.limits)},
+          {"batch",
+           {{"available", provider.batches.available},
+            {"price_factor", provider.batches.price_factor},
+            {"window", provider.batches.window.count()}}}};
 }
 
 json model_json(const model_profile& model) {

@@ -37,6 +37,25 @@ secret usable_key(const secret& key) { return has_placeholder(key.reveal()) ? se
 // -- providers
 // --------------------------------------------------------------------------------------------------------
 
+/// The vendors' own servers have batch APIs, and so has the mock provider. Azure's needs a deployment of its
+/// own kind, so that somebody has to say that there is one.
+bool has_batch_api(const provider_profile& profile) {
+  const auto at = [&](std::string_view host) {
+    return profile.base_url.starts_with("https://" + std::string(host));
+  };
+  switch (profile.protocol) {
+  case wire_protocol::openai_chat:
+    return profile.id.value == mock_provider || at("api.openai.com");
+  case wire_protocol::anthropic:
+    return at("api.anthropic.com");
+  case wire_protocol::gemini:
+    return at("generativelanguage.googleapis.com");
+  case wire_protocol::azure_openai:
+    break;
+  }
+  return false;
+}
+
 std::vector<provider_profile> builtin_profiles() {
   std::vector<provider_profile> profiles;
   for (const auto& builtin : builtin_providers()) {
@@ -47,6 +66,7 @@ std::vector<provider_profile> builtin_profiles() {
     profile.key_required = builtin.id != mock_provider && builtin.id != "hosted";
     profile.quota_429_is_throttle = builtin.quota_429_is_throttle;
     profile.dialect = builtin.dialect;
+    profile.batches.available = has_batch_api(profile);
     profiles.push_back(std::move(profile));
   }
   return profiles;
@@ -127,6 +147,9 @@ result<void> apply_written(const written_provider& written, const node& tree, se
   if (!has_placeholder(written.api_version))
     profile->api_version = written.api_version;
   profile->limits = written.limits;
+  profile->batches.available = written.batch.available.value_or(has_batch_api(*profile));
+  profile->batches.price_factor = written.batch.price_factor.value_or(profile->batches.price_factor);
+  profile->batches.window = written.batch.window.value_or(profile->batches.window);
   return take_pool(written, tree, *profile, pool_of(all, profile->id), all.warnings);
 }
 
@@ -278,10 +301,9 @@ result<model_profile> build_model(const written_model& written, const node& tree
     model.task_optimizations[task.id] = task.parameters;
   apply_limits(written, model);
   apply_prices(written, model, out.warnings);
-  if (model.max_cost_per_request || model.daily_budget || model.monthly_budget)
-    out.warnings.push_back(
-        "model " + written.id
-        + ": cost_management is kept but not enforced yet; --dry-run shows what a run will cost");
+  if ((model.max_cost_per_request || model.daily_budget || model.monthly_budget) && !model.prices)
+    out.warnings.push_back("model " + written.id
+                           + ": cost_management needs prices, and none are known; its calls will be refused");
   return model;
 }
 
@@ -368,6 +390,8 @@ provider_id place_provider(std::vector<provider_profile>& providers, std::string
   if (wish.protocol)
     wanted.protocol = *wish.protocol;
   wanted.base_url = address_for(std::move(wanted.base_url), wanted.protocol);
+  if (wanted.base_url != base.base_url || wanted.protocol != base.protocol)
+    wanted.batches.available = has_batch_api(wanted);
 
   // A provider at the same address, speaking the same way, with the same or no other key, is the same
   // provider.

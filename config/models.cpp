@@ -73,7 +73,7 @@ result<void> take_argument(std::string_view key, std::string_view value, model_a
   if (hint.empty())
     hint = "known are model, base_url, max_retries, num_concurrent, timeout, temperature, top_p, max_tokens "
            "and seed";
-  return fault{errc::invalid_argument, "unknown argument `" + std::string(key) + "`", "model_args", hint};
+  return fault{errc::invalid_argument, "unknown argument", "model_args." + std::string(key), hint};
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -109,11 +109,17 @@ std::string_view kind_of(const provider_id& id) {
   return text.substr(0, text.find('@'));
 }
 
+/// A route looks like its first model, but is none.
+bool is_route(const model_profile& model) {
+  return !model.route.models.empty() && model.route.models.front().model != model.id;
+}
+
 /// Looks for a configured model that is this name at this provider, so that its limits and budgets hold
 /// however it is asked for.
 const model_profile* configured_as(const settings& from, std::string_view provider, std::string_view name) {
   for (const auto& model : from.models)
-    if (kind_of(model.provider) == provider && (model.id.value == name || model.wire_model == name))
+    if (!is_route(model) && kind_of(model.provider) == provider
+        && (model.id.value == name || model.wire_model == name))
       return &model;
   return nullptr;
 }
@@ -270,9 +276,7 @@ std::vector<model_profile> available_models(const settings& from) {
   for (const auto& entry : codecs::shipped_catalogue().entries()) {
     const auto home = provider_id(std::string(home_of(from, entry)));
     const auto* provider = find_provider(from, home);
-    const bool speaks = std::find(entry.capabilities.begin(), entry.capabilities.end(), "text_generation")
-                        != entry.capabilities.end();
-    if (entry.deprecated || !speaks || provider == nullptr || provider->key.empty())
+    if (entry.deprecated || !entry.answers_with_text() || provider == nullptr || provider->key.empty())
       continue;
     if (configured_as(from, home.value, entry.id) == nullptr)
       models.push_back(profile_of(entry.id, entry.id, home));

@@ -99,6 +99,18 @@ void farm_fields(field_visitor& visit, farm_settings& f) {
               &f.max_throughput);
   visit.field({"cancel_grace", "how long a cancelled run waits for calls already sent", 0, 3600},
               &f.cancel_grace);
+  visit.field({"health_check_interval",
+               "a provider without traffic for so long is asked for its list of models; 0 asks none", 0,
+               86400},
+              &f.health_check_interval);
+}
+
+void batch_fields(field_visitor& visit, batch_settings& b) {
+  visit.field({"max_calls", "most calls of one batch", 1, 50'000}, &b.max_calls);
+  visit.field({"gather", "how long calls wait for others to share a batch with", 0, 3600}, &b.gather);
+  visit.field({"poll_first", "the first wait between two looks at a batch; it grows", 0.1, 3600},
+              &b.poll_first);
+  visit.field({"poll_last", "the longest wait between two looks", 0.1, 86400}, &b.poll_last);
 }
 
 void retry_rule_fields(field_visitor& visit, retry_rule& r) {
@@ -160,8 +172,11 @@ void monitoring_fields(field_visitor& visit, monitoring_settings& m) {
               &m.cost_threshold_per_hour);
   visit.field({"minimum_samples", "windows with fewer calls raise no alert", 1, 1e6}, &m.minimum_samples);
   visit.group("scaling_thresholds", m.scaling_thresholds, scaling_fields);
-  visit.field("auto_scaling_enabled", "whether recommendations about calls in flight are meant to be applied",
+  visit.field("auto_scaling_enabled",
+              "apply recommendations about calls in flight, never above what is configured",
               &m.auto_scaling_enabled);
+  visit.field("apply_retry_advice", "apply proposals of better retry rules, within bounds",
+              &m.apply_retry_advice);
   visit.field("webhooks", "URLs that alerts are posted to as JSON", &m.webhooks);
 }
 
@@ -217,6 +232,12 @@ void pool_fields(field_visitor& visit, written_pool& p) {
   visit.field({"workers", "most calls in flight of one key and one model", 1, 100'000}, &p.workers);
 }
 
+void batch_term_fields(field_visitor& visit, written_batch_terms& b) {
+  visit.field("available", "whether it has a batch API; known of the vendors' own addresses", &b.available);
+  visit.field({"price_factor", "of the prices of calls one by one", 0, 1}, &b.price_factor);
+  visit.field({"window", "within which its batches are answered", 1, 86400 * 30}, &b.window);
+}
+
 void provider_fields(field_visitor& visit, written_provider& p) {
   visit.field("protocol", "openai_chat, anthropic, gemini or azure_openai", &p.protocol);
   visit.field("dialect",
@@ -232,6 +253,7 @@ void provider_fields(field_visitor& visit, written_provider& p) {
   visit.field({"max_connections", "most sockets; 0 means as many as calls in flight", 0, 100'000},
               &p.max_connections);
   visit.group("rate_limits", p.limits, limit_fields);
+  visit.group("batch", p.batch, batch_term_fields);
 }
 
 void cost_fields(field_visitor& visit, written_model& m) {
@@ -316,6 +338,13 @@ void ab_test_fields(field_visitor& visit, written_ab_test& t) {
   visit.field({"max_duration_hours", "the test ends after this", 0.001, 1e6}, &t.max_duration_hours);
 }
 
+void gateway_fields(field_visitor& visit, gateway_settings& g) {
+  visit.field({"max_open", "questions that callers wait for at a time; more are refused", 1, 1e6},
+              &g.max_open);
+  visit.field({"max_open_per_user", "the same, of one user", 1, 1e6}, &g.max_open_per_user);
+  visit.field({"timeout", "of a question that names none, waiting included", 0.1, 86400}, &g.timeout);
+}
+
 } // namespace
 
 void fields_of(field_visitor& visit, document& target) {
@@ -326,7 +355,9 @@ void fields_of(field_visitor& visit, document& target) {
   visit.group("auth", s.auth, auth_fields);
   visit.group("storage", s.storage, storage_fields);
   visit.group("farm", s.farm, farm_fields);
+  visit.group("gateway", s.gateway, gateway_fields);
   visit.group("retry", s.retry, retry_fields);
+  visit.group("batches", s.batches, batch_fields);
   visit.group("logging", s.logging, logging_fields);
   visit.group("network", s.network, network_fields);
   visit.group("monitoring", s.monitoring, monitoring_fields);

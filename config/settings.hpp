@@ -98,6 +98,15 @@ struct farm_settings {
   scheduler_policy scheduler = scheduler_policy::sharing;
   uint32_t max_throughput = defaults::max_throughput; ///< Messages an actor handles before it yields.
   seconds cancel_grace = defaults::cancel_grace;      ///< For calls already written.
+  /// Providers without traffic for so long are asked for their list of models; 0 asks none.
+  seconds health_check_interval = defaults::health_check_interval;
+};
+
+/// Of single questions, which people and programs wait for.
+struct gateway_settings {
+  uint32_t max_open = defaults::gateway_max_open;                   ///< In all; more are answered 429.
+  uint32_t max_open_per_user = defaults::gateway_max_open_per_user; ///< The same, of one user.
+  milliseconds timeout = defaults::gateway_timeout; ///< Of a question that names none, waiting included.
 };
 
 enum class retry_strategy : uint8_t {
@@ -123,6 +132,14 @@ struct retry_settings {
   uint32_t possibly_billed_attempts =
       defaults::possibly_billed_attempts; ///< More tries after such a failure.
   std::vector<retry_rule> rules;          ///< In order; the first match holds.
+};
+
+/// How calls go through the providers' batch APIs.
+struct batch_settings {
+  uint32_t max_calls = defaults::batch_max_calls; ///< Of one batch.
+  milliseconds gather = defaults::batch_gather;
+  milliseconds poll_first = defaults::batch_poll_first;
+  milliseconds poll_last = defaults::batch_poll_last;
 };
 
 struct logging_settings {
@@ -158,6 +175,7 @@ struct monitoring_settings {
   uint32_t minimum_samples = defaults::alert_minimum_samples; ///< Fewer calls in a window say nothing.
   scaling_settings scaling_thresholds;
   bool auto_scaling_enabled = false;
+  bool apply_retry_advice = false;
   std::vector<std::string> webhooks; ///< Where alerts are posted.
 };
 
@@ -204,7 +222,9 @@ struct settings {
   auth_settings auth;
   storage_settings storage;
   farm_settings farm;
+  gateway_settings gateway;
   retry_settings retry;
+  batch_settings batches;
   logging_settings logging;
   network_settings network;
   monitoring_settings monitoring;

@@ -83,7 +83,8 @@ struct pool_stats {
 /// socket proves to have been closed while idle: no byte of an answer came, and the request was not written
 /// completely, or the peer's TCP acknowledged none of it, or the end came within half a second of the write.
 /// Only in that last case may the server have seen it; should the second sending fail, request_written is
-/// true.
+/// true. A request with resend == false is sent again in the first case only; in the others it fails with
+/// truncated_answer, and request_written is true.
 class http_pool {
 public:
   /// Receives pieces and outcomes, on the runtime's thread: everything that one turn of the loop produced in

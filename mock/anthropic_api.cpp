@@ -178,7 +178,7 @@ event_stream anthropic_dialect::stream(const chat_answer& answer, std::string_vi
   return out;
 }
 
-std::string anthropic_dialect::count_body(uint64_t tokens) const {
+std::string anthropic_dialect::count_body(uint64_t tokens, operation) const {
   return "{\"input_tokens\":" + std::to_string(tokens) + "}";
 }
 

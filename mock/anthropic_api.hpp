@@ -20,7 +20,7 @@ public:
   api_result<embedding_request> read_embedding(const route& where, std::string_view body) const override;
   std::string chat_body(const chat_answer& answer) const override;
   event_stream stream(const chat_answer& answer, std::string_view query) const override;
-  std::string count_body(uint64_t tokens) const override;
+  std::string count_body(uint64_t tokens, operation op) const override;
   std::string embedding_body(const call_ticket& call, const embedding_request& request,
                              operation op) const override;
   std::string model_body(const simulated_model& model) const override;

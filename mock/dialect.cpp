@@ -14,7 +14,7 @@ api_result<chat_request> dialect::read_count(const route& where, std::string_vie
   return read_chat(where, body);
 }
 
-std::string dialect::count_body(uint64_t) const { return "{}"; }
+std::string dialect::count_body(uint64_t, operation) const { return "{}"; }
 
 std::string dialect::sign_of_life(bool stream) const { return stream ? ": keep-alive\n\n" : "\n"; }
 

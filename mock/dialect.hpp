@@ -68,7 +68,7 @@ public:
 
   virtual std::string chat_body(const chat_answer& answer) const = 0;
   virtual event_stream stream(const chat_answer& answer, std::string_view query) const = 0;
-  virtual std::string count_body(uint64_t tokens) const;
+  virtual std::string count_body(uint64_t tokens, operation op) const;
   virtual std::string embedding_body(const call_ticket& call, const embedding_request& request,
                                      operation op) const = 0;
   virtual std::string model_body(const simulated_model& model) const = 0;

@@ -190,7 +190,7 @@ event_stream gemini_dialect::stream(const chat_answer& answer, std::string_view 
   return out;
 }
 
-std::string gemini_dialect::count_body(uint64_t tokens) const {
+std::string gemini_dialect::count_body(uint64_t tokens, operation) const {
   const auto count = std::to_string(tokens);
   return "{\"totalTokens\":" + count + R"(,"promptTokensDetails":[{"modality":"TEXT","tokenCount":)" + count
          + "}]}";

@@ -61,8 +61,7 @@ api_result<service::question> service::read_question(const dialect& speaker, con
       out.chat.prompt_hash = hash_text(text, out.chat.prompt_hash + 1);
     return out;
   }
-  auto chat =
-      where.op == operation::count_tokens ? speaker.read_count(where, body) : speaker.read_chat(where, body);
+  auto chat = is_count(where.op) ? speaker.read_count(where, body) : speaker.read_chat(where, body);
   if (!chat)
     return chat.error();
   out.chat = std::move(*chat);
@@ -157,8 +156,8 @@ void service::fill_parts(answer_parts& parts, const incoming& in, const question
                          const call_ticket& call, const std::vector<simulated_choice>& choices) const {
   if (is_embedding(asked.op)) {
     parts.body = in.speaker.embedding_body(call, asked.texts, asked.op);
-  } else if (asked.op == operation::count_tokens) {
-    parts.body = in.speaker.count_body(asked.chat.prompt_tokens);
+  } else if (is_count(asked.op)) {
+    parts.body = in.speaker.count_body(asked.chat.prompt_tokens, asked.op);
   } else {
     const chat_answer answer{
         .call = call, .request = asked.chat, .choices = choices, .created = unix_seconds()};

@@ -81,6 +81,10 @@ api_result<chat_request> openai_dialect::read_chat(const route& where, std::stri
   return read_openai_chat(body, where.subject);
 }
 
+api_result<chat_request> openai_dialect::read_count(const route&, std::string_view body) const {
+  return read_openai_count(body);
+}
+
 api_result<embedding_request> openai_dialect::read_embedding(const route& where,
                                                              std::string_view body) const {
   return read_openai_embedding(body, where.subject);
@@ -175,6 +179,20 @@ event_stream openai_dialect::stream(const chat_answer& answer, std::string_view)
   out.events.push_back(data_event("[DONE]", crlf()));
   out.closing = usage ? 3 : 2;
   return out;
+}
+
+std::string openai_dialect::count_body(uint64_t tokens, operation op) const {
+  const auto count = std::to_string(tokens);
+  if (op == operation::count_tokens)
+    return R"({"object":"response.input_tokens","input_tokens":)" + count + ",\"simulated\":true}";
+  // vLLM lists the tokens; nobody here knows them, so they are numbered.
+  std::string out = "{\"count\":" + count + R"(,"max_model_len":1048576,"tokens":[)";
+  for (uint64_t i = 0; i < tokens; ++i) {
+    if (i != 0)
+      out += ',';
+    append_number(out, i);
+  }
+  return out += R"(],"token_strs":null,"simulated":true})";
 }
 
 std::string openai_dialect::embedding_body(const call_ticket& call, const embedding_request& request,

@@ -8,6 +8,9 @@ namespace assay::mock {
 /// @param deployment stands for the model when the path names it (Azure).
 api_result<chat_request> read_openai_chat(std::string_view body, std::string_view deployment = {});
 
+/// Reads what vLLM and llama.cpp are asked to count: the body of a chat, or vLLM's `prompt`.
+api_result<chat_request> read_openai_count(std::string_view body);
+
 /// Reads the body of POST /v1/embeddings.
 api_result<embedding_request> read_openai_embedding(std::string_view body, std::string_view deployment = {});
 
@@ -17,9 +20,11 @@ public:
   wire protocol() const noexcept override { return wire::openai; }
   std::string_view key_of(const request_view& request, std::string_view query) const override;
   api_result<chat_request> read_chat(const route& where, std::string_view body) const override;
+  api_result<chat_request> read_count(const route& where, std::string_view body) const override;
   api_result<embedding_request> read_embedding(const route& where, std::string_view body) const override;
   std::string chat_body(const chat_answer& answer) const override;
   event_stream stream(const chat_answer& answer, std::string_view query) const override;
+  std::string count_body(uint64_t tokens, operation op) const override;
   std::string embedding_body(const call_ticket& call, const embedding_request& request,
                              operation op) const override;
   std::string model_body(const simulated_model& model) const override;

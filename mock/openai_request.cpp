@@ -1,4 +1,5 @@
 // Reads what OpenAI and those who follow it are sent.
+#include "mock/hash.hpp"
 #include "mock/json_read.hpp"
 #include "mock/openai_api.hpp"
 
@@ -325,6 +326,25 @@ api_result<chat_request> read_openai_chat(std::string_view body, std::string_vie
   if (!out.max_tokens)
     out.max_tokens = old_limit;
   out.choices = static_cast<uint32_t>(choices.value_or(1));
+  return out;
+}
+
+api_result<chat_request> read_openai_count(std::string_view body) {
+  simdjson::dom::parser parser;
+  object fields;
+  if (!parse_object(parser, body, fields))
+    return no_json();
+  const auto prompt = text_of(member(fields, "prompt"));
+  if (!prompt)
+    return read_openai_chat(body);
+  const auto model = text_of(member(fields, "model"));
+  if (!model)
+    return invalid("you must provide a model parameter");
+  chat_request out;
+  out.model = *model;
+  out.user_text = *prompt;
+  out.prompt_hash = hash_text(*prompt, 1) | 1;
+  out.prompt_tokens = estimate_tokens(*prompt);
   return out;
 }
 

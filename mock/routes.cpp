@@ -31,6 +31,13 @@ constexpr std::array openai_paths{
     entry{"GET", "/batches/*", operation::get_batch},
 };
 
+/// What OpenAI does not have and llama.cpp does.
+constexpr std::array llama_cpp_paths{
+    entry{"POST", "/chat/completions/input_tokens", operation::count_tokens}};
+
+/// What vLLM has beside /v1.
+constexpr std::array vllm_paths{entry{"POST", "/tokenize", operation::tokenize}};
+
 /// What OpenRouter and DeepSeek have of them.
 constexpr std::array chat_only_paths{
     entry{"POST", "/chat/completions", operation::chat},
@@ -90,6 +97,7 @@ struct mount {
 constexpr std::array mounts{
     mount{"/v1", wire::openai, openai_paths},
     mount{"/v1", wire::anthropic, anthropic_paths},
+    mount{"/v1", wire::openai, llama_cpp_paths},
     mount{"/openai/v1", wire::azure, openai_paths},
     mount{"/openai", wire::azure, azure_deployment_paths, true},
     mount{"/openai", wire::azure, openai_paths, true},
@@ -102,6 +110,7 @@ constexpr std::array mounts{
     mount{"/deepseek/v1", wire::deepseek, chat_only_paths},
     mount{"/deepseek", wire::deepseek, chat_only_paths},
     mount{"/compatible-mode/v1", wire::dashscope, openai_paths},
+    mount{"", wire::openai, vllm_paths},
 };
 
 bool matches(const entry& e, std::string_view rest, std::string_view& subject) {
@@ -133,7 +142,8 @@ route find_route(std::string_view method, std::string_view path, bool anthropic)
     // Both protocols have /v1/models.
     if (m.protocol == wire::openai && anthropic && rest.starts_with("/models"))
       continue;
-    if (!mounted)
+    // Every path lies below the root; it says nothing about whose an unknown one is.
+    if (!mounted && !m.prefix.empty())
       unknown.protocol = anthropic && m.protocol == wire::openai ? wire::anthropic : m.protocol;
     mounted = true;
     for (const auto& e : m.paths) {

@@ -12,6 +12,7 @@ enum class operation : uint8_t {
   none = 0, ///< No such path.
   chat,
   count_tokens,
+  tokenize,   ///< vLLM's way to count.
   embed,      ///< Gemini: one text; else one or several.
   embed_many, ///< Gemini only.
   list_models,
@@ -47,14 +48,18 @@ struct route {
 ///     /anthropic/v1, /deepseek/anthropic/v1    Anthropic's protocol under a prefix
 ///     /v1beta, /upload/v1beta, /download/v1beta    Gemini
 ///     /openrouter/api/v1, /deepseek/v1, /deepseek, /compatible-mode/v1    OpenAI's flavours
+///     /tokenize                vLLM's, beside its /v1
 ///
 /// @param anthropic the request has the header anthropic-version.
 route find_route(std::string_view method, std::string_view path, bool anthropic);
 
+constexpr bool is_count(operation op) noexcept {
+  return op == operation::count_tokens || op == operation::tokenize;
+}
+
 /// @returns whether @p op asks a model something: what is recorded as a call, limited and struck by faults.
 constexpr bool is_model_call(operation op) noexcept {
-  return op == operation::chat || op == operation::count_tokens || op == operation::embed
-         || op == operation::embed_many;
+  return op == operation::chat || is_count(op) || op == operation::embed || op == operation::embed_many;
 }
 
 } // namespace assay::mock

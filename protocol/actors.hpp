@@ -1,14 +1,18 @@
 #pragma once
 
+#include "protocol/messages/batches.hpp"
 #include "protocol/messages/budgets.hpp"
 #include "protocol/messages/cache.hpp"
 #include "protocol/messages/calls.hpp"
 #include "protocol/messages/events.hpp"
 #include "protocol/messages/fleet.hpp"
+#include "protocol/messages/gateway.hpp"
 #include "protocol/messages/journal.hpp"
 #include "protocol/messages/monitor_verbs.hpp"
 #include "protocol/messages/monitoring.hpp"
+#include "protocol/messages/routing.hpp"
 #include "protocol/messages/runs.hpp"
+#include "protocol/messages/tuning.hpp"
 
 #include <caf/replies_to.hpp>
 #include <caf/typed_actor.hpp>
@@ -94,19 +98,40 @@ using rate_limiter_actor = caf::typed_actor<caf::reacts_to<acquire_slots>, caf::
 /// Who owns a connection.
 using exchange_sink_actor = caf::typed_actor<caf::reacts_to<exchange_result_batch>,
                                              // Pieces of streamed answers.
-                                             caf::reacts_to<call_delta>>;
+                                             caf::reacts_to<call_delta>,
+                                             // What came of a question that costs nothing.
+                                             caf::reacts_to<connection_probed>>;
 
 /// The CONNECTION of one (provider, key) owns a pool of keep-alive sockets and speaks the provider's
 /// protocol.
 using connection_actor =
     caf::typed_actor<caf::reacts_to<exchange_batch>, caf::reacts_to<exchanges_given_up>,
                      caf::reacts_to<deltas_taken>, caf::replies_to<read_gauges>::with<gauges>,
+                     // Answered by connection_probed to the owner.
+                     caf::reacts_to<probe_connection>,
                      // INTERNAL: from the I/O thread.
                      caf::reacts_to<io_completed>, caf::reacts_to<tick>>;
 
+/// Whose configuration is changed while it runs.
+using tuned_actor = caf::typed_actor<caf::reacts_to<tune_provider>>;
+
+/// A provider tells the monitor of itself when it starts; answered by the tuning in force.
+struct provider_met {
+  provider_id provider;
+  tuned_actor handle;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, provider_met& x) {
+  return f(caf::meta::type_name("provider_met"), x.provider, x.handle);
+}
+
 /// A PROVIDER owns the waiting line of one configured provider, its limiters and its connections.
-using provider_actor = call_target_actor::extend_with<slot_sink_actor>::extend_with<
-    exchange_sink_actor>::extend<caf::replies_to<read_gauges>::with<gauges>, caf::reacts_to<tick>>;
+using provider_actor =
+    call_target_actor::extend_with<slot_sink_actor>::extend_with<exchange_sink_actor>::extend_with<
+        tuned_actor>::extend<caf::replies_to<read_gauges>::with<gauges>, caf::reacts_to<tick>,
+                             // INTERNAL: every interval.
+                             caf::reacts_to<check_health>>;
 
 /// A provider is there, for the first time or again after a restart.
 struct provider_up {
@@ -138,9 +163,17 @@ using provider_supervisor_actor =
                      caf::reacts_to<provider_memory>, caf::replies_to<read_gauges>::with<gauges>,
                      caf::reacts_to<tick>>;
 
+/// Who sends calls that cost money: the MODEL ROUTER.
+using lease_holder_actor = caf::typed_actor<caf::reacts_to<lease_granted>, caf::reacts_to<lease_refused>,
+                                            caf::reacts_to<lease_recalled>>;
+
 /// The MODEL ROUTER finds the provider of a call, watches over it, and passes answers back.
-using model_router_actor = call_target_actor::extend_with<call_sink_actor>::extend_with<
-    provider_watcher_actor>::extend<caf::replies_to<read_gauges>::with<gauges>, caf::reacts_to<tick>>;
+using model_router_actor =
+    call_target_actor::extend_with<call_sink_actor>::extend_with<provider_watcher_actor>::extend_with<
+        lease_holder_actor>::extend<caf::replies_to<read_gauges>::with<gauges>,
+                                    caf::replies_to<read_routing>::with<monitoring::routing_view>,
+                                    caf::replies_to<change_routing>::with<monitoring::route_view>,
+                                    caf::reacts_to<tick>>;
 
 // -- journal -----------------------------------------------------------------------------------------------
 
@@ -165,11 +198,7 @@ using journal_actor = caf::typed_actor<
     // INTERNAL: from the writer thread.
     caf::reacts_to<writer_reported>, caf::reacts_to<tick>>;
 
-// -- events ------------------------------------------------------------------------------------------------
-
-/// Who sends calls that cost money: the MODEL ROUTER.
-using lease_holder_actor = caf::typed_actor<caf::reacts_to<lease_granted>, caf::reacts_to<lease_refused>,
-                                            caf::reacts_to<lease_recalled>>;
+// -- budgets -----------------------------------------------------------------------------------------------
 
 struct request_lease {
   lease_wish wish;
@@ -184,7 +213,8 @@ typename Inspector::result_type inspect(Inspector& f, request_lease& x) {
 /// The BUDGET KEEPER grants money before calls and books it after them. What it has granted is durable first.
 using budget_keeper_actor = commit_sink_actor::extend<
     // Answered by lease_granted or lease_refused to the holder, now or when others have returned some.
-    caf::reacts_to<request_lease>, caf::reacts_to<leases_settled>, caf::replies_to<read_gauges>::with<gauges>,
+    caf::reacts_to<request_lease>, caf::reacts_to<leases_settled>,
+    caf::replies_to<read_budgets>::with<budget_states>, caf::replies_to<read_gauges>::with<gauges>,
     // INTERNAL: from workers.
     caf::reacts_to<run_cost_found>, caf::reacts_to<tick>>;
 
@@ -195,6 +225,39 @@ using response_cache_actor =
         caf::replies_to<read_gauges>::with<gauges>,
         // INTERNAL: from workers.
         caf::reacts_to<cache_counted>, caf::reacts_to<cache_oldest_found>, caf::reacts_to<tick>>;
+
+/// Who puts questions to the GATEWAY: the edge, for all who wait there. Every question is answered once, by
+/// an outcome; the run that a batch names means nothing here.
+using answer_sink_actor = caf::typed_actor<caf::reacts_to<call_outcome_batch>,
+                                           // Pieces of a streamed answer; each is answered by deltas_taken.
+                                           caf::reacts_to<call_delta>>;
+
+struct ask_models {
+  std::vector<model_question> questions;
+  answer_sink_actor sink;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, ask_models& x) {
+  return f(caf::meta::type_name("ask_models"), x.questions, x.sink);
+}
+
+/// The GATEWAY puts single questions to the fleet, for people and programs that wait for the answers.
+using gateway_actor =
+    call_sink_actor::extend<caf::reacts_to<ask_models>, caf::reacts_to<withdraw_questions>,
+                            caf::reacts_to<deltas_taken>, caf::replies_to<read_gauges>::with<gauges>,
+                            caf::reacts_to<tick>>;
+
+/// The BATCH DESK answers calls through the providers' batch APIs, and hands those that fail there to the
+/// MODEL ROUTER.
+using batch_desk_actor =
+    call_target_actor::extend_with<call_sink_actor>::extend_with<commit_sink_actor>::extend<
+        caf::replies_to<read_gauges>::with<gauges>,
+        // INTERNAL: from workers and the I/O thread.
+        caf::reacts_to<batches_recalled>, caf::reacts_to<batch_encoded>, caf::reacts_to<batch_results_read>,
+        caf::reacts_to<io_completed>, caf::reacts_to<tick>>;
+
+// -- events ------------------------------------------------------------------------------------------------
 
 /// Who listens to a run.
 using event_sink_actor = caf::typed_actor<caf::reacts_to<frame_batch>>;
@@ -255,11 +318,13 @@ using webhook_poster_actor = caf::typed_actor<caf::reacts_to<post_webhooks>,
 
 /// The MONITOR counts calls per provider and model, in windows, and raises alerts.
 using monitor_actor = caf::typed_actor<
-    caf::reacts_to<observe_calls>, caf::reacts_to<observe_quality>,
+    caf::reacts_to<observe_calls>, caf::reacts_to<observe_quality>, caf::reacts_to<observe_budgets>,
     caf::replies_to<read_statistics>::with<statistics>,
     caf::replies_to<read_monitor>::with<monitoring::monitor_view>,
     caf::replies_to<change_thresholds>::with<monitoring::thresholds>,
     caf::replies_to<acknowledge_alert>::with<monitoring::alert>, caf::replies_to<read_gauges>::with<gauges>,
+    caf::replies_to<read_retries>::with<retry_report>, caf::reacts_to<provider_met>,
+    caf::reacts_to<provider_checked>,
     // INTERNAL: from workers.
     caf::reacts_to<statistics_recalled>, caf::reacts_to<expired_statistics_found>, caf::reacts_to<tick>>;
 
@@ -275,12 +340,14 @@ struct farm_handles {
   run_supervisor_actor runs;
   response_cache_actor cache;
   budget_keeper_actor budgets;
+  gateway_actor gateway;
+  batch_desk_actor batches;
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, farm_handles& x) {
   return f(caf::meta::type_name("farm_handles"), x.journal, x.event_hub, x.monitor, x.providers, x.router,
-           x.runs, x.cache, x.budgets);
+           x.runs, x.cache, x.budgets, x.gateway, x.batches);
 }
 
 struct find_farm {};
@@ -433,4 +500,32 @@ CAF_ADD_TYPE_ID(assay, (assay::run_cost_found))
 CAF_ADD_TYPE_ID(assay, (assay::request_lease))
 CAF_ADD_TYPE_ID(assay, (assay::lease_holder_actor))
 CAF_ADD_TYPE_ID(assay, (assay::budget_keeper_actor))
+CAF_ADD_TYPE_ID(assay, (assay::budget_state))
+CAF_ADD_TYPE_ID(assay, (assay::read_budgets))
+CAF_ADD_TYPE_ID(assay, (assay::budget_states))
+CAF_ADD_TYPE_ID(assay, (assay::observe_budgets))
+CAF_ADD_TYPE_ID(assay, (assay::read_routing))
+CAF_ADD_TYPE_ID(assay, (assay::change_routing))
+CAF_ADD_TYPE_ID(assay, (assay::monitoring::route_view))
+CAF_ADD_TYPE_ID(assay, (assay::monitoring::routing_view))
+CAF_ADD_TYPE_ID(assay, (assay::tune_provider))
+CAF_ADD_TYPE_ID(assay, (assay::provider_checked))
+CAF_ADD_TYPE_ID(assay, (assay::check_health))
+CAF_ADD_TYPE_ID(assay, (assay::probe_connection))
+CAF_ADD_TYPE_ID(assay, (assay::connection_probed))
+CAF_ADD_TYPE_ID(assay, (assay::read_retries))
+CAF_ADD_TYPE_ID(assay, (assay::retry_report))
+CAF_ADD_TYPE_ID(assay, (assay::tuned_actor))
+CAF_ADD_TYPE_ID(assay, (assay::provider_met))
+CAF_ADD_TYPE_ID(assay, (assay::model_question))
+CAF_ADD_TYPE_ID(assay, (assay::withdraw_questions))
+CAF_ADD_TYPE_ID(assay, (assay::answer_sink_actor))
+CAF_ADD_TYPE_ID(assay, (assay::ask_models))
+CAF_ADD_TYPE_ID(assay, (assay::gateway_actor))
+CAF_ADD_TYPE_ID(assay, (assay::batch_refusal))
+CAF_ADD_TYPE_ID(assay, (assay::batch_encoded))
+CAF_ADD_TYPE_ID(assay, (assay::batch_result))
+CAF_ADD_TYPE_ID(assay, (assay::batch_results_read))
+CAF_ADD_TYPE_ID(assay, (assay::batches_recalled))
+CAF_ADD_TYPE_ID(assay, (assay::batch_desk_actor))
 CAF_END_TYPE_ID_BLOCK(assay)

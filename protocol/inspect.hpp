@@ -232,7 +232,7 @@ typename Inspector::result_type inspect(Inspector& f, call_route& x) {
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, http_request& x) {
   return f(caf::meta::type_name("http_request"), x.id, x.target, x.body, x.timeout, x.stream, x.method,
-           x.first_byte_timeout, x.idle_timeout, x.content_type, x.at_origin);
+           x.first_byte_timeout, x.idle_timeout, x.content_type, x.at_origin, x.resend);
 }
 
 template <class Inspector>
@@ -297,7 +297,7 @@ typename Inspector::result_type inspect(Inspector& f, run_request& x) {
   return f(caf::meta::type_name("run_request"), x.model, x.model_kind, x.model_args, x.tasks, x.prompt_types,
            x.generation, limit, x.num_fewshot, x.epochs, seed, x.priority, x.weight, time_limit, x.cache,
            max_cost, x.depends_on, x.context_mode, x.predict_only, x.log_samples, x.output_path, x.metadata,
-           x.requested, x.dry_run, x.notes);
+           x.requested, x.dry_run, x.notes, x.execution);
 }
 
 } // namespace assay

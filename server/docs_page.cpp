@@ -201,7 +201,8 @@ documentation_page make_documentation_page(const route_table& table, const std::
   html.append(style)
       .append("</style></head><body><header><h1>assay API</h1><p>Version ")
       .append(escaped(version));
-  html += ". The same as a document for programs: <a href=/openapi.json>/openapi.json</a>. Errors are always "
+  html += ". The same as a document for programs, with a token: <code>GET /openapi.json</code>. Errors are "
+          "always "
           "{error:{code, message, field, details}, detail, message, request_id}, below /api/v1 "
           "{success, data, meta, errors:[{code, message, field, details}]}.</p>"
           "<p>First <code>POST /auth/login</code>, then <code>export ACCESS_TOKEN=...</code>.</p>"

@@ -97,6 +97,7 @@ struct edge::implementation {
   result<void> prepare();
   result<void> introduce_admin();
   asio::awaitable<result<void>> check_admin();
+  asio::awaitable<void> store_last_uses();
   asio::awaitable<void> keep_house();
   asio::awaitable<void> shut_down(milliseconds grace);
 };
@@ -132,6 +133,10 @@ result<void> edge::implementation::prepare() {
           return who && !who->anonymous && who->id == user && (session.empty() || who->session == session);
         },
         code_unauthorized, "the session has ended");
+  };
+  auth->keys().on_key_end = [this](const std::string& id) {
+    sockets.close_if([&](const principal* who) { return who && who->api_key == id; }, code_unauthorized,
+                     "the API key has ended");
   };
   auto page = make_documentation_page(routes, options.version);
   results =
@@ -194,6 +199,12 @@ result<void> edge::implementation::introduce_admin() {
   return *outcome;
 }
 
+asio::awaitable<void> edge::implementation::store_last_uses() {
+  auto written = co_await auth->keys().write_last_uses();
+  if (!written)
+    log->warn("the last uses of API keys cannot be stored error=\"{}\"", to_string(written.error()));
+}
+
 asio::awaitable<void> edge::implementation::keep_house() {
   for (int round = 1; !stopping; ++round) {
     error_code error;
@@ -203,6 +214,9 @@ asio::awaitable<void> edge::implementation::keep_house() {
       co_return;
     sockets.close_if([this](const principal* who) { return who && !auth->still_valid(*who); },
                      code_unauthorized, "the session has ended");
+    co_await store_last_uses();
+    if (stopping)
+      co_return;
     if (round % sessions_swept_every == 1) {
       auto removed = co_await auth->remove_expired_sessions();
       if (!removed)
@@ -225,6 +239,7 @@ asio::awaitable<void> edge::implementation::shut_down(milliseconds grace) {
     constexpr milliseconds longest_answer{6'000};
     co_await door->drained(longest_answer);
   }
+  co_await store_last_uses();
   farm->drop();
   work.reset();
 }

@@ -56,14 +56,30 @@ struct tls_files {
   std::filesystem::path private_key;       ///< PEM.
 };
 
+/// Who serves models.
+struct provider_summary {
+  provider_id id;
+  wire_protocol protocol = wire_protocol::openai_chat;
+  std::string base_url; ///< Empty when it has no address.
+  bool usable = false;  ///< It has an address, and a key where it needs one.
+};
+
+/// A model that the list lacks.
+struct unlisted_model_profile {
+  model_profile model;
+  std::string unavailable; ///< Why it cannot be evaluated now; empty when it can.
+};
+
 /// The tasks and models that can be used now.
 struct catalogue {
   std::vector<task_summary> tasks;
   std::vector<model_profile> models;
+  std::vector<provider_summary> providers;
   std::map<task_id, std::string>
       task_details; ///< JSON object text merged into GET /tasks/{id}; may lack a task.
-  /// A model that can be evaluated although the list lacks it, like sim-p70. Empty: there are none.
-  std::function<std::optional<model_profile>(const model_id&)> unlisted_model;
+  /// A model that the list lacks: one that can be evaluated all the same, like sim-p70, or one that is known
+  /// and cannot. Empty: there are none.
+  std::function<std::optional<unlisted_model_profile>(const model_id&)> unlisted_model;
 };
 
 /// What reading the configuration again has brought.
@@ -103,6 +119,9 @@ struct edge_options {
   /// that name this server.
   std::map<family, role> anonymous;
   bool metrics_from_loopback = false; ///< GET /metrics without a token from loopback.
+
+  /// Of a question to a model that names no time, waiting included.
+  milliseconds model_timeout{600'000};
 
   unsigned reader_threads = 2;
   size_t reader_line = 256;

@@ -1,5 +1,7 @@
 #include "server/families.hpp"
 
+#include "server/auth/api_keys.hpp"
+
 #include <nlohmann/json.hpp>
 
 #include <array>
@@ -74,6 +76,69 @@ constexpr std::array table{
     row{errc::internal, 500, {500, "EXECUTION_FAILED"}, {500, "INTERNAL_SERVER_ERROR"}},
 };
 
+/// OpenAI's status and `error.code`. What a provider did to us is not what the caller did to us: a key of
+/// ours that it refuses is no 401 here.
+meaning in_openai(errc code) {
+  switch (code) {
+  case errc::invalid_argument:
+  case errc::malformed_input:
+  case errc::provider_rejected:
+  case errc::request_over_budget:
+    return {400, {}};
+  case errc::unsupported:
+    return {400, "unsupported_value"};
+  case errc::content_filtered:
+    return {400, "content_filter"};
+  case errc::unauthenticated:
+    return {401, "invalid_api_key"};
+  case errc::forbidden:
+    return {403, {}};
+  case errc::not_found:
+    return {404, "model_not_found"};
+  case errc::provider_timeout:
+  case errc::time_limit_reached:
+    return {408, "timeout"};
+  case errc::conflict:
+  case errc::cancelled:
+  case errc::invalid_transition:
+    return {409, {}};
+  case errc::too_large:
+    return {413, {}};
+  case errc::rate_limited:
+    return {429, "rate_limit_exceeded"};
+  case errc::quota_exhausted:
+  case errc::budget_exhausted:
+    return {429, "insufficient_quota"};
+  case errc::connect_failed:
+  case errc::provider_unavailable:
+  case errc::truncated_answer:
+  case errc::malformed_answer:
+  case errc::credentials_rejected:
+    return {502, to_string(code)};
+  case errc::internal:
+    return {500, {}};
+  default:
+    return {503, to_string(code)};
+  }
+}
+
+std::string_view openai_type(const problem& failure) {
+  if (failure.code == "insufficient_quota")
+    return "insufficient_quota";
+  switch (failure.status) {
+  case 403:
+    return "permission_error";
+  case 408:
+    return "timeout_error";
+  case 429:
+    return "rate_limit_error";
+  case 503:
+    return "service_unavailable_error";
+  default:
+    return failure.status < 500 ? "invalid_request_error" : "server_error";
+  }
+}
+
 meaning in_family(family kind, const row& entry) {
   switch (kind) {
   case family::engine:
@@ -82,6 +147,8 @@ meaning in_family(family kind, const row& entry) {
     return entry.jobs;
   case family::datalab:
     return entry.datalab;
+  case family::openai:
+    return in_openai(entry.code);
   }
   return {entry.engine, api_code(entry.code)};
 }
@@ -112,12 +179,12 @@ std::string_view http_code(unsigned status) {
   }
 }
 
-json or_null(const std::string& text) { return text.empty() ? json(nullptr) : json(text); }
+json or_null(const std::string& text) { return text.empty() ? json(nullptr) : json(without_api_keys(text)); }
 
 json details_of(const problem& failure) {
   auto details = json::object();
   if (!failure.what.hint.empty())
-    details["hint"] = failure.what.hint;
+    details["hint"] = without_api_keys(failure.what.hint);
   if (failure.retry_after)
     details["retry_after"] = failure.retry_after->count();
   if (!failure.allow.empty())
@@ -126,7 +193,7 @@ json details_of(const problem& failure) {
 }
 
 std::string sentence(const fault& what) {
-  return what.message.empty() ? std::string{to_string(what.code)} : what.message;
+  return what.message.empty() ? std::string{to_string(what.code)} : without_api_keys(what.message);
 }
 
 json meta_of(const exchange_facts& facts) {
@@ -143,12 +210,14 @@ std::string_view to_string(family value) noexcept {
     return "jobs";
   case family::datalab:
     return "datalab";
+  case family::openai:
+    return "openai";
   }
   return "engine";
 }
 
 std::optional<family> family_from_string(std::string_view name) noexcept {
-  for (const auto kind : {family::engine, family::jobs, family::datalab})
+  for (const auto kind : {family::engine, family::jobs, family::datalab, family::openai})
     if (to_string(kind) == name)
       return kind;
   return std::nullopt;
@@ -160,6 +229,8 @@ family family_of_path(std::string_view path) noexcept {
   };
   if (below("/api/v1"))
     return family::jobs;
+  if (below("/v1"))
+    return family::openai;
   for (const auto base : {"/data_filtering", "/data_generation", "/evaluation", "/llamafactory", "/llm_api",
                           "/quality_assessment", "/api/tasks"})
     if (below(base))
@@ -167,22 +238,25 @@ family family_of_path(std::string_view path) noexcept {
   return family::engine;
 }
 
-problem problem_of(family kind, fault what) {
+problem problem_of(family kind, fault what, std::optional<seconds> retry_after) {
   const auto [status, code] = meaning_of(kind, what.code);
   problem out;
   out.status = status;
   out.code = code;
   out.what = std::move(what);
-  if (status == 503)
+  if (status == 503 || out.what.code == errc::rate_limited)
     out.retry_after = seconds{1};
+  if (retry_after)
+    out.retry_after = retry_after;
   return out;
 }
 
 problem http_problem(family kind, unsigned status, std::string message, std::string hint) {
   problem out;
   out.status = status;
-  out.code =
-      kind == family::datalab && status < 500 && status != 408 ? "VALIDATION_ERROR" : http_code(status);
+  out.code = kind == family::openai                                     ? ""
+             : kind == family::datalab && status < 500 && status != 408 ? "VALIDATION_ERROR"
+                                                                        : http_code(status);
   out.what = fault{errc::invalid_argument, std::move(message), {}, std::move(hint)};
   return out;
 }
@@ -190,6 +264,7 @@ problem http_problem(family kind, unsigned status, std::string message, std::str
 std::string success_body(family kind, const json& payload, const exchange_facts& facts) {
   switch (kind) {
   case family::engine:
+  case family::openai:
     return to_text(payload);
   case family::jobs:
     return to_text({{"success", true}, {"data", payload}, {"meta", meta_of(facts)}});
@@ -210,8 +285,9 @@ std::string success_body(family kind, const json& payload, const exchange_facts&
 std::string error_body(family kind, const problem& failure, const exchange_facts& facts) {
   const auto message = sentence(failure.what);
   // Clients that show `detail` or `message` alone would not say which value is wrong.
-  const auto line =
-      failure.status == 422 && !failure.what.where.empty() ? failure.what.where + ": " + message : message;
+  const auto line = failure.status == 422 && !failure.what.where.empty()
+                        ? without_api_keys(failure.what.where) + ": " + message
+                        : message;
   switch (kind) {
   case family::engine:
     return to_text({{"error",
@@ -240,7 +316,23 @@ std::string error_body(family kind, const problem& failure, const exchange_facts
          {"request_id", facts.request_id},
          {"timestamp", to_rfc3339(facts.now)},
          {"execution_time_ms", facts.elapsed.count()},
-         {"path", facts.path}});
+         {"path", without_api_keys(facts.path)}});
+  case family::openai: {
+    // Where no field is named, it was a path that does not exist.
+    const bool no_model = failure.what.code == errc::not_found && failure.what.where.empty();
+    const auto field = or_null(failure.what.where);
+    const auto details = details_of(failure);
+    auto text = message;
+    if (field.is_string())
+      text.insert(0, field.get<std::string>() + ": ");
+    if (const auto hint = details.find("hint"); hint != details.end())
+      text.append(" (").append(hint->get<std::string>()).append(")");
+    return to_text({{"error",
+                     {{"message", std::move(text)},
+                      {"type", openai_type(failure)},
+                      {"param", field},
+                      {"code", no_model ? json() : or_null(failure.code)}}}});
+  }
   }
   return {};
 }

@@ -1,15 +1,19 @@
 #pragma once
 
 #include "core/values/errors.hpp"
+#include "protocol/messages/budgets.hpp"
 #include "protocol/messages/events.hpp"
+#include "protocol/messages/gateway.hpp"
 #include "protocol/messages/journal.hpp"
 #include "protocol/messages/monitor_verbs.hpp"
 #include "protocol/messages/monitoring.hpp"
+#include "protocol/messages/routing.hpp"
 #include "protocol/messages/runs.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace assay::server {
@@ -24,6 +28,25 @@ public:
   /// From now on live frames of @p run with a higher sequence number than the answer's go into the queue.
   virtual boost::asio::awaitable<result<subscribed>> subscribe(run_id run) = 0;
   virtual void unsubscribe(run_id run) = 0;
+};
+
+/// What came of a question since it was last asked.
+struct answer_news {
+  std::vector<answer_delta> pieces;    ///< Of a streamed answer.
+  std::optional<call_outcome> outcome; ///< Set at the end; nothing comes after it.
+};
+
+/// A question to a model, on its way. Used on the edge's thread. Whoever lets go of it before its end
+/// withdraws it.
+class asked_question {
+public:
+  virtual ~asked_question() = default;
+  /// Waits until there is something new, at most for the question's own time. Pieces that were handed out
+  /// before count as taken: as many more may come. @returns errc::actor_lost or errc::shutting_down when the
+  /// farm lost the question, errc::cancelled after abandon().
+  virtual boost::asio::awaitable<result<answer_news>> next() = 0;
+  /// The caller has gone: who waits in next() is told so.
+  virtual void abandon() = 0;
 };
 
 /// What the edge asks of the farm. Every call ends within five seconds.
@@ -47,10 +70,20 @@ public:
   virtual answer<monitoring::alert> acknowledge(acknowledge_alert message) = 0;
   /// @returns what holds from now on, durably.
   virtual answer<monitoring::thresholds> change(change_thresholds message) = 0;
+  /// The budgets of now, but those of runs.
+  virtual answer<budget_states> read_budgets() = 0;
+  /// The routes, and what the router has seen of models.
+  virtual answer<monitoring::routing_view> read_routing() = 0;
+  /// @returns the route as it is from now on, durably.
+  virtual answer<monitoring::route_view> change(change_routing message) = 0;
+  /// Retries by provider, error and strategy, and what to do about them.
+  virtual answer<retry_report> read_retries() = 0;
   /// Hands calls that were made elsewhere to the monitor, which does not answer.
   virtual answer<void> observe(observe_calls message) = 0;
   /// The numbers of every actor that answers within a second; how many do not is said too.
   virtual answer<gauges> read_gauges() = 0;
+  /// Puts a question to a model; its call needs no id.
+  virtual answer<std::unique_ptr<asked_question>> ask_model(model_question question) = 0;
   /// @returns nothing when the farm is not there at the moment.
   virtual boost::asio::awaitable<std::unique_ptr<event_listener>>
   listen(std::shared_ptr<frame_queue> queue) = 0;

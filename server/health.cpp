@@ -16,6 +16,16 @@ using json = nlohmann::json;
 constexpr const char* healthy = "healthy";
 constexpr const char* unavailable = "unavailable";
 
+/// Providers that were asked while they were idle; the monitor's windows tell of the others.
+json providers_json(const result<monitoring::monitor_view>& seen) {
+  if (!seen)
+    return nullptr;
+  json out = json::object();
+  for (const auto& one : seen->health)
+    out[one.provider.value] = one.healthy ? healthy : unavailable;
+  return out;
+}
+
 } // namespace
 
 std::string uptime_text(std::chrono::seconds uptime) {
@@ -71,6 +81,7 @@ boost::asio::awaitable<json> health_json(edge_services& edge, std::string reques
   out["data"] = std::move(data);
   out["meta"] = {{"timestamp", timestamp}, {"request_id", request_id}, {"api_version", "v1"}};
   if (details) {
+    auto seen = co_await edge.farm.read_monitor();
     out["environment"] = edge.options.environment;
     out["uptime_seconds"] = uptime.count();
     out["queued_evaluations"] = counts ? json(counts->queued) : json(nullptr);
@@ -81,6 +92,7 @@ boost::asio::awaitable<json> health_json(edge_services& edge, std::string reques
       out["store_error"] = store_fault->message;
     if (!counts)
       out["farm_error"] = counts.error().message;
+    out["providers"] = providers_json(seen);
   }
   co_return std::move(out);
 }

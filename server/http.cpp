@@ -1,6 +1,7 @@
 #include "server/http.hpp"
 
 #include "core/values/text.hpp"
+#include "server/auth/api_keys.hpp"
 
 #include <algorithm>
 #include <array>
@@ -62,6 +63,23 @@ std::string_view request_head::header(std::string_view name) const noexcept {
     if (equals_ignoring_case(field.name, name))
       return field.value;
   return {};
+}
+
+std::optional<std::string_view> sent_token(const request_head& head) noexcept {
+  constexpr std::string_view scheme = "Bearer ";
+  if (const auto value = head.header("Authorization"); !value.empty()) {
+    if (value.size() <= scheme.size() || !equals_ignoring_case(value.substr(0, scheme.size()), scheme))
+      return std::nullopt;
+    return value.substr(scheme.size());
+  }
+  for (const auto* name : {"x-api-key", "api-key"})
+    if (const auto value = head.header(name); !value.empty())
+      return value;
+  return std::nullopt;
+}
+
+bool says_who_calls(const request_head& head) noexcept {
+  return !head.header("Authorization").empty() || sent_token(head).has_value();
 }
 
 std::string_view status_phrase(unsigned status) noexcept {
@@ -217,7 +235,7 @@ std::string loggable_target(std::string_view target) {
   for (auto& c : out)
     if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) >= 0x7f)
       c = '?';
-  return out;
+  return without_api_keys(out);
 }
 
 } // namespace assay::server

@@ -3,6 +3,7 @@
 #include "core/values/errors.hpp"
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -38,15 +39,27 @@ struct request_head {
   std::string_view header(std::string_view name) const noexcept;
 };
 
+/// @returns the access token or API key that the headers carry: `Authorization: Bearer`, else `x-api-key` or
+/// `api-key`, as the SDKs of Anthropic and Azure send it. Nothing when there is none, or when Authorization
+/// has another form.
+std::optional<std::string_view> sent_token(const request_head& head) noexcept;
+
+/// @returns whether the headers try to say who calls, rightly or not.
+bool says_who_calls(const request_head& head) noexcept;
+
 struct request : request_head {
   std::string body;
 };
+
+class body_source;
 
 struct response {
   unsigned status = 200;
   std::string content_type = "application/json";
   std::string body;
   std::vector<header_field> headers;
+  std::shared_ptr<body_source> source =
+      nullptr; ///< When set, the body comes from here, and `body` is not used.
 };
 
 /// @returns the standard phrase: `Not Found`.
@@ -62,8 +75,8 @@ result<std::vector<std::pair<std::string, std::string>>> parse_query(std::string
 /// Splits a request target in origin form at '?'; anything after '#' is refused by the parser before.
 void split_target(request_head& head);
 
-/// @returns @p target with the values of `token` and `ticket` replaced by `***`: the only form that may be
-/// logged.
+/// @returns @p target with the values of `token` and `ticket`, and the secrets of API keys, replaced by
+/// `***`: the only form that may be logged.
 std::string loggable_target(std::string_view target);
 
 /// @returns whether @p a and @p b are the same ASCII text without regard to case.

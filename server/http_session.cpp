@@ -1,5 +1,7 @@
 #include "server/http_session.hpp"
 
+#include "server/body_source.hpp"
+#include "server/caller_watch.hpp"
 #include "server/deadline.hpp"
 #include "server/services.hpp"
 #include "server/websocket/upgrade.hpp"
@@ -13,6 +15,8 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 
+#include <array>
+#include <cstdio>
 #include <limits>
 #include <optional>
 
@@ -130,7 +134,12 @@ asio::awaitable<bool> http_session::serve_one() {
       co_return false;
   }
   one.asked.body = std::move(parser.get().body());
-  auto out = co_await pipeline_.handle(one.asked, one.admitted);
+  std::shared_ptr<body_source> source; // The watch may speak to it as long as there is a watch.
+  caller_watch watch(stream_);
+  auto out = co_await pipeline_.handle(one.asked, one.admitted, &watch);
+  source = out.source;
+  if (!source)
+    watch.stop();
   co_return co_await answer(one, std::move(out), keep);
 }
 
@@ -251,7 +260,9 @@ asio::awaitable<bool> http_session::write_all(std::string_view head, std::string
 }
 
 asio::awaitable<bool> http_session::answer(exchange& one, response out, bool keep) {
-  keep = keep && !state_->finishing;
+  // HTTP/1.0 knows no chunks: such a body ends with the connection.
+  const bool chunked = one.parser->get().version() >= 11;
+  keep = keep && !state_->finishing && (chunked || !out.source);
   pipeline_.finish(one.asked, one.admitted, out);
   std::string head = "HTTP/1.1 " + std::to_string(out.status) + " ";
   head.append(status_phrase(out.status)).append("\r\n");
@@ -259,15 +270,50 @@ asio::awaitable<bool> http_session::answer(exchange& one, response out, bool kee
     head.append(field.name).append(": ").append(field.value).append("\r\n");
   const bool bodiless = out.status == 204 || out.status == 304;
   if (!bodiless) {
-    if (!out.body.empty())
+    if (!out.body.empty() || out.source)
       head.append("Content-Type: ").append(out.content_type).append("\r\n");
-    head.append("Content-Length: ").append(std::to_string(out.body.size())).append("\r\n");
+    if (!out.source)
+      head.append("Content-Length: ").append(std::to_string(out.body.size())).append("\r\n");
+    else if (chunked)
+      head.append("Transfer-Encoding: chunked\r\n");
   }
   head.append(keep ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n");
   if (bodiless || one.asked.method == http_method::head)
     out.body.clear();
+  if (out.source && !bodiless && one.asked.method != http_method::head) {
+    const auto source = out.source;
+    bool whole = co_await write_all(head, {});
+    if (whole)
+      whole = co_await write_pieces(*source, chunked);
+    co_return whole&& keep;
+  }
   const bool written = co_await write_all(head, out.body);
   co_return written&& keep;
+}
+
+asio::awaitable<bool> http_session::write_pieces(body_source& source, bool chunked) {
+  std::array<char, 24> size{};
+  while (true) {
+    auto piece = co_await source.next();
+    if (piece.empty())
+      break;
+    std::string framed;
+    if (chunked) {
+      std::snprintf(size.data(), size.size(), "%zx\r\n", piece.size());
+      piece.append("\r\n");
+      framed = size.data();
+    }
+    const bool written = co_await write_all(framed, piece);
+    if (!written)
+      co_return false;
+  }
+  if (!chunked)
+    co_return true;
+  std::string end = "0\r\n";
+  for (const auto& field : source.trailers())
+    end.append(field.name).append(": ").append(field.value).append("\r\n");
+  end.append("\r\n");
+  co_return co_await write_all(end, {});
 }
 
 asio::awaitable<bool> http_session::reject(exchange& one, unsigned status, std::string message,
@@ -313,7 +359,8 @@ asio::awaitable<bool> http_session::upgrade(exchange& one) {
   auto handshake = one.parser->release();
   auto who = std::move(*verdict);
   auto headers = std::move(switched.headers);
-  co_await run_web_socket(std::move(stream_), std::move(handshake), edge_, std::move(who),
+  auto peer = peer_;
+  co_await run_web_socket(std::move(stream_), std::move(handshake), edge_, std::move(who), std::move(peer),
                           std::move(headers));
   co_return false;
 }

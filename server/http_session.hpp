@@ -33,6 +33,7 @@ private:
   boost::asio::awaitable<bool> read_head(exchange& one);
   boost::asio::awaitable<bool> read_body(exchange& one);
   boost::asio::awaitable<bool> answer(exchange& one, response out, bool keep);
+  boost::asio::awaitable<bool> write_pieces(body_source& source, bool chunked);
   boost::asio::awaitable<bool> write_all(std::string_view head, std::string_view body);
   boost::asio::awaitable<bool> reject(exchange& one, unsigned status, std::string message,
                                       std::string hint = {});

@@ -3,7 +3,11 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <optional>
+#include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace assay::server {
 
@@ -40,6 +44,45 @@ bool is_too_deep(std::string_view text) noexcept {
   return false;
 }
 
+/// Watches a parser for names that one object has twice.
+class duplicate_watch {
+public:
+  /// What the parser calls.
+  bool operator()(nlohmann::json::parse_event_t what, const nlohmann::json& value) {
+    using event = nlohmann::json::parse_event_t;
+    if (what == event::object_start) {
+      open_.emplace_back();
+    } else if (what == event::object_end && !open_.empty()) {
+      open_.pop_back();
+    } else if (what == event::key && !open_.empty()) {
+      auto& [names, present] = open_.back();
+      present = value.get<std::string>();
+      if (!names.insert(present).second && !found_)
+        found_ = path();
+    }
+    return true;
+  }
+
+  /// @returns the path of the first one.
+  const std::optional<std::string>& found() const noexcept { return found_; }
+
+private:
+  struct object {
+    std::set<std::string> names;
+    std::string present;
+  };
+
+  std::string path() const {
+    std::string out;
+    for (const auto& one : open_)
+      out.append(&one == &open_.front() ? "" : ".").append(one.present);
+    return out;
+  }
+
+  std::vector<object> open_;
+  std::optional<std::string> found_;
+};
+
 } // namespace
 
 result<nlohmann::json> parse_json(std::string_view text) {
@@ -49,7 +92,12 @@ result<nlohmann::json> parse_json(std::string_view text) {
                  "body",
                  {}};
   try {
-    return {boost::system::in_place_value, nlohmann::json::parse(text)};
+    duplicate_watch watch;
+    auto parsed = nlohmann::json::parse(text, [&watch](int, nlohmann::json::parse_event_t what,
+                                                       nlohmann::json& value) { return watch(what, value); });
+    if (const auto& twice = watch.found())
+      return fault{errc::invalid_argument, "is given twice in one object", *twice, "give it once"};
+    return {boost::system::in_place_value, std::move(parsed)};
   } catch (const nlohmann::json::parse_error& error) {
     return fault{errc::malformed_input, "the body is not valid JSON", "body " + position_of(text, error.byte),
                  "send UTF-8 JSON as described by /openapi.json"};

@@ -4,6 +4,7 @@
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -130,9 +131,12 @@ void add_model(scrape& out, const model_statistics& model) {
   out.set(metric::tokens_total, static_cast<double>(model.prompt_tokens), {provider, name, "prompt"});
   out.set(metric::tokens_total, static_cast<double>(model.completion_tokens), {provider, name, "completion"});
   out.set(metric::cost_dollars_total, to_dollars(model.cost), {provider, name});
+  const auto timed = model.calls - std::min(model.batched, model.calls);
+  if (timed == 0)
+    return;
   auto& summary = out.add(metric::call_duration_seconds, {provider, name}).summary;
-  summary.sample_count = model.calls;
-  summary.sample_sum = model.latency_mean_ms / 1000.0 * static_cast<double>(model.calls);
+  summary.sample_count = timed;
+  summary.sample_sum = model.latency_mean_ms / 1000.0 * static_cast<double>(timed);
   for (const auto& [quantile, milliseconds_taken] :
        {std::pair{0.5, model.latency_p50_ms}, std::pair{0.95, model.latency_p95_ms},
         std::pair{0.99, model.latency_p99_ms}}) {

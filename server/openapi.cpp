@@ -79,7 +79,7 @@ std::string operation_name(const route& one) {
 
 /// What success_body() makes of the payload.
 json in_envelope(family kind, json payload) {
-  if (kind == family::engine)
+  if (kind == family::engine || kind == family::openai)
     return payload;
   if (kind == family::jobs)
     return {{"type", "object"},
@@ -97,6 +97,8 @@ const char* error_schema_of(family kind) noexcept {
     return "JobsError";
   case family::datalab:
     return "DatalabError";
+  case family::openai:
+    return "OpenAiError";
   }
   return "Error";
 }
@@ -123,17 +125,23 @@ json responses_of(const route& one) {
     failure("403", "The token lacks the permission");
   if (one.path.find('{') != std::string::npos)
     failure("404", "There is no such thing, or it is somebody else's");
+  const bool one_status_for_bodies = one.kind == family::datalab || one.kind == family::openai;
   if (!one.request_schema.empty()) {
-    failure("400", "The body is not JSON");
+    failure("400", one_status_for_bodies ? "The body is not JSON, or a field of it is wrong"
+                                         : "The body is not JSON");
     failure("413", "The body is too large");
     failure("415", "The body is of another type");
   }
-  if (!one.request_schema.empty() || !one.query.empty())
+  if ((!one.request_schema.empty() || !one.query.empty()) && !one_status_for_bodies)
     failure("422", "A field or parameter is wrong; error.field names it");
   if (one.access == route_access::permission && one.needs == permission::evaluation_manage)
     failure("409", "The evaluation's state does not allow it");
   if (one.response_schema == "Result")
     failure("409", "The evaluation has not ended");
+  if (one.asks_models) {
+    failure("429", "Too many questions are open, or a limit of the provider is reached; see Retry-After");
+    failure("502", "The provider failed");
+  }
   if (one.response_schema == "Tokens") {
     failure("401", "These credentials are wrong");
     failure("429", "Too many attempts; Retry-After says how long to wait");
@@ -186,12 +194,21 @@ json openapi_document(const route_table& table, const std::string& version) {
             {"version", version.empty() ? "0" : version},
             {"description", "An evaluation farm for language models."}}},
           {"servers", {{{"url", "/"}}}},
-          {"security", {{{"bearer", json::array()}}}},
+          {"security", json::array({json{{"bearer", json::array()}}, json{{"x_api_key", json::array()}}})},
           {"paths", std::move(paths)},
           {"components",
            {{"schemas", table.schemas().all()},
             {"securitySchemes",
-             {{"bearer", {{"type", "http"}, {"scheme", "bearer"}, {"bearerFormat", "JWT"}}}}}}}};
+             {{"bearer",
+               {{"type", "http"},
+                {"scheme", "bearer"},
+                {"bearerFormat", "JWT"},
+                {"description", "An access token of POST /auth/login, or an API key of POST /auth/keys."}}},
+              {"x_api_key",
+               {{"type", "apiKey"},
+                {"in", "header"},
+                {"name", "x-api-key"},
+                {"description", "An API key, as some SDKs send it; the header api-key is taken too."}}}}}}}};
 }
 
 } // namespace assay::server

@@ -1,5 +1,6 @@
 #include "server/pipeline.hpp"
 
+#include "server/auth/api_keys.hpp"
 #include "server/auth/passwords.hpp"
 #include "server/json_text.hpp"
 #include "server/origins.hpp"
@@ -57,13 +58,8 @@ bool is_json_type(std::string_view type) noexcept {
          || (trimmed.size() > 5 && equals_ignoring_case(trimmed.substr(trimmed.size() - 5), "+json"));
 }
 
-std::optional<std::string_view> bearer_token(const request_head& head) noexcept {
-  constexpr std::string_view scheme = "Bearer ";
-  const auto value = head.header("Authorization");
-  if (value.size() <= scheme.size() || !equals_ignoring_case(value.substr(0, scheme.size()), scheme))
-    return std::nullopt;
-  return value.substr(scheme.size());
-}
+/// Ids are echoed and logged, so a key is none.
+bool is_request_id(std::string_view text) { return is_caller_id(text) && without_api_keys(text) == text; }
 
 } // namespace
 
@@ -73,12 +69,15 @@ std::optional<problem> pipeline::authorise(const request_head& head, admission& 
   const auto& matched = *out.match.found;
   const auto kind = matched.kind;
   fault refusal{errc::unauthenticated, "a token is needed", {}, "get one with POST /auth/login"};
-  if (const auto token = bearer_token(head)) {
-    auto who = edge_.auth.verify(*token);
-    if (who)
+  std::optional<seconds> retry_after;
+  if (const auto token = sent_token(head)) {
+    auto who = edge_.auth.identify(*token, head.peer);
+    if (who) {
       out.caller = std::move(*who);
-    else
-      refusal = who.error();
+    } else {
+      refusal = who.error().what;
+      retry_after = who.error().retry_after;
+    }
   } else if (!head.header("Authorization").empty()) {
     refusal.message = "the Authorization header is not 'Bearer TOKEN'";
   } else if (const auto it = edge_.options.anonymous.find(kind);
@@ -86,10 +85,15 @@ std::optional<problem> pipeline::authorise(const request_head& head, admission& 
     const std::vector<role> roles{it->second};
     out.caller = principal{user_id{"anonymous"}, roles, permissions_of(roles), {}, true};
   }
-  if (matched.access == route_access::everyone || matched.access == route_access::own_rules)
+  if (matched.access == route_access::everyone)
+    return std::nullopt;
+  if (out.caller)
+    if (auto waiting = edge_.auth.take_request(*out.caller))
+      return problem_of(kind, std::move(waiting->what), waiting->retry_after);
+  if (matched.access == route_access::own_rules)
     return std::nullopt;
   if (!out.caller)
-    return problem_of(kind, std::move(refusal));
+    return problem_of(kind, std::move(refusal), retry_after);
   if (matched.access == route_access::permission && !out.caller->permissions.has(matched.needs))
     return problem_of(kind, fault{errc::forbidden,
                                   "this needs the permission " + std::string(to_string(matched.needs)),
@@ -102,7 +106,7 @@ admission pipeline::admit(const request_head& head, std::optional<uint64_t> body
   admission out;
   out.started = edge_.options.time.steady();
   const auto given_id = head.header("X-Request-Id");
-  out.request_id = is_caller_id(given_id) ? std::string(given_id) : "req_" + random_hex(8);
+  out.request_id = is_request_id(given_id) ? std::string(given_id) : "req_" + random_hex(8);
   out.path = head.path;
   out.match.kind = family_of_path(head.path);
   const auto refuse = [&](unsigned status, std::string message, std::string hint = {}) {
@@ -170,8 +174,9 @@ response pipeline::preflight(const request_head& head, const admission& admitted
   if (head.header("Access-Control-Request-Method").empty() || !is_listed_origin(edge_.options, origin))
     return out;
   out.headers.push_back({"Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"});
-  out.headers.push_back({"Access-Control-Allow-Headers",
-                         "Authorization, Content-Type, X-Request-Id, Idempotency-Key, If-Match"});
+  out.headers.push_back(
+      {"Access-Control-Allow-Headers",
+       "Authorization, Content-Type, X-Request-Id, Idempotency-Key, If-Match, X-Api-Key, Api-Key"});
   out.headers.push_back({"Access-Control-Max-Age", "600"});
   return out;
 }
@@ -196,7 +201,7 @@ boost::asio::awaitable<result<response>> pipeline::try_handle(request_context& c
       auto checked = edge_.routes.schemas().check(matched.request_schema, *body);
       // The caller's own id is echoed on refusals too.
       if (body->is_object() && body->contains("request_id") && (*body)["request_id"].is_string()
-          && is_caller_id((*body)["request_id"].get_ref<const std::string&>()))
+          && is_request_id((*body)["request_id"].get_ref<const std::string&>()))
         context.request_id = (*body)["request_id"].get<std::string>();
       if (!checked)
         co_return checked.error();
@@ -206,12 +211,14 @@ boost::asio::awaitable<result<response>> pipeline::try_handle(request_context& c
   co_return co_await matched.handler(context);
 }
 
-boost::asio::awaitable<response> pipeline::handle(const request& asked, const admission& admitted) const {
+boost::asio::awaitable<response> pipeline::handle(const request& asked, const admission& admitted,
+                                                  caller_watch* watch) const {
   request_context context{asked, *admitted.match.found, edge_};
   context.caller = admitted.caller;
   context.request_id = admitted.request_id;
   context.started = admitted.started;
   context.path = admitted.match.path;
+  context.watch = watch;
   const auto kind = context.matched.kind;
   std::optional<problem> wrong;
   response out;
@@ -222,8 +229,8 @@ boost::asio::awaitable<response> pipeline::handle(const request& asked, const ad
     else
       wrong = problem_of(kind, answer.error());
   } catch (const std::exception& error) {
-    edge_.log.error("handler failed path={} id={} error=\"{}\"", asked.path, context.request_id,
-                    error.what());
+    edge_.log.error("handler failed path={} id={} error=\"{}\"", loggable_target(asked.path),
+                    context.request_id, error.what());
     wrong = problem_of(kind, fault{errc::internal,
                                    "the server failed to answer this request",
                                    {},
@@ -261,8 +268,9 @@ void pipeline::add_cors(const request_head& head, response& out) const {
   if (origin.empty() || !is_listed_origin(edge_.options, origin))
     return;
   out.headers.push_back({"Access-Control-Allow-Origin", std::string(origin)});
-  out.headers.push_back(
-      {"Access-Control-Expose-Headers", "X-Request-Id, X-Process-Time, Retry-After, Location, ETag"});
+  out.headers.push_back({"Access-Control-Expose-Headers",
+                         "X-Request-Id, X-Process-Time, Retry-After, Location, ETag, "
+                         "x-assay-served-by, x-assay-cost, x-assay-cached"});
 }
 
 void pipeline::finish(const request_head& head, const admission& admitted, response& out) const {

@@ -13,6 +13,7 @@
 namespace assay::server {
 
 struct edge_services;
+class caller_watch;
 
 /// What is decided from the head of a request alone, before its body is read.
 struct admission {
@@ -36,7 +37,9 @@ public:
   admission admit(const request_head& head, std::optional<uint64_t> body_bytes) const;
 
   /// Validates and handles an admitted request. Never throws.
-  boost::asio::awaitable<response> handle(const request& asked, const admission& admitted) const;
+  /// @param watch Tells handlers that wait long when the caller has gone; may be null.
+  boost::asio::awaitable<response> handle(const request& asked, const admission& admitted,
+                                          caller_watch* watch = nullptr) const;
 
   /// A failure of HTTP itself, in the shape of the family that the path belongs to.
   response http_failure(const admission& admitted, unsigned status, std::string message,

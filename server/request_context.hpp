@@ -17,6 +17,7 @@
 namespace assay::server {
 
 struct edge_services;
+class caller_watch;
 
 /// One request as its handler sees it: checked against the route's declaration.
 struct request_context {
@@ -34,6 +35,7 @@ struct request_context {
   std::map<std::string, std::string> path;
   std::map<std::string, std::string> query;
   std::unique_ptr<nlohmann::json> body; ///< Nothing when none was sent.
+  caller_watch* watch = nullptr;        ///< Null where nobody can tell that the caller has gone.
 
   /// The value of {name} in the path.
   const std::string& path_value(const char* name) const { return path.at(name); }

@@ -1,5 +1,6 @@
 #include "server/result_writer.hpp"
 
+#include "core/values/results_place.hpp"
 #include "storage/result_files.hpp"
 
 #include <boost/asio/redirect_error.hpp>
@@ -22,7 +23,6 @@ using storage::table;
 /// How often the runs that are waited for are looked at.
 constexpr std::chrono::milliseconds period{500};
 constexpr size_t longest_line = 64;
-constexpr size_t longest_name = 255;
 constexpr const char* field = "output_base_path";
 
 json finished_at(const run_record& run) {
@@ -86,23 +86,9 @@ result<std::vector<std::filesystem::path>> write_files(const std::shared_ptr<sto
 } // namespace
 
 result<std::string> output_folder_of(std::string_view output_base_path) {
-  const std::filesystem::path asked{std::string(output_base_path)};
-  if (asked.extension() == ".json")
+  if (std::filesystem::path(output_base_path).extension() == ".json")
     return wrong_path("names a file, but the results of a run are several", "name a folder");
-  std::filesystem::path out;
-  for (auto step = asked.begin(); step != asked.end(); ++step) {
-    const auto& name = step->native();
-    const bool unusual = std::any_of(
-        name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
-    if (asked.is_absolute() || name == ".." || unusual || name.size() > longest_name)
-      return wrong_path("is no path of a folder below the results folder",
-                        "write it like 'results/my_experiment'");
-    const bool is_root =
-        name.empty() || name == "." || (out.empty() && name == "results" && step == asked.begin());
-    if (!is_root)
-      out /= name;
-  }
-  return out.empty() ? std::string{"."} : out.string();
+  return place_in_results(output_base_path);
 }
 
 result<std::optional<json>> output_json(storage::snapshot& view, const run_record& run) {

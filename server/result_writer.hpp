@@ -24,8 +24,8 @@
 
 namespace assay::server {
 
-/// @returns where `output_base_path` leads below the results folder. A first `results/` means that folder
-/// itself. @returns invalid_argument for a path that cannot be one of a folder below it.
+/// As place_in_results(), for a place that is a folder. @returns invalid_argument for what can only be a
+/// file.
 result<std::string> output_folder_of(std::string_view output_base_path);
 
 /// @returns what GET /results/{id} says about the run's files: their folder, `waiting`, `written` or

@@ -62,6 +62,7 @@ struct route {
   unsigned success = 200;
   std::vector<query_parameter> query;
   std::vector<std::string> header_parameters; ///< Request headers with a meaning here: `Idempotency-Key`.
+  bool asks_models = false;                   ///< Its answer comes from a model, and costs.
   size_t body_limit = 0;                      ///< Bytes; 0 means the server's own limit.
   route_handler handler; ///< Empty only for the WebSocket, which is not answered but upgraded.
 };

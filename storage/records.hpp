@@ -49,6 +49,12 @@ struct event_row {
 /// The largest number of samples in one event row.
 inline constexpr size_t max_samples_per_event_row = 1024;
 
+/// When an answer came, and how long its last try took.
+struct answer_times {
+  call_timing timing;
+  wall_time finished_at{};
+};
+
 /// Turns records into stored values. What the key says (run, address, attempt, sequence) is not repeated in
 /// the value. Buffers are reused: each answer is valid until the next call. Not shared between threads.
 class record_encoder {
@@ -72,6 +78,8 @@ class record_decoder {
 public:
   result<response_record> response(run_id run, const sample_address& address, uint16_t attempt,
                                    std::string_view stored);
+  /// The times of an answer alone, without its texts.
+  result<answer_times> times(std::string_view stored);
   result<sample_record> sample(run_id run, const sample_address& address, std::string_view stored);
   /// The status alone, without the cost of the rest.
   result<sample_status> status(std::string_view stored);

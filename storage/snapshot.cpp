@@ -31,6 +31,40 @@ fault at(fault error, table where, run_id run) {
   return error;
 }
 
+/// Walks the answers of a run. @param emit (place, stored) -> result<bool>: false when the page was full
+/// before this one. @returns where the next page continues.
+template <class Emit>
+result<std::optional<response_place>> walk_responses(cursor& rows, run_id run,
+                                                     const std::optional<response_place>& after, Emit emit) {
+  bool more = false;
+  if (after) {
+    const auto start = response_key(run, after->address, after->attempt);
+    more = rows.seek(start);
+    if (more && rows.key() == start.view())
+      more = rows.next();
+  } else {
+    more = rows.seek(run_key(run));
+  }
+  std::optional<response_place> last;
+  for (; more; more = rows.next()) {
+    const auto position = parse_response_key(rows.key());
+    if (!position)
+      return damaged_key(table::responses);
+    if (position->run != run)
+      break;
+    const response_place place{position->address, position->attempt};
+    const auto taken = emit(place, rows.value());
+    if (!taken)
+      return taken.error();
+    if (!*taken)
+      return last;
+    last = place;
+  }
+  if (rows.failure() != 0)
+    return read_fault(rows.failure(), "read answers");
+  return std::optional<response_place>{};
+}
+
 /// Walks the sample rows of a run, a page at most. @param emit (address, stored) -> result<void>
 /// @returns where the next page continues.
 template <class Emit>
@@ -343,38 +377,50 @@ result<response_page> snapshot::page_responses(run_id run, std::optional<respons
   response_page page;
   size_t bytes = 0;
   auto rows = use->open(table::responses);
-  bool more = false;
-  if (after) {
-    const auto start = response_key(run, after->address, after->attempt);
-    more = rows.seek(start);
-    if (more && rows.key() == start.view())
-      more = rows.next();
-  } else {
-    more = rows.seek(run_key(run));
-  }
-  for (; more; more = rows.next()) {
-    const auto position = parse_response_key(rows.key());
-    if (!position)
-      return damaged_key(table::responses);
-    if (position->run != run)
-      break;
-    if (page.responses.size() == page_limit(limit) || bytes >= max_page_bytes) {
-      page.next = response_place{page.responses.back().address, page.responses.back().attempt};
-      return page;
-    }
-    auto record = decoder_.response(run, position->address, position->attempt, rows.value());
-    if (!record)
-      return at(record.error(), table::responses, run);
-    bytes += record->prompt.size() + record->answer.size() + record->target.size();
-    page.responses.push_back(std::move(*record));
-  }
-  if (rows.failure() != 0)
-    return read_fault(rows.failure(), "read answers");
+  auto next = walk_responses(rows, run, after,
+                             [&](const response_place& place, std::string_view stored) -> result<bool> {
+                               if (page.responses.size() == page_limit(limit) || bytes >= max_page_bytes)
+                                 return false;
+                               auto record = decoder_.response(run, place.address, place.attempt, stored);
+                               if (!record)
+                                 return at(record.error(), table::responses, run);
+                               bytes += record->prompt.size() + record->answer.size() + record->target.size();
+                               page.responses.push_back(std::move(*record));
+                               return true;
+                             });
+  if (!next)
+    return next.error();
+  page.next = *next;
   return page;
 }
 
-result<money> cost_of_answers(const std::shared_ptr<store>& from, run_id run) {
-  money total;
+result<times_page> snapshot::page_times(run_id run, std::optional<response_place> after, size_t limit) {
+  const auto use = transaction_->enter();
+  if (!use)
+    return use.error();
+  times_page page;
+  auto rows = use->open(table::responses);
+  auto next = walk_responses(rows, run, after,
+                             [&](const response_place& place, std::string_view stored) -> result<bool> {
+                               if (page.times.size() == page_limit(limit))
+                                 return false;
+                               const auto times = decoder_.times(stored);
+                               if (!times)
+                                 return at(times.error(), table::responses, run);
+                               page.times.emplace_back(place, *times);
+                               return true;
+                             });
+  if (!next)
+    return next.error();
+  page.next = *next;
+  return page;
+}
+
+namespace {
+
+/// Calls @p visit for every answer and failure of the run.
+template <class Visit>
+result<void> for_each_response(const std::shared_ptr<store>& from, run_id run, Visit visit) {
   std::optional<response_place> after;
   do {
     auto view = snapshot::open(from);
@@ -384,9 +430,41 @@ result<money> cost_of_answers(const std::shared_ptr<store>& from, run_id run) {
     if (!page)
       return page.error();
     for (const auto& response : page->responses)
-      total += response.cost.value_or(money{});
+      visit(response);
     after = page->next;
   } while (after);
+  return {};
+}
+
+} // namespace
+
+result<money> cost_of_answers(const std::shared_ptr<store>& from, run_id run) {
+  money total;
+  const auto done = for_each_response(
+      from, run, [&](const response_record& response) { total += response.cost.value_or(money{}); });
+  if (!done)
+    return done.error();
+  return total;
+}
+
+result<uint64_t> lost_tries_of(const std::shared_ptr<store>& from, run_id run) {
+  uint64_t total = 0;
+  {
+    auto view = snapshot::open(from);
+    if (!view)
+      return view.error();
+    const auto record = view->find_run(run);
+    if (!record)
+      return record.error();
+    if (*record)
+      total = (*record)->lost_calls + (*record)->maybe_lost_calls + (*record)->open_calls_at_most;
+  }
+  const auto done = for_each_response(from, run, [&](const response_record& response) {
+    total +=
+        static_cast<uint64_t>(std::ranges::count_if(response.failures, &attempt_record::possibly_billed));
+  });
+  if (!done)
+    return done.error();
   return total;
 }
 

@@ -74,6 +74,12 @@ struct response_page {
   std::optional<response_place> next;
 };
 
+/// An answer's place and times only.
+struct times_page {
+  std::vector<std::pair<response_place, answer_times>> times;
+  std::optional<response_place> next;
+};
+
 /// One event as it was numbered: of the run's life, or the end of a sample, with the sample's present record.
 struct stored_event {
   uint64_t seq = 0;
@@ -139,6 +145,9 @@ public:
   /// Every answer of the run by address and attempt. A page ends at 8 MiB too.
   result<response_page> page_responses(run_id run, std::optional<response_place> after, size_t limit);
 
+  /// The same without the answers' texts.
+  result<times_page> page_times(run_id run, std::optional<response_place> after, size_t limit);
+
   /// Everything that happened after @p after_seq, in order and without gaps.
   result<event_page> page_events(run_id run, uint64_t after_seq, size_t limit);
   /// The same without the ends of samples, which are passed over unread: last_seq counts them, so seq has
@@ -172,5 +181,9 @@ result<void> scan_done(const std::shared_ptr<store>& from, run_id run, generatio
 /// Adds up what the answers of a run have cost, of all tries and generations and whether they have a score or
 /// not, in pages as scan_done(). Unknown costs count as nothing. For worker threads.
 result<money> cost_of_answers(const std::shared_ptr<store>& from, run_id run);
+
+/// @returns how many tries of the run may have been billed without an answer: those on record with its
+/// answers, its lost calls, and the calls that are out at most. May open several snapshots.
+result<uint64_t> lost_tries_of(const std::shared_ptr<store>& from, run_id run);
 
 } // namespace assay::storage

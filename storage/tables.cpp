@@ -5,10 +5,10 @@ namespace assay::storage {
 namespace {
 
 constexpr std::array<std::string_view, table_count> names = {
-    "meta",           "runs",    "run_index",      "samples",         "responses",  "scores",
-    "events",         "results", "response_cache", "users",           "tokens",     "provider_keys",
-    "provider_state", "models",  "ab_tests",       "ab_observations", "call_stats", "alerts",
-    "budgets",        "audit",   "idempotency",    "settings",
+    "meta",          "runs",           "run_index",      "samples",     "responses",       "scores",
+    "events",        "results",        "response_cache", "users",       "tokens",          "api_keys",
+    "provider_keys", "provider_state", "models",         "ab_tests",    "ab_observations", "call_stats",
+    "alerts",        "budgets",        "audit",          "idempotency", "settings",        "batches",
 };
 
 constexpr std::array<table, table_count> tables = [] {

@@ -21,6 +21,7 @@ enum class table : uint8_t {
   response_cache, ///< Answers by hash of the request.
   users,
   tokens,         ///< Refresh tokens.
+  api_keys,       ///< Keys of users for the API, without their secrets.
   provider_keys,  ///< Encrypted by their writer.
   provider_state, ///< Breakers, key states, quotas: what must survive a restart.
   models,
@@ -32,9 +33,10 @@ enum class table : uint8_t {
   audit,
   idempotency, ///< From a caller's key to the run it created.
   settings,    ///< What was changed at run time: routing, thresholds.
+  batches,     ///< Batches at providers, from before they are made until their answers are safe.
 };
 
-inline constexpr size_t table_count = static_cast<size_t>(table::settings) + 1;
+inline constexpr size_t table_count = static_cast<size_t>(table::batches) + 1;
 
 /// The longest key of a document, in bytes; LMDB takes no longer one.
 inline constexpr size_t max_document_key = 511;

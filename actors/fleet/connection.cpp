@@ -38,6 +38,10 @@ std::optional<limits_observed> observe_limits(const codecs::rate_limit_report& r
   }
   out.limit_tokens = per_minute(report.tokens.limit, report.tokens.window);
   out.remaining_tokens = per_minute(report.tokens.remaining, report.tokens.window);
+  out.limit_input_tokens = per_minute(report.input_tokens.limit, report.input_tokens.window);
+  out.remaining_input_tokens = per_minute(report.input_tokens.remaining, report.input_tokens.window);
+  out.limit_output_tokens = per_minute(report.output_tokens.limit, report.output_tokens.window);
+  out.remaining_output_tokens = per_minute(report.output_tokens.remaining, report.output_tokens.window);
   return out;
 }
 
@@ -49,6 +53,7 @@ void fill(exchange_result& out, codecs::chat_answer&& answer) {
   out.served_model = std::move(answer.served_model);
   out.request_id = std::move(answer.request_id);
   out.simulated = answer.simulated;
+  out.cost = answer.cost;
   const bool plain = !answer.refused && answer.reasoning.empty() && answer.tool_calls.empty()
                      && answer.more_choices.empty() && answer.logprobs_json.empty();
   if (plain)
@@ -72,6 +77,29 @@ void fill(exchange_result& out, codecs::call_failure&& failure) {
   out.simulated = failure.simulated;
 }
 
+void fill_vectors(exchange_result& out, codecs::embedding_answer&& answer, size_t wanted) {
+  if (answer.vectors.size() != wanted) {
+    out.error = fault{errc::malformed_answer,
+                      "the answer has " + std::to_string(answer.vectors.size()) + " vectors for "
+                          + std::to_string(wanted) + " texts",
+                      {},
+                      {}};
+    out.possibly_billed = true;
+    return;
+  }
+  out.embeddings = std::make_shared<const embedding_vectors>(embedding_vectors{std::move(answer.vectors)});
+  out.usage = answer.usage;
+  out.usage_present = answer.usage_present;
+  out.served_model = std::move(answer.served_model);
+  out.request_id = std::move(answer.request_id);
+  out.simulated = answer.simulated;
+}
+
+void fill_count(exchange_result& out, uint32_t tokens) {
+  out.usage.prompt_tokens = tokens;
+  out.usage_present = true;
+}
+
 void note_dropped(connection_state& state, exchange_result& out) {
   const auto found = state.dropped.find(out.id);
   if (found == state.dropped.end())
@@ -90,6 +118,33 @@ codecs::decoded_answer decode_body(connection_state& state, const http_outcome& 
   return state.codec->decode_chat(outcome, now);
 }
 
+template <class Answer, class Fill>
+void fill_from(exchange_result& out, codecs::decoded<Answer>&& decoded, Fill fill_answer) {
+  if (auto* failure = std::get_if<codecs::call_failure>(&decoded))
+    fill(out, std::move(*failure));
+  else
+    fill_answer(std::get<Answer>(std::move(decoded)));
+}
+
+void fill_from_body(connection_state& state, exchange_result& out, const http_outcome& outcome,
+                    wall_time now) {
+  const auto other = state.others.extract(out.id);
+  const auto kind = other ? other.mapped().kind : call_kind::chat;
+  switch (kind) {
+  case call_kind::embed:
+    return fill_from(out, state.codec->decode_embeddings(outcome, now),
+                     [&](codecs::embedding_answer&& answer) {
+                       fill_vectors(out, std::move(answer), other.mapped().inputs);
+                     });
+  case call_kind::count_tokens:
+    return fill_from(out, state.codec->decode_count(outcome, now),
+                     [&](uint32_t tokens) { fill_count(out, tokens); });
+  case call_kind::chat:
+    break;
+  }
+  std::visit([&](auto&& decoded) { fill(out, std::move(decoded)); }, decode_body(state, outcome, now));
+}
+
 exchange_result decode(connection_state& state, const http_outcome& outcome, wall_time now) {
   exchange_result out;
   out.id = call_id{outcome.id};
@@ -102,8 +157,18 @@ exchange_result decode(connection_state& state, const http_outcome& outcome, wal
         std::max(microseconds{0}, std::chrono::duration_cast<microseconds>(now - outcome.finished_at));
   if (outcome.status != 0)
     out.limits = observe_limits(state.codec->read_limits(outcome.headers, now));
-  std::visit([&](auto&& decoded) { fill(out, std::move(decoded)); }, decode_body(state, outcome, now));
+  fill_from_body(state, out, outcome, now);
   note_dropped(state, out);
+  return out;
+}
+
+connection_probed decode_probe(connection_state& state, const http_outcome& outcome, wall_time now) {
+  connection_probed out;
+  out.id = call_id{outcome.id};
+  out.took = std::chrono::ceil<milliseconds>(outcome.connect + outcome.first_byte + outcome.transfer);
+  const auto decoded = state.codec->decode_model_list(outcome, now);
+  if (const auto* failure = std::get_if<codecs::call_failure>(&decoded))
+    out.error = failure->to_fault();
   return out;
 }
 
@@ -141,9 +206,13 @@ void deliver(self_pointer self, const connection_config& config, const exchange_
   batch.results.reserve(completed.outcomes.size());
   const auto now = config.wall();
   for (const auto& outcome : completed.outcomes)
-    batch.results.push_back(decode(self->state, outcome, now));
-  self->state.answered += batch.results.size();
-  self->send(owner, std::move(batch));
+    if (self->state.probes.erase(call_id{outcome.id}) > 0)
+      self->send(owner, decode_probe(self->state, outcome, now));
+    else
+      batch.results.push_back(decode(self->state, outcome, now));
+  self->state.answered += completed.outcomes.size();
+  if (!batch.results.empty())
+    self->send(owner, std::move(batch));
 }
 
 exchange_result refusal(call_id id, fault reason) {
@@ -160,6 +229,22 @@ void refuse(self_pointer self, const exchange_sink_actor& owner, const exchange_
   self->send(owner, std::move(batch));
 }
 
+result<codecs::encoded_request> encode(connection_state& state, const exchange& one) {
+  const codecs::chat_request question{one.wire_model, one.messages, one.parameters, one.options.get(),
+                                      one.stream && one.kind == call_kind::chat};
+  switch (one.kind) {
+  case call_kind::embed:
+    if (!one.inputs)
+      return fault{errc::invalid_argument, "there is no text to embed", "input", {}};
+    return state.codec->encode_embeddings({one.wire_model, one.inputs->texts, one.inputs->dimensions});
+  case call_kind::count_tokens:
+    return state.codec->encode_count(question);
+  case call_kind::chat:
+    break;
+  }
+  return state.codec->encode_chat(question);
+}
+
 void send_out(self_pointer self, const exchange_sink_actor& owner, const exchange_batch& wish) {
   if (self->state.unusable)
     return refuse(self, owner, wish);
@@ -168,8 +253,7 @@ void send_out(self_pointer self, const exchange_sink_actor& owner, const exchang
   requests.reserve(wish.exchanges.size());
   exchange_result_batch refused;
   for (const auto& one : wish.exchanges) {
-    auto encoded = state.codec->encode_chat(
-        {one.wire_model, one.messages, one.parameters, one.options.get(), one.stream});
+    auto encoded = encode(state, one);
     if (!encoded) {
       refused.results.push_back(refusal(one.id, encoded.error()));
       continue;
@@ -180,9 +264,11 @@ void send_out(self_pointer self, const exchange_sink_actor& owner, const exchang
     request.body = std::move(encoded->body);
     request.timeout = one.timeout;
     request.at_origin = encoded->at_origin;
-    request.stream = one.stream;
-    if (one.stream)
+    request.stream = one.stream && one.kind == call_kind::chat;
+    if (request.stream)
       state.streams[one.id] = state.codec->open_stream();
+    if (one.kind != call_kind::chat)
+      state.others[one.id] = {one.kind, one.inputs ? one.inputs->texts.size() : 0};
     if (!encoded->dropped.empty())
       state.dropped[one.id] = std::move(encoded->dropped);
   }
@@ -191,6 +277,29 @@ void send_out(self_pointer self, const exchange_sink_actor& owner, const exchang
     state.wire->submit(std::move(requests));
   if (!refused.results.empty())
     self->send(owner, std::move(refused));
+}
+
+void probe(self_pointer self, const exchange_sink_actor& owner, const probe_connection& wish) {
+  auto& state = self->state;
+  if (state.unusable) {
+    self->send(owner, connection_probed{wish.id, state.unusable, milliseconds{0}});
+    return;
+  }
+  auto encoded = state.codec->encode_model_list({});
+  if (!encoded) {
+    self->send(owner, connection_probed{wish.id, encoded.error(), milliseconds{0}});
+    return;
+  }
+  std::vector<http_request> requests(1);
+  auto& request = requests.front();
+  request.id = wish.id.value;
+  request.target = std::move(encoded->target);
+  request.body = std::move(encoded->body);
+  request.timeout = wish.timeout;
+  request.at_origin = encoded->at_origin;
+  state.probes.insert(wish.id);
+  ++state.sent;
+  state.wire->submit(std::move(requests));
 }
 
 /// The sockets outlive a message in flight but must not keep the actor alive.
@@ -235,6 +344,7 @@ connection_actor::behavior_type connection(self_pointer self, connection_config 
         if (self->state.wire)
           self->state.wire->grant({{taken.id.value, taken.bytes}});
       },
+      [self, owner](const probe_connection& wish) { probe(self, owner, wish); },
       [self, config](const read_gauges&) {
         const auto& provider = config.provider.id.value;
         const auto& key = config.key_name;

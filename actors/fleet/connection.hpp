@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace assay {
@@ -36,6 +37,13 @@ struct connection_state {
   std::unordered_map<call_id, std::unique_ptr<codecs::stream_decoder>> streams;
   /// What was left out of requests that are on the wire; few have any.
   std::unordered_map<call_id, std::vector<std::string>> dropped;
+  /// What is asked for on the wire, where it is not a chat's answer.
+  struct other_question {
+    call_kind kind = call_kind::chat;
+    size_t inputs = 0; ///< Vectors that have to come.
+  };
+  std::unordered_map<call_id, other_question> others;
+  std::unordered_set<call_id> probes; ///< Questions for the list of models that are on the wire.
   uint64_t sent = 0;
   uint64_t answered = 0;
 };

@@ -33,14 +33,14 @@ std::vector<lane_target> targets_of(self_pointer self, const lane& where) {
   return out;
 }
 
-/// A standby's window is no room as long as it stands by.
+/// A standby's window is no room as long as it stands by, nor is that of a model whose budget is spent.
 uint32_t credit_for(const lane_state& lane) {
   uint32_t sum = 0;
   for (const auto& target : lane.targets) {
-    if (!target.available)
+    if (!target.available || target.spent_until)
       continue;
     sum += target.credit;
-    if (lane.where.route.strategy == route_strategy::in_order && target.credit > 0)
+    if (lane.strategy == route_strategy::in_order && target.credit > 0)
       break;
   }
   return sum > 0 ? sum : lane.targets.front().credit;
@@ -54,6 +54,8 @@ void add_lane(self_pointer self, const model_router_config& config, const open_l
   if (lane.targets.empty())
     lane.targets = targets_of(self, wish.where);
   lane.where = wish.where;
+  apply_changes(self, lane);
+  open_purse(self, config, lane);
   // Providers announce themselves right after the start; one that does not is not configured.
   for (const auto& target : lane.targets) {
     if (!self->state.providers.contains(target.model.provider))
@@ -62,26 +64,38 @@ void add_lane(self_pointer self, const model_router_config& config, const open_l
   }
   if (lane.credit > 0)
     self->send(lane.sink, lane_credit{wish.where.run, lane.credit, wish.where.model, wish.where.provider,
-                                      true, lane.why});
+                                      true, lane.why, lane.on_the_wire, 0, lane.wire_at_most});
 }
 
 /// Calls wait only when no target takes them.
 const std::string& reason_to_wait(const lane_state& lane) {
   static const std::string none;
-  const bool all =
-      std::ranges::none_of(lane.targets, [](const lane_target& target) { return target.why.empty(); });
-  return all ? lane.targets.front().why : none;
+  static const std::string no_money = "waits for its budget: calls that are out hold what is left of it";
+  if (lane.waits_for_budget)
+    return no_money;
+  const std::string* first = nullptr;
+  for (const auto& target : lane.targets) {
+    if (target.spent_until)
+      continue;
+    if (target.why.empty())
+      return none;
+    first = first ? first : &target.why;
+  }
+  return first ? *first : none;
 }
 
-void tell_credit(self_pointer self, lane_state& lane) {
-  const auto credit = credit_for(lane);
-  const auto& why = reason_to_wait(lane);
-  if (credit == lane.credit && why == lane.why)
-    return;
-  lane.credit = credit;
-  lane.why = why;
-  self->send(lane.sink,
-             lane_credit{lane.where.run, credit, lane.where.model, lane.where.provider, true, lane.why});
+uint32_t on_the_wire(const lane_state& lane) {
+  uint32_t sum = 0;
+  for (const auto& target : lane.targets)
+    sum += target.on_the_wire;
+  return sum;
+}
+
+uint32_t wire_at_most(const lane_state& lane) {
+  uint32_t sum = 0;
+  for (const auto& target : lane.targets)
+    sum += target.wire_at_most;
+  return sum;
 }
 
 void on_credit(self_pointer self, const lane_credit& credit) {
@@ -92,17 +106,19 @@ void on_credit(self_pointer self, const lane_credit& credit) {
   bool risen = false;
   for (auto& target : lane.targets)
     if (target.model.model == credit.model && target.model.provider == credit.provider) {
-      risen = risen || (credit.available && !target.available);
+      risen = risen || (credit.available && !target.available && !target.spent_until);
       target.credit = credit.calls;
       target.available = credit.available;
       target.why = credit.why;
+      target.on_the_wire = credit.on_the_wire;
+      target.wire_at_most = credit.on_the_wire_at_most;
     }
   tell_credit(self, lane);
   if (risen)
     recall_parked(self, lane);
 }
 
-void on_provider_up(self_pointer self, const provider_up& news) {
+void on_provider_up(self_pointer self, const model_router_config& config, const provider_up& news) {
   auto& provider = self->state.providers[news.provider];
   if (provider.target == news.target)
     return;
@@ -116,7 +132,7 @@ void on_provider_up(self_pointer self, const provider_up& news) {
         target.available = true;
         announce(self, lane, target);
       }
-  resend_calls(self, news.provider);
+  resend_calls(self, config, news.provider);
 }
 
 /// A provider that ended without a word may have sent everything that it had.
@@ -136,21 +152,28 @@ void on_provider_down(self_pointer self, const model_router_config& config, cons
                       provider_state& provider) {
   provider.target = call_target_actor{};
   provider.down_since = self->clock().now();
+  outgoing out;
   for (auto& [call, open] : self->state.calls) {
     const auto lane = self->state.lanes.find(open.run);
-    if (lane != self->state.lanes.end() && is_at(open, lane->second, id) && may_be_billed(provider, call))
-      open.request.failures.push_back({errc::actor_lost,
-                                       0,
-                                       milliseconds{0},
-                                       true,
-                                       "the provider actor fell while it had the call",
-                                       {},
-                                       {}});
+    if (lane == self->state.lanes.end() || open.held || !is_at(open, lane->second, id)
+        || !may_be_billed(provider, call))
+      continue;
+    open.request.failures.push_back({errc::actor_lost,
+                                     0,
+                                     milliseconds{0},
+                                     true,
+                                     "the provider actor fell while it had the call",
+                                     {},
+                                     {}});
+    pay_again(self, config, lane->second, open, out);
   }
+  send_out(self, config, out);
   for (auto& [run, lane] : self->state.lanes) {
     for (auto& target : lane.targets)
-      if (target.model.provider == id && lane.targets.size() > 1)
-        target.available = false;
+      if (target.model.provider == id) {
+        target.on_the_wire = 0;
+        target.available = target.available && lane.targets.size() == 1;
+      }
     if (lane.credit > 0)
       tell_credit(self, lane);
   }
@@ -176,11 +199,12 @@ void for_each_provider(self_pointer self, const lane_state& lane, Do&& act) {
   }
 }
 
-void drop_lane(self_pointer self, run_id run) {
+void drop_lane(self_pointer self, const model_router_config& config, run_id run) {
   const auto found = self->state.lanes.find(run);
   if (found == self->state.lanes.end())
     return;
   auto& lane = found->second;
+  close_purse(self, lane);
   if (lane.open > 0)
     std::erase_if(self->state.calls, [&](const auto& entry) {
       if (entry.second.run != run)
@@ -193,6 +217,7 @@ void drop_lane(self_pointer self, run_id run) {
     self->send(target, close_lane{run});
   });
   self->state.lanes.erase(found);
+  tell_keeper(self, config);
 }
 
 void on_down(self_pointer self, const model_router_config& config, const caf::down_msg& down) {
@@ -205,7 +230,7 @@ void on_down(self_pointer self, const model_router_config& config, const caf::do
     if (lane.sink.address() == down.source)
       orphans.push_back(run);
   for (const auto run : orphans)
-    drop_lane(self, run);
+    drop_lane(self, config, run);
 }
 
 bool is_served(self_pointer self, const provider_id& id) {
@@ -217,22 +242,36 @@ void withdraw(self_pointer self, const model_router_config& config, const withdr
   const auto found = self->state.lanes.find(wish.run);
   if (found == self->state.lanes.end())
     return;
-  for (auto& [id, open] : self->state.calls)
-    if (open.run == wish.run)
-      open.withdrawn = true;
+  const auto is_meant = [&](call_id id, const open_call& open) {
+    return open.run == wish.run
+           && (wish.calls.empty() || std::ranges::find(wish.calls, id) != wish.calls.end());
+  };
+  if (wish.calls.empty()) {
+    for (auto& [id, open] : self->state.calls)
+      open.withdrawn = open.withdrawn || open.run == wish.run;
+  } else {
+    for (const auto id : wish.calls)
+      if (const auto open = self->state.calls.find(id);
+          open != self->state.calls.end() && open->second.run == wish.run)
+        open->second.withdrawn = true;
+  }
   for_each_provider(self, found->second, [&](const call_target_actor& target) { self->send(target, wish); });
+  give_up_held(self, found->second);
   // Nobody has these calls at the moment: they end here.
   end_calls(self, config, {errc::cancelled, "withdrawn", {}, {}},
             [&](const open_call& open, const lane_state& lane) {
-              return open.run == wish.run && !is_served(self, lane.targets[open.target].model.provider);
+              return is_meant(open.request.id, open)
+                     && (open.held || !is_served(self, lane.targets[open.target].model.provider));
             });
+  tell_keeper(self, config);
 }
 
 /// Gives up the calls of providers that stay down.
 void expire(self_pointer self, const model_router_config& config) {
   self->state.ticking = false;
   const auto now = self->clock().now();
-  bool waiting = false;
+  bool waiting = look_at_held(self, config);
+  tell_keeper(self, config, true);
   for (auto& [run, lane] : self->state.lanes)
     if (lane.credit == 0 && std::ranges::none_of(lane.targets, [&](const lane_target& target) {
           return self->state.providers.contains(target.model.provider);
@@ -281,6 +320,21 @@ namespace router_detail {
 
 call_sink_actor own_sink(self_pointer self) { return caf::actor_cast<call_sink_actor>(self); }
 
+void tell_credit(self_pointer self, lane_state& lane) {
+  const auto credit = credit_for(lane);
+  const auto& why = reason_to_wait(lane);
+  const auto wire = on_the_wire(lane);
+  const auto at_most = wire_at_most(lane);
+  if (credit == lane.credit && why == lane.why && wire == lane.on_the_wire && at_most == lane.wire_at_most)
+    return;
+  lane.on_the_wire = wire;
+  lane.wire_at_most = at_most;
+  lane.credit = credit;
+  lane.why = why;
+  self->send(lane.sink, lane_credit{lane.where.run, credit, lane.where.model, lane.where.provider, true,
+                                    lane.why, wire, 0, at_most});
+}
+
 void start_ticking(self_pointer self, const model_router_config& config) {
   if (!std::exchange(self->state.ticking, true))
     self->delayed_send(self, config.tick_interval, tick{});
@@ -300,7 +354,16 @@ lane lane_at(const lane_state& lane, const lane_target& target) {
 
 model_router_actor::behavior_type model_router(self_pointer self, model_router_config config) {
   self->state.chance = dice{config.seed};
+  if (config.budgets)
+    self->state.purse.emplace(config.charged_tries);
   self->set_down_handler([self, config](const caf::down_msg& down) { on_down(self, config, down); });
+  self->set_exit_handler([self, config](const caf::exit_msg& message) {
+    if (!message.reason)
+      return;
+    return_all(self, config);
+    self->quit(message.reason);
+  });
+  recall_changes(self, config);
   self->send(config.providers, watch_providers{caf::actor_cast<provider_watcher_actor>(self)});
   return {
       [self, config](const open_lane& wish) { add_lane(self, config, wish); },
@@ -308,13 +371,18 @@ model_router_actor::behavior_type model_router(self_pointer self, model_router_c
       [self, config](const withdraw_calls& wish) { withdraw(self, config, wish); },
       [](const recall_calls&) {}, // Nobody stands before the router who could take the calls.
       [self](const deltas_taken& taken) { pass_taken(self, taken); },
-      [self](const close_lane& wish) { drop_lane(self, wish.run); },
+      [self, config](const close_lane& wish) { drop_lane(self, config, wish.run); },
       [self, config](call_outcome_batch& batch) { pass_back(self, config, batch); },
       [self](const lane_credit& credit) { on_credit(self, credit); },
       [self](const call_delta& delta) { pass_delta(self, delta); },
       [self](calls_on_the_wire& news) { on_last_word(self, news); },
-      [self](const provider_up& news) { on_provider_up(self, news); },
+      [self, config](const provider_up& news) { on_provider_up(self, config, news); },
+      [self, config](const lease_granted& news) { on_lease(self, config, news); },
+      [self, config](const lease_refused& news) { on_lease(self, config, news); },
+      [self, config](const lease_recalled& news) { on_lease(self, config, news); },
       [self](const read_gauges&) { return own_gauges(self->state); },
+      [self, config](const read_routing&) { return routing_now(self, config); },
+      [self, config](const change_routing& wish) { return change_route(self, config, wish); },
       [self, config](const tick&) { expire(self, config); },
   };
 }

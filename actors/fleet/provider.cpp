@@ -1,6 +1,7 @@
 #include "actors/fleet/provider.hpp"
 
 #include "actors/fleet/provider_detail.hpp"
+#include "core/codecs/wire_codec.hpp"
 
 #include <caf/send.hpp>
 
@@ -57,14 +58,20 @@ model_state* find_or_add_model(self_pointer self, const config_ptr& config, cons
   auto past = recall(*config, where.model);
   auto added = std::make_unique<model_state>();
   added->profile = profile_of(*config, where);
-  added->breaker = control::breaker{config->breaker, past.breaker, self->clock().now()};
+  added->breaker = control::breaker{config->breaker, past.breaker, self->clock().now(), past.elapsed};
+  added->last_failure = std::move(past.last_failure);
+  added->tokens = control::token_calibration{past.tokens};
+  if (added->tokens.observations() > 0)
+    added->told_log_factor = past.tokens.log_factor;
   for (const auto& one : self->state.keys) {
-    gate_state gate{window_options(added->profile, one.key, *config), config->limits};
+    gate_state gate{window_options(added->profile, one.key, *config), past.windows[one.key.name],
+                    config->limits};
     gate.limiter_memory = std::move(past.limiters[one.key.name]);
     gate.most_acquiring = most_acquiring(tighter(added->profile.limits, one.key.limits));
     added->gates.push_back(std::move(gate));
   }
   auto& model = *models.emplace(where.model, std::move(added)).first->second;
+  apply_share(self, model);
   for (size_t key = 0; key < model.gates.size(); ++key)
     start_limiter(self, config, model, key, config->restarted);
   return &model;
@@ -79,8 +86,9 @@ void add_lane(self_pointer self, const config_ptr& config, const open_lane& wish
   lane.where = wish.where;
   lane.model = find_or_add_model(self, config, wish.where);
   auto profile = profile_of(*config, wish.where);
+  const auto& rates = codecs::rates_of(codecs::family_of(config->profile.protocol, profile.wire_model));
   lane.pinned = std::make_shared<const provider_state::pinned_model>(
-      provider_state::pinned_model{std::move(profile.wire_model), profile.prices});
+      provider_state::pinned_model{std::move(profile.wire_model), profile.prices, &rates});
   lane.credit = 0;
   // Whoever starts or retries a run may have mended the keys.
   if (std::ranges::all_of(state.keys, [](const key_state& key) { return key.out.has_value(); }))
@@ -135,7 +143,8 @@ provider_state::~provider_state() {
     last_words[lane.sink];
   for (const auto& [call, open] : calls) {
     const auto lane = lanes.find({open.run, open.model->profile.id});
-    if (lane != lanes.end() && (open.billed || open.phase == call_phase::exchanging))
+    const bool costs = open.request.kind != call_kind::count_tokens;
+    if (lane != lanes.end() && costs && (open.billed || open.phase == call_phase::exchanging))
       last_words[lane->second.sink].push_back(call);
   }
   for (auto& [sink, sent] : last_words)
@@ -167,6 +176,19 @@ void outcome_box::send(self_pointer self) {
   by_run_.clear();
 }
 
+namespace {
+
+/// How often a lane hears at most how many of its calls are on the wire.
+constexpr auto least_between_counts = std::chrono::milliseconds{500};
+
+void tell_credit(self_pointer self, const provider_config& config, const provider_state::lane_id& which,
+                 const provider_state::lane_state& lane) {
+  self->send(lane.sink, lane_credit{which.first, lane.credit, which.second, config.profile.id, lane.available,
+                                    lane.why, lane.told_on_the_wire, 0, lane.told_at_most});
+}
+
+} // namespace
+
 /// Two windows' worth, so that the line is never empty while answers travel back and new calls forth. Small
 /// changes are not worth a message.
 void update_credit(self_pointer self, const provider_config& config, model_state& model) {
@@ -178,17 +200,38 @@ void update_credit(self_pointer self, const provider_config& config, model_state
       continue;
     // Without more credit a run cannot have more calls in flight.
     const uint32_t wanted = std::clamp(lane.where.rules.num_concurrent.value_or(of_window), 1U, of_window);
+    const uint32_t wire = std::min(wanted, std::max(1U, model.window()));
     const uint32_t difference = wanted > lane.credit ? wanted - lane.credit : lane.credit - wanted;
-    if (lane.credit != 0 && difference * 10 < lane.credit && lane.available == available && lane.why == why)
+    // A window that has grown is no small change: the run has it on record before it is used.
+    if (lane.credit != 0 && difference * 10 < lane.credit && lane.available == available && lane.why == why
+        && wire <= lane.told_at_most)
       continue;
+    lane.told_at_most = wire;
     lane.credit = wanted;
     lane.available = available;
     lane.why = why;
-    self->send(lane.sink, lane_credit{where.first, wanted, where.second, config.profile.id, available, why});
+    tell_credit(self, config, where, lane);
     // Only time makes the model ready again, and whoever keeps calls away waits to hear of it.
     if (!available)
       start_ticking(self, config);
   }
+}
+
+bool tell_counts(self_pointer self, const provider_config& config) {
+  const auto now = self->clock().now();
+  bool all_told = true;
+  for (auto& [which, lane] : self->state.lanes) {
+    if (lane.told_on_the_wire == *lane.on_the_wire)
+      continue;
+    if (now - lane.wire_told_at < least_between_counts) {
+      all_told = false;
+      continue;
+    }
+    lane.wire_told_at = now;
+    lane.told_on_the_wire = *lane.on_the_wire;
+    tell_credit(self, config, which, lane);
+  }
+  return all_told;
 }
 
 /// Waits that are shorter are no news.
@@ -201,7 +244,8 @@ std::string reason_to_wait(self_pointer self, const provider_config& config, con
     return "provider " + config.profile.id.value + " (" + config.profile.base_url + ") " + std::string(what);
   };
   if (model.breaker.state() == control::breaker_state::open && model.breaker.retry_in(now) > nanoseconds{0})
-    return of("does not answer: " + model.last_failure + "; it is tried again by itself");
+    return of("does not answer" + (model.last_failure.empty() ? "" : ": " + model.last_failure)
+              + "; it is tried again by itself");
   if (!has_hope(self, config))
     return of("takes none of its keys: " + model.last_failure + "; mend or replace them");
   if (std::ranges::all_of(model.gates,
@@ -231,7 +275,9 @@ provider_actor::behavior_type provider(self_pointer self, provider_config given,
   state.parent = std::move(parent);
   state.chance = dice{config->seed};
   state.budget = config->retry_budget;
+  state.retries = config->retries;
   state.wheel.emplace(self->clock().now(), config->tick_interval);
+  state.counts_tokens = codecs::make_codec(config->profile)->counts_tokens();
   state.family.shield(self);
   self->set_down_handler([self, config](const caf::down_msg& down) { on_down(self, config, down); });
   for (auto& key : keys_of(config->profile))
@@ -239,6 +285,8 @@ provider_actor::behavior_type provider(self_pointer self, provider_config given,
   recall_keys(self, config);
   for (size_t key = 0; key < state.keys.size(); ++key)
     start_wire(self, config, key);
+  meet_monitor(self, *config);
+  start_health_checks(self, *config);
   return {
       [self, config](const open_lane& wish) { add_lane(self, config, wish); },
       [self, config](call_batch& batch) { enqueue(self, config, batch); },
@@ -257,8 +305,11 @@ provider_actor::behavior_type provider(self_pointer self, provider_config given,
       },
       [self, config](exchange_result_batch& batch) { on_results(self, config, batch); },
       [self](call_delta& delta) { pass_delta(self, std::move(delta)); },
+      [self, config](const connection_probed& probed) { on_probed(self, config, probed); },
+      [self, config](const tune_provider& wish) { tune(self, config, wish); },
       [self, config](const read_gauges& asked) { return gather_gauges(self, *config, asked); },
       [self, config](const tick&) { on_tick(self, config); },
+      [self, config](const check_health&) { on_check_health(self, config); },
   };
 }
 

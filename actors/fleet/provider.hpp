@@ -5,6 +5,7 @@
 #include "actors/fleet/transport.hpp"
 #include "actors/supervision/children.hpp"
 #include "actors/supervision/restart_policy.hpp"
+#include "core/codecs/token_estimate.hpp"
 #include "core/control/aimd.hpp"
 #include "core/control/breaker.hpp"
 #include "core/control/deadline_wheel.hpp"
@@ -12,6 +13,7 @@
 #include "core/control/key_choice.hpp"
 #include "core/control/retry_budget.hpp"
 #include "core/control/retry_rules.hpp"
+#include "core/control/token_calibration.hpp"
 #include "protocol/actors.hpp"
 
 #include <caf/typed_event_based_actor.hpp>
@@ -47,6 +49,8 @@ struct provider_config {
   milliseconds last_key_probe_interval{5'000};
   /// How long the sockets' own deadline may be overdue before the call is taken back.
   milliseconds overdue{15'000};
+  /// A provider without traffic for so long is asked for its list of models, which costs nothing; 0 never.
+  milliseconds health_check_interval{0};
   wall_clock wall = wall_now;
   uint64_t seed = 0;
 };
@@ -77,10 +81,13 @@ struct provider_state {
 
   /// What one key may do for one model.
   struct gate_state {
-    gate_state(const control::aimd_options& options, const restart_limits& limits)
-        : window(options), limiter_policy(limits) {}
+    /// @param learnt What the predecessor's window was; nothing when that is 0.
+    gate_state(const control::aimd_options& options, const control::aimd_state& learnt,
+               const restart_limits& limits)
+        : window(options, learnt), configured_cap(options.cap), limiter_policy(limits) {}
 
     control::aimd_limit window;
+    uint32_t configured_cap;    ///< The window's own may be lower for a while.
     rate_limiter_actor limiter; ///< Invalid between restarts.
     std::optional<steady_time> limiter_restart_at;
     restart_policy limiter_policy;
@@ -107,6 +114,8 @@ struct provider_state {
     std::vector<std::unique_ptr<line_state>> lines;
     std::vector<gate_state> gates; ///< By key.
     control::breaker breaker;
+    control::token_calibration tokens;     ///< What estimates of prompts are corrected by.
+    std::optional<double> told_log_factor; ///< Of it, as it stands in the memory.
     uint64_t answered = 0;
     uint64_t retried = 0; ///< Failed tries that were repeated; deferrals are none.
     uint64_t failed = 0;
@@ -122,6 +131,7 @@ struct provider_state {
   struct pinned_model {
     std::string wire_model;
     std::optional<token_prices> prices;
+    const codecs::token_rates* rates = nullptr; ///< What its tokens are estimated by; never null.
   };
 
   struct lane_state {
@@ -132,7 +142,12 @@ struct provider_state {
     uint32_t credit = 0;
     bool available = true; ///< As the sink was told.
     std::string why;       ///< As the sink was told.
-    bool movable = false;  ///< Some of its waiting calls may be.
+    /// Its calls that a connection has; shared with them, because they may outlive the lane.
+    std::shared_ptr<uint32_t> on_the_wire = std::make_shared<uint32_t>(0);
+    uint32_t told_on_the_wire = 0;
+    uint32_t told_at_most = 0; ///< Of its calls, what the windows let onto the wire.
+    steady_time wire_told_at{};
+    bool movable = false; ///< Some of its waiting calls may be.
   };
 
   /// A run has a lane for each of the models that it uses here.
@@ -145,20 +160,33 @@ struct provider_state {
     model_state* model = nullptr;
     std::shared_ptr<const pinned_model> pinned;
     line_state* line = nullptr;
-    size_t key = 0; ///< Meaningful while acquiring and exchanging.
+    std::shared_ptr<uint32_t> on_the_wire; ///< The count of its lane.
+    size_t key = 0;                        ///< Meaningful while acquiring and exchanging.
     call_phase phase = call_phase::waiting;
     control::deadline_wheel<call_id>::handle deadline;
     control::breaker_permit permit;
     steady_time entered{}; ///< Came into its present phase.
-    steady_time slot_at{}; ///< Got its first slot.
     call_timing timing;
+    std::optional<uint32_t> prompt_estimate; ///< Before correction; made when it is needed.
+    uint32_t reserved = 0;                   ///< Tokens that the limiter holds for it.
     uint16_t attempts = 0;
     uint16_t deferrals = 0;
     milliseconds deferred{0};
     std::optional<uint32_t> max_retries; ///< The run's own; unset leaves it to the model.
+    uint32_t answer_tokens = 0;          ///< Of the estimate, those of the answer.
     bool billed = false;                 ///< One of its tries here may have been paid for.
     bool streamed = false;               ///< Pieces of an answer have gone out: no other answer may follow.
     bool withdrawn = false; ///< Not tried again; `deadline` is when it is given up, when there is a grace.
+  };
+
+  /// What is asked of a provider while nobody uses it.
+  struct health_state {
+    steady_time last_traffic{};
+    std::optional<std::pair<call_id, size_t>> open; ///< The question that is out, and its key.
+    std::optional<bool> healthy;                    ///< By the last answer.
+    bool unsupported = false;                       ///< There is no list of models.
+    uint64_t probes = 0;
+    size_t next_key = 0;
   };
 
   ~provider_state();
@@ -172,9 +200,13 @@ struct provider_state {
   /// Deadlines of exchanges and ends of deferrals.
   std::optional<control::deadline_wheel<call_id>> wheel;
   control::retry_budget budget;
+  control::retry_rules retries; ///< In force: the configuration's, and what `tuning` says.
+  provider_tuning tuning;
+  health_state health;
   provider_supervisor_actor parent;
   children family;
   dice chance{0};
+  bool counts_tokens = true; ///< The provider has a call for it.
   bool ticking = false;
   bool memory_changed = false;
   steady_time memory_sent{};
@@ -184,6 +216,7 @@ struct provider_state {
 /// Owns the waiting lines of one configured provider, fair between tenants and runs, and takes calls from
 /// them as fast as the breaker of each model and the adaptive window and rate limiter of each key allow.
 /// Retries by rule, with another key where that helps. Every call that enters leaves as exactly one outcome.
+/// A count of tokens that the provider cannot give, or not now, is answered with an estimate.
 /// When it falls with calls, its last word says which of them may have been paid for.
 provider_actor::behavior_type provider(provider_actor::stateful_pointer<provider_state> self,
                                        provider_config config, provider_supervisor_actor parent);

@@ -1,4 +1,5 @@
 #include "actors/fleet/provider_detail.hpp"
+#include "protocol/outcomes.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -19,15 +20,6 @@ fault cannot_take(const provider_config& config, const model_state& model) {
   return {errc::breaker_open, "the target takes no calls at the moment",
           "providers." + config.profile.id.value + "." + model.profile.id.value,
           "it is tried again by itself"};
-}
-
-call_outcome not_sent(call&& request, fault reason, wall_time now) {
-  call_outcome out;
-  out.id = request.id;
-  out.failures = std::move(request.failures);
-  out.error = std::move(reason);
-  out.finished_at = now;
-  return out;
 }
 
 // -- deadlines ---------------------------------------------------------------------------------------------
@@ -80,7 +72,9 @@ bool pump_line(self_pointer self, const config_ptr& config, model_state& model, 
     ++line.in_use;
     auto& of_key = self->state.keys[*key];
     of_key.probing = of_key.out.has_value();
-    wishes[*key].requests.push_back({id, open.request.estimated_tokens});
+    open.reserved = tokens_to_reserve(open);
+    open.answer_tokens = answer_share(open);
+    wishes[*key].requests.push_back({id, open.reserved, open.answer_tokens});
   }
   return true;
 }
@@ -92,8 +86,9 @@ struct granted_calls {
 };
 
 exchange make_exchange(const open_call& open) {
-  return {open.request.id,      open.pinned->wire_model, open.request.messages, open.request.parameters,
-          open.request.options, open.request.timeout,    open.request.stream};
+  const auto& request = open.request;
+  return {request.id,      open.pinned->wire_model, request.messages, request.parameters, request.options,
+          request.timeout, request.stream,          request.kind,     request.inputs};
 }
 
 granted_calls start_exchanges(self_pointer self, const config_ptr& config, model_state& model,
@@ -119,10 +114,40 @@ granted_calls start_exchanges(self_pointer self, const config_ptr& config, model
     gate.window.started();
     --gate.acquiring;
     ++gate.exchanging;
+    ++*open.on_the_wire;
     out.batch.exchanges.push_back(make_exchange(open));
   }
   gate.throttled = gate.acquiring > 0;
   return out;
+}
+
+fault line_is_full(const provider_config& config) {
+  return {errc::busy, "the provider's waiting line is full", "providers." + config.profile.id.value,
+          "run fewer evaluations at once"};
+}
+
+/// @returns whether there was room; otherwise @p request is as it was.
+bool queue_call(self_pointer self, const config_ptr& config, const lane& where, lane_state& lane,
+                call& request) {
+  auto& model = *lane.model;
+  const auto id = request.id;
+  lane.movable = lane.movable || need_not_wait(request);
+  auto& line = line_for(self, config, model, request.prompt_type);
+  if (!line.queue.push(call_id{id}, place_of(where, 1.0)))
+    return false;
+  open_call open;
+  open.request = std::move(request);
+  const auto& rules = lane.where.rules;
+  open.request.timeout = std::min(open.request.timeout, rules.timeout.value_or(model.profile.call_timeout));
+  open.max_retries = rules.max_retries;
+  open.run = where.run;
+  open.model = &model;
+  open.pinned = lane.pinned;
+  open.line = &line;
+  open.on_the_wire = lane.on_the_wire;
+  open.entered = self->clock().now();
+  self->state.calls.emplace(id, std::move(open));
+  return true;
 }
 
 /// Ends the calls of a run that are not on the wire.
@@ -162,61 +187,45 @@ void back_to_line(self_pointer self, call_id id, open_call& open) {
     return;
   open.phase = call_phase::waiting;
   open.entered = self->clock().now();
-  lane->second.movable = lane->second.movable || open.request.movable;
+  lane->second.movable = lane->second.movable || need_not_wait(open.request);
   // Its first turn was charged; a retry costs the tenant nothing more.
   open.line->queue.push_front(call_id{id}, place_of(lane->second.where, 0.0));
 }
 
 void enqueue(self_pointer self, const config_ptr& config, call_batch& batch) {
   const auto found = self->state.lanes.find({batch.where.run, batch.where.model});
-  model_state* model = found == self->state.lanes.end() ? nullptr : found->second.model;
-  call_outcome_batch refused{batch.where.run, {}};
-  const auto now = self->clock().now();
-  const bool takes = !model || takes_calls(self, *config, *model);
+  lane_state* lane = found == self->state.lanes.end() ? nullptr : &found->second;
+  call_outcome_batch ended{batch.where.run, {}};
+  const auto wall = config->wall();
+  const bool takes = !lane || takes_calls(self, *config, *lane->model);
   for (auto& request : batch.calls) {
+    if (!lane) {
+      ended.outcomes.push_back(
+          failed_outcome(std::move(request),
+                         {errc::not_found, "model '" + batch.where.model.value + "' is not configured",
+                          "models", "add it to model_configs.yaml"},
+                         wall));
+      continue;
+    }
+    auto& model = *lane->model;
+    const bool counts = request.kind == call_kind::count_tokens;
+    if (counts && (!takes || !self->state.counts_tokens)) {
+      ++model.answered;
+      ended.outcomes.push_back(counted_here(model, *lane->pinned, std::move(request), wall));
+      continue;
+    }
     if (!takes && request.movable) {
-      refused.outcomes.push_back(not_sent(std::move(request), cannot_take(*config, *model), config->wall()));
+      ended.outcomes.push_back(failed_outcome(std::move(request), cannot_take(*config, model), wall));
       continue;
     }
-    if (model)
-      found->second.movable = found->second.movable || request.movable;
-    if (!model) {
-      refused.outcomes.push_back(
-          not_sent(std::move(request),
-                   {errc::not_found, "model '" + batch.where.model.value + "' is not configured", "models",
-                    "add it to model_configs.yaml"},
-                   config->wall()));
-      continue;
-    }
-    const auto id = request.id;
-    const auto& where = batch.where;
-    auto& line = line_for(self, config, *model, request.prompt_type);
-    const bool room = line.queue.push(call_id{id}, place_of(where, 1.0));
-    if (!room) {
-      refused.outcomes.push_back(
-          not_sent(std::move(request),
-                   {errc::busy, "the provider's waiting line is full",
-                    "providers." + config->profile.id.value, "run fewer evaluations at once"},
-                   config->wall()));
-      continue;
-    }
-    open_call open;
-    open.request = std::move(request);
-    const auto& rules = found->second.where.rules;
-    open.request.timeout =
-        std::min(open.request.timeout, rules.timeout.value_or(model->profile.call_timeout));
-    open.max_retries = rules.max_retries;
-    open.run = where.run;
-    open.model = model;
-    open.pinned = found->second.pinned;
-    open.line = &line;
-    open.entered = now;
-    self->state.calls.emplace(id, std::move(open));
+    if (!queue_call(self, config, batch.where, *lane, request))
+      ended.outcomes.push_back(counts ? counted_here(model, *lane->pinned, std::move(request), wall)
+                                      : failed_outcome(std::move(request), line_is_full(*config), wall));
   }
-  if (!refused.outcomes.empty())
-    self->send(batch.sink, std::move(refused));
-  if (model)
-    pump(self, config, *model);
+  if (!ended.outcomes.empty())
+    self->send(batch.sink, std::move(ended));
+  if (lane)
+    pump(self, config, *lane->model);
 }
 
 void send_back(self_pointer self, const config_ptr& config, model_state& model, bool movable_only,
@@ -230,7 +239,7 @@ void send_back(self_pointer self, const config_ptr& config, model_state& model, 
     for (auto& line : model.lines)
       for (auto& id : line->queue.remove_run(where.first)) {
         const auto& open = state.calls.at(id);
-        if (movable_only && !open.request.movable)
+        if (movable_only && !need_not_wait(open.request))
           line->queue.push_front(std::move(id), place_of(lane.where, 0.0));
         else
           finish_failed(self, config, id, cannot_take(*config, model), 0, false, out);
@@ -295,25 +304,35 @@ void withdraw(self_pointer self, const config_ptr& config, const withdraw_calls&
   const auto now = self->clock().now();
   std::vector<call_id> ending;
   std::set<model_state*> touched; // A run may use several models here.
-  for (auto& [id, open] : state.calls) {
-    if (open.run != wish.run)
-      continue;
+  const auto take_back = [&](call_id id, open_call& open) {
     touched.insert(open.model);
     if (open.phase != call_phase::exchanging) {
       ending.push_back(id);
-      continue;
+      return;
     }
     open.withdrawn = true;
     if (!wish.grace)
-      continue;
+      return;
     state.wheel->cancel(open.deadline);
     open.deadline = state.wheel->schedule(id, now + *wish.grace);
+  };
+  for (const auto id : wish.calls) {
+    const auto found = state.calls.find(id);
+    if (found == state.calls.end() || found->second.run != wish.run)
+      continue;
+    found->second.line->queue.remove(wish.run, id);
+    take_back(id, found->second);
   }
+  if (wish.calls.empty())
+    for (auto& [id, open] : state.calls)
+      if (open.run == wish.run)
+        take_back(id, open);
   if (touched.empty())
     return;
-  for (auto* model : touched)
-    for (auto& line : model->lines)
-      line->queue.remove_run(wish.run);
+  if (wish.calls.empty())
+    for (auto* model : touched)
+      for (auto& line : model->lines)
+        line->queue.remove_run(wish.run);
   end_waiting(self, config, ending);
   for (auto* model : touched)
     pump(self, config, *model);
@@ -334,7 +353,7 @@ void on_tick(self_pointer self, const config_ptr& config) {
   const bool some_rest =
       std::ranges::any_of(state.lanes, [](const auto& one) { return !one.second.available; });
   // Whoever keeps calls away from a model that rests is told when it is ready.
-  if (!state.calls.empty() || some_rest || waits_for_children(state))
+  if (!tell_counts(self, *config) || !state.calls.empty() || some_rest || waits_for_children(state))
     start_ticking(self, *config);
   remember(self, config);
 }

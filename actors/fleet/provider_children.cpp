@@ -98,7 +98,7 @@ void start_limiter(self_pointer self, const config_ptr& config, model_state& mod
   acquire_slots again;
   for (const auto& [id, open] : self->state.calls)
     if (open.model == &model && open.key == key && open.phase == call_phase::acquiring)
-      again.requests.push_back({id, open.request.estimated_tokens});
+      again.requests.push_back({id, open.reserved, open.answer_tokens});
   if (!again.requests.empty())
     self->send(gate.limiter, std::move(again));
 }
@@ -161,6 +161,10 @@ caf::result<gauges> gather_gauges(self_pointer self, const provider_config& conf
     add(metric::provider_calls_answered_total, {provider, name}, static_cast<double>(model->answered));
     add(metric::provider_calls_retried_total, {provider, name}, static_cast<double>(model->retried));
     add(metric::provider_calls_failed_total, {provider, name}, static_cast<double>(model->failed));
+    if (const auto error = model->tokens.error()) {
+      add(metric::provider_token_estimate_error_ratio, {provider, name}, *error);
+      add(metric::provider_token_estimate_factor, {provider, name}, model->tokens.factor());
+    }
   }
   gauge_round round(self, std::move(own), asked.patience);
   for (const auto& key : state.keys)

@@ -11,6 +11,8 @@ using key_state = provider_state::key_state;
 using gate_state = provider_state::gate_state;
 using line_state = provider_state::line_state;
 using open_call = provider_state::open_call;
+using lane_state = provider_state::lane_state;
+using pinned_model = provider_state::pinned_model;
 using call_phase = provider_state::call_phase;
 using config_ptr = std::shared_ptr<const provider_config>;
 
@@ -43,7 +45,11 @@ caf::result<gauges> gather_gauges(self_pointer self, const provider_config& conf
 /// One model as the predecessor left it.
 struct remembered_model {
   control::breaker_record breaker;
-  std::map<std::string, std::string> limiters; ///< By the key's name.
+  nanoseconds elapsed{0};                             ///< Since the predecessor told it.
+  std::string last_failure;                           ///< As in model_state.
+  std::map<std::string, std::string> limiters;        ///< By the key's name.
+  std::map<std::string, control::aimd_state> windows; ///< By the key's name.
+  control::token_calibration_record tokens;
 };
 
 void remember(self_pointer self, const config_ptr& config);
@@ -74,6 +80,25 @@ void key_answered(self_pointer self, const config_ptr& config, size_t key, bool 
 void close_gate(self_pointer self, model_state& model, size_t key, const exchange_result& result,
                 milliseconds wait);
 
+// -- provider_tokens.cpp: how many tokens a call has
+
+/// @returns whether the call leaves the line as soon as the model takes none: it can go elsewhere, or be
+/// answered with an estimate.
+bool need_not_wait(const call& request);
+/// Tokens of the prompt, before correction.
+uint32_t prompt_estimate(open_call& open);
+/// What the limiter is asked for. Counting tokens takes none.
+uint32_t tokens_to_reserve(open_call& open);
+/// The part of what is reserved that the answer will take.
+uint32_t answer_share(open_call& open);
+/// For a provider that does not count: the estimate of the prompt, and of the answer.
+token_usage estimated_usage(open_call& open, const exchange_result& result);
+/// An answer tells how good its estimate was.
+void learn_tokens(self_pointer self, open_call& open, const exchange_result& result);
+/// The answer to a count of tokens, estimated.
+call_outcome counted_here(const model_state& model, const pinned_model& pinned, call&& request,
+                          wall_time now);
+
 // -- provider_calls.cpp: the way of a call to the wire
 
 void enqueue(self_pointer self, const config_ptr& config, call_batch& batch);
@@ -100,12 +125,30 @@ struct consequences {
 
 void on_results(self_pointer self, const config_ptr& config, exchange_result_batch& batch);
 void on_result(self_pointer self, const config_ptr& config, exchange_result&& result, consequences& out);
-/// Ends a call without an answer and forgets it.
+/// Ends a call without an answer and forgets it. A count of tokens ends with an estimate instead, unless it
+/// was withdrawn.
 void finish_failed(self_pointer self, const config_ptr& config, call_id id, fault reason,
                    uint16_t http_status, bool possibly_billed, consequences& out);
 void send_all(self_pointer self, const config_ptr& config, consequences& out);
 /// The result of a call whose connection fell or whose deadline passed.
 exchange_result lost_result(call_id id, const fault& reason, bool possibly_billed = true);
+
+// -- provider_tuning.cpp: what is changed while it runs, and what it is changed by
+
+/// Asks the monitor for the tuning in force.
+void meet_monitor(self_pointer self, const provider_config& config);
+void tune(self_pointer self, const config_ptr& config, const tune_provider& wish);
+/// Gives the model's gates the share of their configured caps that the tuning leaves them.
+void apply_share(self_pointer self, model_state& model);
+/// The tries that have failed here, as the monitor counts them.
+std::vector<monitoring::failed_try_seen> failed_tries_of(const control::retry_rules& rules,
+                                                         const std::vector<attempt_record>& failures);
+
+// -- provider_health.cpp: questions that cost nothing, while nobody asks others
+
+void start_health_checks(self_pointer self, const provider_config& config);
+void on_check_health(self_pointer self, const config_ptr& config);
+void on_probed(self_pointer self, const config_ptr& config, const connection_probed& probed);
 
 // -- provider.cpp
 
@@ -115,6 +158,9 @@ bool takes_calls(self_pointer self, const provider_config& config, const model_s
 /// @returns why calls of the model do not go out at the moment; empty while they do.
 std::string reason_to_wait(self_pointer self, const provider_config& config, const model_state& model);
 void update_credit(self_pointer self, const provider_config& config, model_state& model);
+/// Tells lanes how many of their calls are on the wire. Only at ticks: between an answer and the next call
+/// there is always one less. @returns whether all know; the others were told a moment ago.
+bool tell_counts(self_pointer self, const provider_config& config);
 void close_lanes(self_pointer self, run_id run);
 
 } // namespace assay::provider_detail

@@ -17,6 +17,11 @@ bool names(const provider_key& key, const std::string& prompt_type) {
   return std::ranges::find(key.prompt_types, prompt_type) != key.prompt_types.end();
 }
 
+/// A provider that takes no key is served by one without a name.
+std::string_view name_for_log(const provider_key& key) {
+  return key.name.empty() ? std::string_view("none") : std::string_view(key.name);
+}
+
 /// Lines are kept apart only where keys or workers are bound to prompt types.
 bool has_lines_by_type(self_pointer self, const provider_config& config) {
   return config.profile.workers_per_prompt_type > 0
@@ -126,7 +131,7 @@ void take_key_out(self_pointer self, const config_ptr& config, size_t key, const
   auto& one = self->state.keys[key];
   if (!one.out)
     spdlog::error("provider takes a key out provider={} key={} reason=\"{}\"", config->profile.id.value,
-                  one.key.name, reason.message);
+                  name_for_log(one.key), reason.message);
   one.out = reason;
   one.out_since = self->clock().now();
   one.probing = false;
@@ -138,7 +143,8 @@ void key_answered(self_pointer self, const config_ptr& config, size_t key, bool 
   one.probing = false;
   if (!one.out || !succeeded)
     return;
-  spdlog::info("provider takes a key back provider={} key={}", config->profile.id.value, one.key.name);
+  spdlog::info("provider takes a key back provider={} key={}", config->profile.id.value,
+               name_for_log(one.key));
   one.out.reset();
   self->state.memory_changed = true;
 }
@@ -152,7 +158,9 @@ void close_gate(self_pointer self, model_state& model, size_t key, const exchang
   const bool announced = result.limits
                          && (result.limits->remaining_requests.value_or(1) == 0
                              || result.limits->remaining_requests_today.value_or(1) == 0
-                             || result.limits->remaining_tokens.value_or(1) == 0);
+                             || result.limits->remaining_tokens.value_or(1) == 0
+                             || result.limits->remaining_input_tokens.value_or(1) == 0
+                             || result.limits->remaining_output_tokens.value_or(1) == 0);
   self->send(gate.limiter, key_closed{result.retry_after.value_or(wait), announced});
 }
 

@@ -2,21 +2,56 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+
 namespace assay::provider_detail {
 
 namespace {
 
 constexpr seconds least_interval{1};
+/// Whoever starts a process may have mended what was wrong: the first probe comes soon.
+constexpr seconds longest_rest_after_start{2};
+constexpr size_t longest_reason = 500;
+/// What a provider could take an hour ago says little.
+constexpr std::chrono::hours window_is_good_for{1};
+
+/// What is known of one address says nothing of another.
+bool is_of_this_address(const provider_config& config, const nlohmann::json& memory) {
+  const auto address = memory.find("address");
+  return address == memory.end() || *address == config.profile.base_url;
+}
+
+nanoseconds since_told(const provider_config& config, const nlohmann::json& memory) {
+  const auto at = memory.find("at");
+  if (at == memory.end() || !at->is_number_integer())
+    return nanoseconds{0};
+  // A wall clock that was set back must not lengthen the memory.
+  const milliseconds passed = config.wall() - wall_time{milliseconds{at->get<int64_t>()}};
+  return std::clamp<milliseconds>(passed, milliseconds{0}, std::chrono::hours{24});
+}
 
 nlohmann::json model_memory(self_pointer self, const model_state& model) {
   const auto breaker = model.breaker.export_state(self->clock().now());
+  const auto& tokens = model.tokens.export_state();
   nlohmann::json limiters = nlohmann::json::object();
-  for (size_t i = 0; i < model.gates.size(); ++i)
-    limiters[self->state.keys[i].key.name] = model.gates[i].limiter_memory;
+  nlohmann::json windows = nlohmann::json::object();
+  for (size_t i = 0; i < model.gates.size(); ++i) {
+    const auto& name = self->state.keys[i].key.name;
+    limiters[name] = model.gates[i].limiter_memory;
+    const auto window = model.gates[i].window.export_state();
+    // A slow start that nothing has ended is no knowledge.
+    if (!window.slow_start)
+      windows[name] = window.limit;
+  }
   return {{"limiters", std::move(limiters)},
+          {"windows", std::move(windows)},
           {"breaker_open", breaker.open},
           {"breaker_open_for", breaker.open_for.count()},
-          {"breaker_left", breaker.left.count()}};
+          {"breaker_left", breaker.left.count()},
+          {"last_failure", model.last_failure.substr(0, longest_reason)},
+          {"tokens_log_factor", tokens.log_factor},
+          {"tokens_error", tokens.error},
+          {"tokens_observations", tokens.observations}};
 }
 
 nlohmann::json key_memory(const key_state& key) {
@@ -44,13 +79,20 @@ void remember(self_pointer self, const config_ptr& config) {
   for (const auto& key : state.keys)
     if (key.out)
       keys[key.key.name] = key_memory(key);
-  const nlohmann::json memory{{"models", std::move(models)}, {"keys_out", std::move(keys)}};
-  self->send(state.parent, provider_memory{config->profile.id, memory.dump()});
+  const nlohmann::json memory{{"address", config->profile.base_url},
+                              {"at", config->wall().time_since_epoch().count()},
+                              {"models", std::move(models)},
+                              {"keys_out", std::move(keys)}};
+  // Failures carry what providers have said, in whatever bytes.
+  self->send(state.parent,
+             provider_memory{config->profile.id,
+                             memory.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)});
 }
 
 remembered_model recall(const provider_config& config, const model_id& id) {
   const auto memory = nlohmann::json::parse(config.memory, nullptr, false);
-  if (!memory.is_object() || !memory.contains("models") || !memory["models"].contains(id.value))
+  if (!memory.is_object() || !memory.contains("models") || !memory["models"].contains(id.value)
+      || !is_of_this_address(config, memory))
     return {};
   try {
     const auto& model = memory["models"][id.value];
@@ -58,7 +100,17 @@ remembered_model recall(const provider_config& config, const model_id& id) {
     out.breaker.open = model.at("breaker_open").get<bool>();
     out.breaker.open_for = nanoseconds{model.at("breaker_open_for").get<int64_t>()};
     out.breaker.left = nanoseconds{model.at("breaker_left").get<int64_t>()};
+    out.elapsed = since_told(config, memory);
+    if (!config.restarted)
+      out.breaker.left = std::min<nanoseconds>(out.breaker.left, out.elapsed + longest_rest_after_start);
+    out.last_failure = model.value("last_failure", "");
     out.limiters = model.at("limiters").get<std::map<std::string, std::string>>();
+    if (model.contains("windows") && out.elapsed < window_is_good_for)
+      for (const auto& [key, limit] : model.at("windows").items())
+        out.windows[key] = {limit.get<uint32_t>(), false};
+    out.tokens.log_factor = model.value("tokens_log_factor", 0.0);
+    out.tokens.error = model.value("tokens_error", 0.0);
+    out.tokens.observations = model.value("tokens_observations", 0U);
     return out;
   } catch (const nlohmann::json::exception&) {
     // Written by another version: a closed breaker and empty buckets find out by themselves.
@@ -68,7 +120,7 @@ remembered_model recall(const provider_config& config, const model_id& id) {
 
 void recall_keys(self_pointer self, const config_ptr& config) {
   const auto memory = nlohmann::json::parse(config->memory, nullptr, false);
-  if (!memory.is_object() || !memory.contains("keys_out"))
+  if (!memory.is_object() || !memory.contains("keys_out") || !is_of_this_address(*config, memory))
     return;
   try {
     const auto& known = memory.at("keys_out");

@@ -9,9 +9,7 @@ namespace assay::provider_detail {
 
 namespace {
 
-constexpr uint32_t characters_per_token = 4;
-
-void observe(consequences& out, const provider_config& config, const model_state& model,
+void observe(self_pointer self, consequences& out, const provider_config& config, const model_state& model,
              const call_outcome& outcome) {
   call_observation seen;
   seen.model = model.profile.id;
@@ -24,6 +22,7 @@ void observe(consequences& out, const provider_config& config, const model_state
   seen.usage = outcome.usage;
   seen.cost = outcome.cost;
   seen.tries = static_cast<uint16_t>(outcome.failures.size() + (outcome.error ? 0 : 1));
+  seen.failed_tries = failed_tries_of(self->state.retries, outcome.failures);
   out.observations.calls.push_back(std::move(seen));
 }
 
@@ -40,34 +39,45 @@ call_outcome outcome_base(self_pointer self, open_call& open, wall_time now) {
   return out;
 }
 
-/// A provider that does not count leaves us the estimate of the prompt and the length of the answer.
-token_usage estimated_usage(const open_call& open, const exchange_result& result) {
-  size_t characters = 0;
-  for (const auto& message : open.request.messages)
-    characters += message.content.size();
-  token_usage usage;
-  usage.prompt_tokens = static_cast<uint32_t>(characters / characters_per_token + 1);
-  usage.completion_tokens = static_cast<uint32_t>(result.answer.size() / characters_per_token + 1);
-  return usage;
-}
-
 void finish_answered(self_pointer self, const config_ptr& config, call_id id, exchange_result&& result,
                      consequences& out) {
   const auto found = self->state.calls.find(id);
   auto& open = found->second;
   auto outcome = outcome_base(self, open, config->wall());
+  learn_tokens(self, open, result);
   outcome.usage_estimated = !result.usage_present;
   outcome.usage = result.usage_present ? result.usage : estimated_usage(open, result);
   outcome.answer = std::move(result.answer);
   outcome.extras = std::move(result.extras);
   outcome.finish = result.finish;
-  outcome.cost = price_of(outcome.usage, open.pinned->prices);
+  outcome.embeddings = std::move(result.embeddings);
+  const bool is_count = open.request.kind == call_kind::count_tokens;
+  outcome.cost = is_count      ? money{}
+                 : result.cost ? result.cost
+                               : price_of(outcome.usage, open.pinned->prices);
   outcome.http_status = result.http_status;
   outcome.served_model = std::move(result.served_model);
   outcome.request_id = std::move(result.request_id);
   outcome.simulated = result.simulated;
   ++open.model->answered;
-  observe(out, *config, *open.model, outcome);
+  // A count takes no tokens and little time, so it would only blur what the monitor knows of the model.
+  if (!is_count)
+    observe(self, out, *config, *open.model, outcome);
+  out.outcomes.add(open.run, std::move(outcome));
+  self->state.calls.erase(found);
+}
+
+/// A count of tokens that the provider has not given.
+void finish_estimated(self_pointer self, const config_ptr& config, call_id id, uint16_t http_status,
+                      consequences& out) {
+  const auto found = self->state.calls.find(id);
+  auto& open = found->second;
+  auto outcome = outcome_base(self, open, config->wall());
+  outcome.http_status = http_status;
+  outcome.usage.prompt_tokens = open.model->tokens.apply(prompt_estimate(open));
+  outcome.usage_estimated = true;
+  outcome.cost = money{};
+  ++open.model->answered;
   out.outcomes.add(open.run, std::move(outcome));
   self->state.calls.erase(found);
 }
@@ -93,8 +103,11 @@ next_step step_after(self_pointer self, const provider_config& config, const ope
                      const control::retry_decision& decision) {
   if (open.streamed)
     return next_step::fails;
+  // Whoever wants a count has an estimate sooner than the provider can be asked again.
+  if (open.request.kind == call_kind::count_tokens && decision.how != retry_class::other_key)
+    return next_step::fails;
   // It need not wait here for what another target can do now.
-  if (open.request.movable && !takes_calls(self, config, *open.model))
+  if (need_not_wait(open.request) && !takes_calls(self, config, *open.model))
     return next_step::fails;
   // A key that is rejected, or closed for longer than is waited for, need not stop the others.
   if (decision.how == retry_class::other_key)
@@ -121,7 +134,7 @@ void defer(self_pointer self, call_id id, open_call& open, milliseconds wait) {
 void on_failure(self_pointer self, const config_ptr& config, call_id id, exchange_result&& result,
                 consequences& out) {
   auto& open = self->state.calls.at(id);
-  const auto decision = config->retries.decide(describe(open, result), self->state.chance.roll());
+  const auto decision = self->state.retries.decide(describe(open, result), self->state.chance.roll());
   const auto code = result.error->code;
   const auto key = open.key;
   open.billed = open.billed || result.possibly_billed;
@@ -200,6 +213,8 @@ void finish_failed(self_pointer self, const config_ptr& config, call_id id, faul
                    uint16_t http_status, bool possibly_billed, consequences& out) {
   const auto found = self->state.calls.find(id);
   auto& open = found->second;
+  if (open.request.kind == call_kind::count_tokens && reason.code != errc::cancelled)
+    return finish_estimated(self, config, id, http_status, out);
   auto outcome = outcome_base(self, open, config->wall());
   outcome.error = std::move(reason);
   outcome.http_status = http_status;
@@ -207,7 +222,7 @@ void finish_failed(self_pointer self, const config_ptr& config, call_id id, faul
       possibly_billed || std::ranges::any_of(outcome.failures, &attempt_record::possibly_billed);
   if (outcome.error->code != errc::cancelled) {
     ++open.model->failed;
-    observe(out, *config, *open.model, outcome);
+    observe(self, out, *config, *open.model, outcome);
   }
   out.outcomes.add(open.run, std::move(outcome));
   self->state.calls.erase(found);
@@ -241,12 +256,19 @@ void on_result(self_pointer self, const config_ptr& config, exchange_result&& re
   auto& model = *open.model;
   self->state.wheel->cancel(std::exchange(open.deadline, {}));
   --model.gates[open.key].exchanging;
+  --*open.on_the_wire;
   --open.line->in_use;
-  const auto estimate = open.request.estimated_tokens;
-  const auto used =
-      result.usage_present ? result.usage.prompt_tokens + result.usage.completion_tokens : estimate;
+  const bool is_count = open.request.kind == call_kind::count_tokens;
+  if (is_count)
+    result.possibly_billed = false;
+  const auto used = result.usage_present && !is_count
+                        ? result.usage.prompt_tokens + result.usage.completion_tokens
+                        : open.reserved;
   const std::pair where{&model, open.key};
-  out.settled[where].slots.push_back({result.id, estimate, used});
+  out.settled[where].slots.push_back(
+      {result.id, open.reserved, used, open.answer_tokens,
+       result.usage_present && !is_count ? result.usage.completion_tokens : open.answer_tokens,
+       !result.error});
   if (result.limits)
     out.limits[where] = *result.limits;
   open.timing.connect += result.connect;
@@ -262,6 +284,7 @@ void on_result(self_pointer self, const config_ptr& config, exchange_result&& re
 }
 
 void on_results(self_pointer self, const config_ptr& config, exchange_result_batch& batch) {
+  self->state.health.last_traffic = self->clock().now();
   consequences out;
   for (auto& result : batch.results)
     on_result(self, config, std::move(result), out);

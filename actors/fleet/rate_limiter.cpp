@@ -13,7 +13,10 @@ namespace {
 using self_pointer = rate_limiter_actor::stateful_pointer<rate_limiter_state>;
 using control::limit_dimension;
 
-control::call_demand demand_of(uint32_t tokens) { return {1, tokens, 0}; }
+control::call_demand demand_of(uint32_t tokens, uint32_t output) {
+  const auto of_answer = std::min(output, tokens);
+  return {1, tokens - of_answer, of_answer};
+}
 
 // -- memory ------------------------------------------------------------------------------------------------
 
@@ -27,10 +30,12 @@ std::string to_memory(const control::limit_set_state& state, wall_time now) {
     buckets.push_back({bucket->limit, bucket->pace_debt.count(), bucket->provider_debt.count(),
                        bucket->confirmed, bucket->distrust_left.count()});
   }
-  return nlohmann::json{{"at", now.time_since_epoch().count()},
-                        {"closed_for", state.closed_for.count()},
-                        {"buckets", std::move(buckets)}}
-      .dump();
+  nlohmann::json out{{"at", now.time_since_epoch().count()},
+                     {"closed_for", state.closed_for.count()},
+                     {"buckets", std::move(buckets)}};
+  if (state.pace)
+    out["pace"] = {state.pace->per_second, state.pace->since_refusal.count()};
+  return out.dump();
 }
 
 struct remembered {
@@ -48,6 +53,9 @@ std::optional<remembered> from_memory(const std::string& text, wall_time now) {
     // A wall clock that was set back must not lengthen the memory.
     out.elapsed = std::max(milliseconds{0}, now - at);
     out.state.closed_for = nanoseconds{parsed.at("closed_for").get<int64_t>()};
+    if (const auto pace = parsed.find("pace"); pace != parsed.end())
+      out.state.pace =
+          control::refusal_pace_state{pace->at(0).get<double>(), nanoseconds{pace->at(1).get<int64_t>()}};
     const auto& buckets = parsed.at("buckets");
     for (size_t i = 0; i < std::min(buckets.size(), out.state.buckets.size()); ++i) {
       const auto& bucket = buckets[i];
@@ -99,7 +107,8 @@ void grant(self_pointer self, const rate_limiter_config& config, const slot_sink
   slots_granted granted{config.model, config.key, {}};
   const auto now = self->clock().now();
   while (!state.waiting.empty()) {
-    const auto verdict = state.limits->acquire(demand_of(state.waiting.front().tokens), now);
+    const auto& next = state.waiting.front();
+    const auto verdict = state.limits->acquire(demand_of(next.tokens, next.output_tokens), now);
     if (verdict.kind == control::admission_kind::wait)
       wake_in(self, verdict.wait);
     if (verdict.kind != control::admission_kind::admitted)
@@ -116,9 +125,12 @@ void grant(self_pointer self, const rate_limiter_config& config, const slot_sink
 
 void settle(self_pointer self, const slots_settled& message) {
   const auto now = self->clock().now();
+  self->state.limits->answered(
+      static_cast<uint64_t>(std::ranges::count_if(message.slots, &slot_settlement::answered)), now);
   for (const auto& slot : message.slots) {
     self->state.limits->release();
-    self->state.limits->settle(demand_of(slot.estimated_tokens), demand_of(slot.actual_tokens), now);
+    self->state.limits->settle(demand_of(slot.estimated_tokens, slot.estimated_output_tokens),
+                               demand_of(slot.actual_tokens, slot.actual_output_tokens), now);
   }
   self->state.changed = true;
 }
@@ -139,9 +151,16 @@ void learn(self_pointer self, const limits_observed& seen) {
   learn_requests(limit_dimension::requests_per_minute, seen.limit_requests, seen.remaining_requests);
   learn_requests(limit_dimension::requests_per_day, seen.limit_requests_per_day,
                  seen.remaining_requests_today);
-  if (seen.limit_tokens || seen.remaining_tokens)
-    self->state.limits->learn(limit_dimension::tokens_per_minute, widen(seen.limit_tokens),
-                              widen(seen.remaining_tokens), now);
+  const auto learn_tokens = [&](limit_dimension dimension, const std::optional<uint32_t>& limit,
+                                const std::optional<uint32_t>& told) {
+    if (limit || told)
+      self->state.limits->learn(dimension, widen(limit), widen(told), now);
+  };
+  learn_tokens(limit_dimension::tokens_per_minute, seen.limit_tokens, seen.remaining_tokens);
+  learn_tokens(limit_dimension::input_tokens_per_minute, seen.limit_input_tokens,
+               seen.remaining_input_tokens);
+  learn_tokens(limit_dimension::output_tokens_per_minute, seen.limit_output_tokens,
+               seen.remaining_output_tokens);
   self->state.changed = true;
 }
 
@@ -149,7 +168,7 @@ void close(self_pointer self, const key_closed& message) {
   const auto now = self->clock().now();
   self->state.limits->close_until(now + message.for_duration);
   if (!message.announced)
-    self->state.limits->distrust(now);
+    self->state.limits->refused(now, message.for_duration);
   self->state.changed = true;
 }
 

@@ -3,10 +3,12 @@
 #include "actors/fleet/response_cache_detail.hpp"
 #include "core/codecs/answer_key.hpp"
 #include "protocol/errors.hpp"
+#include "protocol/outcomes.hpp"
 
 #include <boost/pfr.hpp>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace assay {
@@ -19,14 +21,18 @@ using lane_state = response_cache_state::lane_state;
 using open_call = response_cache_state::open_call;
 using flight = response_cache_state::flight;
 
-static_assert(boost::pfr::tuple_size_v<call> == 11,
+static_assert(boost::pfr::tuple_size_v<call> == 14,
               "a call has a new member: when it may change the answer, it belongs into question_of()");
-static_assert(boost::pfr::tuple_size_v<call_outcome> == 20,
+static_assert(boost::pfr::tuple_size_v<call_outcome> == 21,
               "an outcome has a new member: what belongs to the answer is kept by entry_of()");
 
 call_sink_actor own_sink(self_pointer self) { return caf::actor_cast<call_sink_actor>(self); }
 
 // -- questions and answers ---------------------------------------------------------------------------------
+
+/// The question's key and the row that is kept know chats only: vectors and counts pass through. Counts cost
+/// nothing, and vectors are large.
+bool can_be_kept(const call& request) noexcept { return request.kind == call_kind::chat; }
 
 std::string question_of(const lane_state& lane, const call& request) {
   codecs::answer_question question;
@@ -89,16 +95,6 @@ call_outcome given_answer(call_id id, std::vector<attempt_record>&& failures,
   return out;
 }
 
-call_outcome refused(call&& request, fault reason, wall_time now) {
-  call_outcome out;
-  out.id = request.id;
-  out.failures = std::move(request.failures);
-  out.possibly_billed = std::ranges::any_of(out.failures, &attempt_record::possibly_billed);
-  out.error = std::move(reason);
-  out.finished_at = now;
-  return out;
-}
-
 // -- lanes -------------------------------------------------------------------------------------------------
 
 void start_ticking(self_pointer self, const config_ptr& config) {
@@ -106,17 +102,21 @@ void start_ticking(self_pointer self, const config_ptr& config) {
     self->delayed_send(self, config->tick_interval, tick{});
 }
 
+/// Who asks the providers for a lane.
+const call_target_actor& behind(const response_cache_config& config, const lane& where) {
+  return where.way == call_way::batch && config.batches ? config.batches : config.router;
+}
+
 void add_lane(self_pointer self, const config_ptr& config, const open_lane& wish) {
   auto& lane = self->state.lanes[wish.where.run];
-  if (lane.sink != wish.sink) {
-    lane.sink = wish.sink;
+  lane.sink = wish.sink;
+  if (self->state.watched_sinks.insert(wish.sink.address()).second)
     self->monitor(wish.sink);
-  }
   lane.where = wish.where;
   // An answer of one model of a route is not taken for another's.
   if (lane.where.cache != cache_use::off && lane.where.route.models.empty())
     lane.provider = config->find_provider(lane.where.provider);
-  self->send(config->router, open_lane{lane.where, own_sink(self)});
+  self->send(behind(*config, lane.where), open_lane{lane.where, own_sink(self)});
   if (lane.credit > 0)
     self->send(lane.sink, lane_credit{wish.where.run, lane.credit});
   begin_counting(self, config);
@@ -145,7 +145,7 @@ struct traffic {
         continue;
       batch.where = lane->second.where;
       batch.sink = own_sink(self);
-      self->send(config->router, std::move(batch));
+      self->send(behind(*config, lane->second.where), std::move(batch));
     }
   }
 };
@@ -223,7 +223,19 @@ void pass_on(self_pointer self, const config_ptr& config, call_batch&& batch) {
   for (const auto& request : batch.calls)
     self->state.calls.emplace(request.id, open_call{batch.where.run, {}, std::nullopt, request.stream});
   batch.sink = own_sink(self);
-  self->send(config->router, std::move(batch));
+  const auto& next = behind(*config, batch.where);
+  self->send(next, std::move(batch));
+}
+
+/// Sends on what the cache does not keep, and leaves the rest in @p batch.
+void pass_on_others(self_pointer self, const config_ptr& config, call_batch& batch) {
+  const auto others = std::ranges::stable_partition(batch.calls, can_be_kept);
+  if (others.empty())
+    return;
+  call_batch passing{batch.where, {}, batch.sink};
+  passing.calls.assign(std::make_move_iterator(others.begin()), std::make_move_iterator(others.end()));
+  batch.calls.erase(others.begin(), others.end());
+  pass_on(self, config, std::move(passing));
 }
 
 void on_calls(self_pointer self, const config_ptr& config, call_batch& batch) {
@@ -233,7 +245,7 @@ void on_calls(self_pointer self, const config_ptr& config, call_batch& batch) {
   if (found == state.lanes.end()) {
     call_outcome_batch answer{batch.where.run, {}};
     for (auto& request : batch.calls)
-      answer.outcomes.push_back(refused(
+      answer.outcomes.push_back(failed_outcome(
           std::move(request),
           {errc::internal, "calls came for a lane that was never opened", to_string(batch.where.run), {}},
           now));
@@ -242,6 +254,9 @@ void on_calls(self_pointer self, const config_ptr& config, call_batch& batch) {
   const auto& lane = found->second;
   if (!lane.provider)
     return pass_on(self, config, std::move(batch));
+  pass_on_others(self, config, batch);
+  if (batch.calls.empty())
+    return;
   auto questions = questions_of(lane, batch.calls);
   std::vector<answer_ptr> known(questions.size());
   if (lane.where.cache == cache_use::use)
@@ -314,27 +329,31 @@ void on_delta(self_pointer self, const call_delta& delta) {
 /// withdrawn with it: when it fails, the next one is sent.
 void withdraw(self_pointer self, const config_ptr& config, const withdraw_calls& wish) {
   auto& state = self->state;
-  if (!state.lanes.contains(wish.run))
+  const auto lane = state.lanes.find(wish.run);
+  if (lane == state.lanes.end())
     return;
   traffic out;
   for (auto it = state.calls.begin(); it != state.calls.end();) {
-    if (it->second.run != wish.run || !it->second.waiting) {
+    const bool is_meant = wish.calls.empty() || std::ranges::find(wish.calls, it->first) != wish.calls.end();
+    if (it->second.run != wish.run || !it->second.waiting || !is_meant) {
       ++it;
       continue;
     }
-    out.back(wish.run,
-             refused(std::move(*it->second.waiting), {errc::cancelled, "withdrawn", {}, {}}, config->wall()));
+    out.back(wish.run, failed_outcome(std::move(*it->second.waiting), {errc::cancelled, "withdrawn", {}, {}},
+                                      config->wall()));
     it = state.calls.erase(it);
   }
   out.send(self, config);
-  self->send(config->router, wish);
+  self->send(behind(*config, lane->second.where), wish);
 }
 
-void drop_lane(self_pointer self, const config_ptr& config, run_id run) {
+/// @param comes_back Its sink has fallen and will ask again.
+void drop_lane(self_pointer self, const config_ptr& config, run_id run, bool comes_back) {
   auto& state = self->state;
-  if (state.lanes.erase(run) == 0)
+  const auto lane = state.lanes.extract(run);
+  if (!lane)
     return;
-  self->send(config->router, close_lane{run});
+  self->send(behind(*config, lane.mapped().where), close_lane{run, comes_back});
   std::vector<std::string> left;
   for (auto it = state.calls.begin(); it != state.calls.end();) {
     if (it->second.run != run) {
@@ -355,13 +374,17 @@ void drop_lane(self_pointer self, const config_ptr& config, run_id run) {
 void on_down(self_pointer self, const config_ptr& config, const caf::down_msg& down) {
   if (down.source == config->router.address())
     return self->quit(to_caf_error({errc::actor_lost, "the router ended", "response-cache", {}}));
+  self->state.watched_sinks.erase(down.source);
+  if (config->batches && down.source == config->batches.address())
+    return self->quit(to_caf_error({errc::actor_lost, "the batch desk ended", "response-cache", {}}));
   std::vector<run_id> orphans;
   for (const auto& [run, lane] : self->state.lanes)
     if (lane.sink.address() == down.source)
       orphans.push_back(run);
   for (const auto run : orphans) {
-    self->send(config->router, withdraw_calls{run, milliseconds{0}});
-    drop_lane(self, config, run);
+    self->send(behind(*config, self->state.lanes.at(run).where),
+               withdraw_calls{run, milliseconds{0}, {}, true});
+    drop_lane(self, config, run, true);
   }
 }
 
@@ -396,6 +419,8 @@ gauges read(const response_cache_state& state) {
 response_cache_actor::behavior_type response_cache(self_pointer self, response_cache_config given) {
   const auto config = std::make_shared<const response_cache_config>(std::move(given));
   self->monitor(config->router);
+  if (config->batches)
+    self->monitor(config->batches);
   self->set_down_handler([self, config](const caf::down_msg& down) { on_down(self, config, down); });
   return {
       [self, config](const open_lane& wish) { add_lane(self, config, wish); },
@@ -403,7 +428,7 @@ response_cache_actor::behavior_type response_cache(self_pointer self, response_c
       [self, config](const withdraw_calls& wish) { withdraw(self, config, wish); },
       [](const recall_calls&) {}, // Nobody stands before the cache who could take the calls.
       [self, config](const deltas_taken& taken) { self->send(config->router, taken); },
-      [self, config](const close_lane& wish) { drop_lane(self, config, wish.run); },
+      [self, config](const close_lane& wish) { drop_lane(self, config, wish.run, wish.keep_batches); },
       [self, config](call_outcome_batch& batch) { on_outcomes(self, config, batch); },
       [self](const lane_credit& credit) { on_credit(self, credit); },
       [self](const call_delta& delta) { on_delta(self, delta); },

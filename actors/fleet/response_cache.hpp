@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -40,6 +41,8 @@ cache_reader make_cache_reader(std::shared_ptr<storage::store> store);
 
 struct response_cache_config {
   call_target_actor router;
+  /// Where lanes go whose calls go in batches; invalid sends them to the router too.
+  call_target_actor batches;
   journal_actor journal;
   std::shared_ptr<executor> workers;
   cache_reader read;
@@ -102,6 +105,7 @@ struct response_cache_state {
   };
 
   std::map<run_id, lane_state> lanes;
+  std::set<caf::actor_addr> watched_sinks; ///< One sink may stand behind many lanes.
   std::unordered_map<call_id, open_call> calls;
   std::unordered_map<std::string, flight> flights;
   std::unordered_map<std::string, uncommitted> unwritten;

@@ -28,6 +28,19 @@ void send_to_all(self_pointer self, const event_hub_state::channel& channel, fra
     send_to(self, listener, message);
 }
 
+bool is_of_run_life(event_type type) {
+  return type != event_type::log && type != event_type::sample_completed && type != event_type::alert;
+}
+
+/// The end says everything: progress that waits is older.
+void note_end(event_hub_state::channel& channel, event_type type) {
+  if (!is_of_run_life(type))
+    return;
+  channel.ended = ends_run(type);
+  if (channel.ended)
+    channel.newest.reset();
+}
+
 /// Events of one call may belong to several runs; each run's come in order.
 void publish(self_pointer self, const std::vector<event>& events) {
   std::map<run_id, frame_batch> by_run;
@@ -36,6 +49,7 @@ void publish(self_pointer self, const std::vector<event>& events) {
     if (found == self->state.channels.end())
       continue;
     found->second.last_seq = std::max(found->second.last_seq, value.seq);
+    note_end(found->second, value.type);
     by_run[value.run].frames.push_back(to_frame_message(value));
   }
   for (auto& [run, frames] : by_run)
@@ -93,6 +107,16 @@ void flush_progress(self_pointer self, const event_hub_config& config) {
     start_ticking(self, config);
 }
 
+void take_progress(self_pointer self, const event_hub_config& config, run_record&& record) {
+  const auto found = self->state.channels.find(record.spec.id);
+  // A run that ends says so by an event.
+  if (found == self->state.channels.end() || found->second.ended || is_final(record.state))
+    return;
+  found->second.newest = std::move(record);
+  ++found->second.progress;
+  start_ticking(self, config);
+}
+
 void forget(self_pointer self, const caf::actor_addr& gone) {
   auto& channels = self->state.channels;
   self->state.watched.erase(gone);
@@ -136,14 +160,7 @@ event_hub_actor::behavior_type event_hub(self_pointer self, event_hub_config con
   self->set_down_handler([self](const caf::down_msg& down) { forget(self, down.source); });
   return {
       [self](const publish_events& message) { publish(self, message.events); },
-      [self, config](publish_progress& message) {
-        const auto found = self->state.channels.find(message.record.spec.id);
-        if (found == self->state.channels.end())
-          return;
-        found->second.newest = std::move(message.record);
-        ++found->second.progress;
-        start_ticking(self, config);
-      },
+      [self, config](publish_progress& message) { take_progress(self, config, std::move(message.record)); },
       [self, config](const subscribe& wish) { return add_subscriber(self, config, wish); },
       [self](const unsubscribe& wish) { remove_subscriber(self, wish); },
       [self](const read_gauges&) {

@@ -36,7 +36,8 @@ struct event_hub_state {
 
   struct channel {
     std::vector<listener> listeners;
-    uint64_t last_seq = 0;
+    uint64_t last_seq = 0;            ///< Of what was published since somebody listens.
+    bool ended = false;               ///< The newest event of the run's life was its end.
     std::optional<run_record> newest; ///< Progress; a newer one replaces it.
     uint64_t progress = 0;            ///< The number of `newest`.
     size_t next = 0;                  ///< Whose turn it is.
@@ -50,7 +51,8 @@ struct event_hub_state {
 };
 
 /// Hands durable events to the subscribers of their run. Each event is serialised once. Progress is
-/// conflated. A sink that dies is forgotten.
+/// conflated, and none follows the end of a run. A sink that dies is forgotten. Of a run that nobody listens
+/// to the hub knows nothing: how far its past reaches, the store says.
 event_hub_actor::behavior_type event_hub(event_hub_actor::stateful_pointer<event_hub_state> self,
                                          event_hub_config config);
 

@@ -42,6 +42,7 @@ monitoring::counted_call counted(const call_observation& call) {
   out.quality = call.quality;
   out.tries = call.tries;
   out.external = call.external;
+  out.batched = call.batched;
   return out;
 }
 
@@ -59,7 +60,10 @@ void count_total(monitor_state::model_counters& counters, const call_observation
     totals.cost += *call.cost;
   else if (!call.error)
     totals.cost_known = false;
-  counters.latency.record(call.duration);
+  if (call.batched)
+    ++totals.batched;
+  else
+    counters.latency.record(call.duration);
 }
 
 void count_all(self_pointer self, const config_ptr& config, const std::vector<call_observation>& calls) {
@@ -70,6 +74,7 @@ void count_all(self_pointer self, const config_ptr& config, const std::vector<ca
     // Not the farm's own calls: the totals are what this process did.
     if (!call.external)
       count_total(counters, call);
+    count_retries(self, *config, call);
     if (!state.limits.monitoring_enabled)
       continue;
     const auto at = std::min(call.at.value_or(now), now);
@@ -118,29 +123,12 @@ monitoring::all_windows all_windows_of(const monitoring::call_windows& windows, 
           windows.summary(window_span::hour, now), windows.summary(window_span::day, now)};
 }
 
-/// The view, made anew when it is too old: it adds up some hundred histograms a series.
-const monitoring::monitor_view& fresh_view(self_pointer self, const monitor_config& config) {
-  auto& state = self->state;
-  const auto now = self->clock().now();
-  if (state.view_made_at && now - *state.view_made_at < config.view_age)
-    return state.view;
-  state.view_made_at = now;
-  state.view.at = config.wall();
-  state.view.overall = all_windows_of(state.overall, state.view.at);
-  state.view.models.clear();
-  for (const auto& [name, counters] : state.series) {
-    auto windows = all_windows_of(counters.windows, state.view.at);
-    if (windows.day.samples > 0 || windows.day.judged > 0)
-      state.view.models.push_back({name.first, name.second, std::move(windows), counters.targets});
-  }
-  return state.view;
-}
-
 monitoring::monitor_view whole_view(self_pointer self, const monitor_config& config) {
   auto out = fresh_view(self, config);
   out.complete = self->state.recalled;
   out.limits = self->state.limits;
   out.alerts = self->state.alerts.list();
+  add_fleet(self->state, out);
   return out;
 }
 
@@ -159,7 +147,7 @@ gauges own_gauges(self_pointer self, const monitor_config& config) {
       add(metric::window_cost_dollars, to_dollars(seen.cost));
       if (seen.quality)
         add(metric::window_quality, *seen.quality);
-      if (seen.samples == 0)
+      if (seen.measured == 0)
         continue;
       for (const auto& [quantile, time] :
            {std::pair{"0.5", seen.p50}, std::pair{"0.95", seen.p95}, std::pair{"0.99", seen.p99}}) {
@@ -169,6 +157,7 @@ gauges own_gauges(self_pointer self, const monitor_config& config) {
                               std::chrono::duration<double>(time).count()});
       }
     }
+  add_fleet_gauges(self->state, out);
   for (const auto state : {monitoring::alert_state::open, monitoring::alert_state::acknowledged})
     out.values.push_back({metric::alerts,
                           {std::string(monitoring::to_string(state))},
@@ -177,6 +166,18 @@ gauges own_gauges(self_pointer self, const monitor_config& config) {
 }
 
 // -- judging -----------------------------------------------------------------------------------------------
+
+void add_budgets(const std::vector<budget_state>& budgets, std::vector<monitoring::reading>& out) {
+  for (const auto& one : budgets) {
+    monitoring::reading seen;
+    seen.kind = monitoring::alert_kind::budget;
+    seen.budget = one.name.empty() ? one.scope : one.scope + "/" + one.name;
+    seen.value = to_dollars(one.spent);
+    seen.threshold = to_dollars(one.alert_above);
+    seen.window = window_span::day;
+    out.push_back(std::move(seen));
+  }
+}
 
 void judge(self_pointer self, const config_ptr& config) {
   auto& state = self->state;
@@ -192,6 +193,10 @@ void judge(self_pointer self, const config_ptr& config) {
       models.push_back(std::move(one));
     }
     readings = monitoring::readings_of(state.limits, overall, models);
+    if (state.budgets)
+      add_budgets(*state.budgets, readings);
+    else // Alerts of before a restart stay until the keeper speaks.
+      monitoring::keep_open(state.alerts, monitoring::alert_kind::budget, readings);
   }
   for (auto& change : state.alerts.observe(readings, now)) {
     spdlog::warn("monitor alert={} state={} message=\"{}\"", change.id, monitoring::to_string(change.state),
@@ -220,12 +225,30 @@ void on_tick(self_pointer self, const config_ptr& config) {
   keep_poster(self, config);
   if (state.recalled)
     judge(self, config);
+  tune_when_due(self, config);
   save(self, config);
   clean_when_due(self, config);
   self->delayed_send(self, config->interval, tick{});
 }
 
 } // namespace
+
+const monitoring::monitor_view& fresh_view(self_pointer self, const monitor_config& config) {
+  auto& state = self->state;
+  const auto now = self->clock().now();
+  if (state.view_made_at && now - *state.view_made_at < config.view_age)
+    return state.view;
+  state.view_made_at = now;
+  state.view.at = config.wall();
+  state.view.overall = all_windows_of(state.overall, state.view.at);
+  state.view.models.clear();
+  for (const auto& [name, counters] : state.series) {
+    auto windows = all_windows_of(counters.windows, state.view.at);
+    if (windows.day.samples > 0 || windows.day.judged > 0)
+      state.view.models.push_back({name.first, name.second, std::move(windows), counters.targets});
+  }
+  return state.view;
+}
 
 monitor_state::model_counters& counters_of(monitor_state& state, const monitor_config& config,
                                            series_name name) {
@@ -268,6 +291,7 @@ monitor_actor::behavior_type monitor(monitor_actor::stateful_pointer<monitor_sta
   using namespace monitor_detail;
   const auto config = std::make_shared<const monitor_config>(std::move(given));
   self->state.limits = config->limits;
+  self->state.counting_since = config->wall();
   self->state.alerts = monitoring::alert_book{config->alerts};
   self->state.family.shield(self);
   self->set_down_handler([self](const caf::down_msg& down) {
@@ -281,11 +305,15 @@ monitor_actor::behavior_type monitor(monitor_actor::stateful_pointer<monitor_sta
   return {
       [self, config](const observe_calls& message) { count_all(self, config, message.calls); },
       [self, config](const observe_quality& message) { count_quality(self, config, message); },
+      [self](const observe_budgets& news) { self->state.budgets = news.budgets; },
       [self](const read_statistics&) { return all_totals(self->state); },
       [self, config](const read_monitor&) { return whole_view(self, *config); },
       [self, config](const change_thresholds& wish) { return change_limits(self, config, wish); },
       [self, config](const acknowledge_alert& wish) { return acknowledge(self, config, wish); },
       [self, config](const read_gauges&) { return own_gauges(self, *config); },
+      [self, config](const read_retries&) { return report_retries(self->state, *config); },
+      [self](const provider_met& news) { meet(self, news); },
+      [self, config](const provider_checked& news) { on_checked(self, config, news); },
       [self, config](const statistics_recalled& part) { on_recalled(self, config, part); },
       [self, config](expired_statistics_found& found) { on_expired(self, config, found); },
       [self, config](const tick&) { on_tick(self, config); },

@@ -5,9 +5,12 @@
 #include "actors/monitoring/webhook_poster.hpp"
 #include "actors/supervision/children.hpp"
 #include "actors/supervision/worker_pool.hpp"
+#include "core/control/retry_rules.hpp"
 #include "core/monitoring/alerts.hpp"
+#include "core/monitoring/auto_scaling.hpp"
 #include "core/monitoring/call_windows.hpp"
 #include "core/monitoring/monitor_view.hpp"
+#include "core/monitoring/retry_view.hpp"
 #include "core/stats/latency_histogram.hpp"
 #include "protocol/actors.hpp"
 
@@ -18,6 +21,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -48,6 +52,11 @@ struct monitor_config {
   std::chrono::milliseconds interval{5'000};        ///< Between two looks at the windows, and two writes.
   std::chrono::milliseconds view_age{500};          ///< A view is made anew when it is older.
   std::chrono::milliseconds clean_after{3'600'000}; ///< Between two looks for expired statistics.
+  control::retry_rules retries{};                   ///< As configured, for every provider.
+  monitoring::retry_bounds retry_limits{};
+  monitoring::scaling_rules scaling{};
+  std::chrono::milliseconds tune_interval{30'000}; ///< Between two looks at what could be changed.
+  seconds retry_cooldown{600};                     ///< Between two changes of one rule.
   wall_clock wall = wall_now;
   // Filled in by the root at each start.
   journal_actor journal{};
@@ -71,6 +80,15 @@ struct monitor_state {
     std::string key;
   };
 
+  /// A provider that is there, and how its retries deviate from the configuration.
+  struct tuned_provider {
+    tuned_actor handle;
+    std::map<errc, monitoring::changed_rule> rules;
+  };
+
+  /// So many failed tries of one kind halve their counts.
+  static constexpr uint64_t evidence_kept = 20'000;
+
   using series_name = std::pair<provider_id, model_id>;
 
   /// What provider and model of the rest are called.
@@ -80,14 +98,23 @@ struct monitor_state {
   monitoring::call_windows overall;
   monitoring::thresholds limits;
   monitoring::alert_book alerts;
-  std::vector<monitoring::alert> unsaved_alerts; ///< Changed, not yet in the store and not yet published.
-  std::set<uint64_t> unstored_alerts;            ///< Told already, but a write of theirs has failed.
+  std::optional<std::vector<budget_state>> budgets; ///< Nothing until the keeper has told of them.
+  std::vector<monitoring::alert> unsaved_alerts;    ///< Changed, not yet in the store and not yet published.
+  std::set<uint64_t> unstored_alerts;               ///< Told already, but a write of theirs has failed.
   std::deque<stored_minute> stored_minutes;
   std::set<std::string> known_minutes; ///< Their keys.
   monitoring::monitor_view view;       ///< Without the alerts.
   std::optional<std::chrono::steady_clock::time_point> view_made_at;
   std::chrono::steady_clock::time_point clean_at{};
   wall_time newest_wall{};
+  monitoring::retry_tally retries;                       ///< Since the start.
+  monitoring::retry_tally retry_evidence{evidence_kept}; ///< Under the rules in force, newer ones first.
+  std::deque<monitoring::recent_retry> recent_retries;
+  wall_time counting_since{};
+  std::map<provider_id, tuned_provider> fleet;
+  monitoring::scaled_models scaled;
+  std::map<provider_id, monitoring::provider_health> health;
+  std::chrono::steady_clock::time_point tune_at{};
   webhook_poster_actor poster;
   children family;
   bool recalled = false; ///< The store has been read; nothing is written before.
@@ -99,6 +126,7 @@ struct monitor_state {
 /// Counts calls, failures by class, tokens, cost and latency per provider and model, in bounded memory: since
 /// the start, and in windows that survive a restart. Judges the windows every few seconds and tells of
 /// alerts: to the event hub and to webhooks, once the store has them. Counting never waits for the store.
+/// Where it is allowed to, changes the providers' retry rules and calls in flight, within bounds.
 monitor_actor::behavior_type monitor(monitor_actor::stateful_pointer<monitor_state> self,
                                      monitor_config config);
 

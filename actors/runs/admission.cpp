@@ -1,11 +1,14 @@
 #include "actors/runs/admission.hpp"
 
+#include "actors/fleet/model_directory.hpp"
 #include "config/models.hpp"
+#include "core/codecs/token_estimate.hpp"
 #include "core/tasks/sample_source.hpp"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <random>
 
 namespace assay {
@@ -16,7 +19,6 @@ using task_ptr = std::shared_ptr<const tasks::task_definition>;
 
 /// Samples that are rendered to estimate a price.
 constexpr uint64_t price_probe = 50;
-constexpr double characters_per_token = 4.0;
 constexpr uint32_t assumed_answer_tokens = 256;
 
 /// Every provider of a running farm is configured. One that a request brings along is judged first, so that
@@ -38,12 +40,14 @@ result<config::resolved_model> find_model(const admission_config& config, const 
                                      request.model_args);
   if (!found) {
     auto reason = found.error();
-    reason.where = by_kind ? "model" : "model_id";
+    if (!reason.where.starts_with("model_args"))
+      reason.where = by_kind ? "model" : "model_id";
     return reason;
   }
   if (found->custom_endpoint && config.check_endpoint)
     return endpoint_refusal(config, found->provider);
-  if (auto usable = config::check_usable(found->provider); !usable)
+  // A plan asks nobody.
+  if (auto usable = config::check_usable(found->provider); !usable && !request.dry_run)
     return usable.error();
   return found;
 }
@@ -197,8 +201,10 @@ result<void> check_prompts(const std::vector<task_ptr>& tasks, const run_spec& s
   return {};
 }
 
-/// Characters of the prompts of one task's first samples, scaled up to all of them.
-double prompt_characters(const task_ptr& task, const pinned_task& pinned, const run_spec& spec) {
+/// Estimated tokens of the prompts of one task's first samples, scaled up to all of them.
+double prompt_tokens(const task_ptr& task, const pinned_task& pinned, const run_spec& spec) {
+  // The name tells; which protocol serves it says nothing more about most models.
+  const auto& rates = codecs::rates_of(codecs::family_of(wire_protocol::openai_chat, spec.wire_model));
   double total = 0;
   for (const auto& prompt_type : spec.prompt_types) {
     auto source = tasks::sample_source::open(task, {pinned.dataset_path, prompt_type, spec.num_fewshot,
@@ -206,15 +212,14 @@ double prompt_characters(const task_ptr& task, const pinned_task& pinned, const 
     if (!source)
       continue;
     tasks::prepared_sample sample;
-    double characters = 0;
+    double tokens = 0;
     uint64_t seen = 0;
     for (auto more = source->next(sample); more && *more; more = source->next(sample)) {
       ++seen;
-      for (const auto& message : sample.messages)
-        characters += static_cast<double>(message.content.size());
+      tokens += codecs::estimate_prompt(sample.messages, nullptr, rates);
     }
     if (seen > 0)
-      total += characters / static_cast<double>(seen) * static_cast<double>(pinned.sample_count);
+      total += tokens / static_cast<double>(seen) * static_cast<double>(pinned.sample_count);
   }
   return total * spec.epochs;
 }
@@ -225,7 +230,7 @@ std::optional<money> estimate_price(const std::vector<task_ptr>& tasks, const ru
   double dollars = 0;
   for (size_t i = 0; i < tasks.size(); ++i) {
     const auto& pinned = spec.tasks[i];
-    const double input = prompt_characters(tasks[i], pinned, spec) / characters_per_token;
+    const double input = prompt_tokens(tasks[i], pinned, spec);
     const double calls = static_cast<double>(pinned.sample_count * spec.prompt_types.size() * spec.epochs);
     const double answer =
         std::min(pinned.generation.max_tokens.value_or(assumed_answer_tokens), assumed_answer_tokens);
@@ -252,13 +257,69 @@ void copy_wishes(const run_request& request, run_spec& spec) {
   spec.requested = request.requested;
 }
 
-call_rules rules_of(const model_profile& model) {
-  call_rules rules;
-  rules.timeout = model.call_timeout;
-  rules.max_retries = model.max_retries;
-  if (model.limits.concurrent_requests != 0)
-    rules.num_concurrent = model.limits.concurrent_requests;
-  return rules;
+// -- the way of the calls ----------------------------------------------------------------------------------
+
+/// @returns why the calls cannot go in batches; nothing when they can. Batches are for one model: the main
+/// one of a name whose others only stand by.
+std::optional<fault> no_batches(const admission_config& config, const run_spec& spec) {
+  if (spec.route.models.size() > 1 && spec.route.strategy != route_strategy::in_order)
+    return fault{errc::unsupported, "a route that shares its calls out has no batches", "execution",
+                 "name one model, or a route in_order"};
+  // A batch is made at once, so no budget could hold back its second half.
+  const auto& budgets = config.settings->budgets;
+  if (spec.max_cost || budgets.per_run || budgets.per_day || budgets.per_tenant)
+    return fault{errc::unsupported, "budgets are not kept in batches", "execution",
+                 spec.max_cost ? "ask online, or leave max_cost out" : "ask online, or take the budgets out"};
+  const auto& main = spec.route.models.empty() ? spec.provider : spec.route.models.front().provider;
+  const auto* provider = config::find_provider(*config.settings, main);
+  if (provider == nullptr || !provider->batches.available)
+    return fault{errc::unsupported, "no batch API is known at provider '" + main.value + "'", "execution",
+                 "ask online, or set providers." + main.value + ".batch.available"};
+  return std::nullopt;
+}
+
+/// Every provider that the calls may reach has a batch API, the answers come within the run's time, and they
+/// cost less.
+bool batch_is_better(const admission_config& config, const run_spec& spec) {
+  if (no_batches(config, spec))
+    return false;
+  const auto fits = [&](const provider_id& id) {
+    const auto* provider = config::find_provider(*config.settings, id);
+    return provider != nullptr && provider->batches.available && provider->batches.price_factor < 1
+           && (!spec.time_limit || *spec.time_limit >= provider->batches.window);
+  };
+  return fits(spec.provider) && std::ranges::all_of(spec.route.models, [&](const route_model& model) {
+           return fits(model.provider);
+         });
+}
+
+result<call_way> choose_way(const admission_config& config, const run_request& request,
+                            const run_spec& spec) {
+  switch (request.execution) {
+  case execution_wish::online:
+    return call_way::online;
+  case execution_wish::batch:
+    if (auto reason = no_batches(config, spec))
+      return std::move(*reason);
+    return call_way::batch;
+  case execution_wish::automatic:
+    break;
+  }
+  return batch_is_better(config, spec) ? call_way::batch : call_way::online;
+}
+
+/// Says what batches change, and lowers the price.
+void price_batches(const admission_config& config, run_submitted& out) {
+  const auto& spec = out.record.spec;
+  const auto& main = spec.route.models.empty() ? spec.provider : spec.route.models.front().provider;
+  const auto* provider = config::find_provider(*config.settings, main);
+  if (spec.way != call_way::batch || provider == nullptr)
+    return;
+  const auto& terms = provider->batches;
+  if (out.estimated_cost)
+    out.estimated_cost = from_dollars(to_dollars(*out.estimated_cost) * terms.price_factor);
+  out.notes.push_back("calls go in batches, for " + std::to_string(std::lround(terms.price_factor * 100))
+                      + " % of the price; answers may take " + to_human(terms.window));
 }
 
 result<run_submitted> admit(const admission_config& config, const run_request& request) {
@@ -286,7 +347,11 @@ result<run_submitted> admit(const admission_config& config, const run_request& r
   spec.wire_model = model->model.wire_model;
   spec.prices = model->model.prices;
   spec.route = model->model.route;
-  spec.calls = rules_of(model->model);
+  spec.calls = call_rules_of(model->model);
+  const auto way = choose_way(config, request, spec);
+  if (!way)
+    return way.error();
+  spec.way = *way;
   spec.prompt_types = *prompt_types;
   for (const auto& task : *tasks) {
     auto pinned = pin_task(*task, model->model, request);
@@ -308,10 +373,15 @@ result<run_submitted> admit(const admission_config& config, const run_request& r
   out.estimated_cost = estimate_price(*tasks, spec);
   out.dry_run = request.dry_run;
   out.notes = request.notes;
-  if (spec.max_cost)
-    out.notes.push_back("max_cost is kept with the run and not enforced yet");
+  price_batches(config, out);
+  if (const auto usable = config::check_usable(model->provider); !usable)
+    out.notes.push_back(usable.error().message
+                        + ", so the evaluation itself would be refused: " + usable.error().hint);
   if (!spec.prices)
-    out.notes.push_back("the prices of model '" + spec.model.value + "' are unknown, so its cost is too");
+    out.notes.push_back("the prices of model '" + spec.model.value + "' are unknown, so its cost is too"
+                        + (spec.max_cost && spec.route.models.empty()
+                               ? ", and max_cost cannot be kept: the run will fail"
+                               : ""));
   return out;
 }
 

@@ -31,13 +31,20 @@ void enter(run_record& record, const stage& next) {
 uint64_t move_on(self_pointer self, const context_ptr& ctx, stage next, std::optional<event_type> type,
                  std::optional<std::string> result_document = std::nullopt) {
   auto& state = self->state;
+  count_open_calls(state);
+  count_active_time(self);
+  if (next.state == run_state::paused)
+    state.active_since.reset();
+  else if (next.state == run_state::running && !state.active_since)
+    state.active_since = self->clock().now();
+  state.kept_at = self->clock().now();
   auto record = state.record;
   enter(record, next);
   append_batch rows;
   rows.watermark = ++state.next_watermark;
   if (type)
-    rows.events.push_back(
-        {record.spec.id, 0, *type, ctx->config.wall(), shared_text{run_status_json(record).dump()}});
+    rows.events.push_back({record.spec.id, 0, *type, moment_of(record, ctx->config.wall()),
+                           shared_text{run_status_json(record).dump()}});
   if (result_document)
     rows.results.emplace_back(record.spec.id, std::move(*result_document));
   rows.runs.push_back(std::move(record));
@@ -55,13 +62,6 @@ bool enter_committed_stages(evaluation_state& state, uint64_t watermark) {
     state.stages.pop_front();
   }
   return entered;
-}
-
-void report(self_pointer self, const context_ptr& ctx) {
-  auto& state = self->state;
-  state.record.progress.in_flight = state.open.size();
-  self->send(ctx->parent, run_reported{state.record});
-  self->send(ctx->config.event_hub, publish_progress{state.record});
 }
 
 /// Answers with the record once the store has all that it says.
@@ -106,6 +106,10 @@ void begin_asking(self_pointer self, const context_ptr& ctx) {
   state.has_asked = true;
   state.last_tick = self->clock().now();
   state.done_at_last_tick = state.record.progress.done;
+  state.record.active_for = state.record.active_for.value_or(milliseconds{0});
+  if (state.wanted.state != run_state::paused)
+    state.active_since = self->clock().now();
+  state.kept_at = self->clock().now();
   apply_commits(state, 0);
   if (state.wanted.state != run_state::paused && state.wanted.state != run_state::running)
     start_running(self, ctx, std::nullopt);
@@ -128,6 +132,7 @@ void on_recovered(self_pointer self, const context_ptr& ctx, run_recovered& foun
     return end_run(self, ctx, run_state::failed, std::move(found.error), milliseconds{0});
   }
   state.record.progress = found.record.progress;
+  state.record.progress.in_batches = 0;
   book_lost_calls(state.record);
   state.done_by_task = std::move(found.done_by_task);
   state.plan = state.worker->plan();
@@ -157,7 +162,10 @@ void summarise(self_pointer self, const context_ptr& ctx) {
   auto& state = self->state;
   state.now = phase::summarising;
   lose_ready_calls(state);
-  state.record.open_calls_at_most = 0;
+  // The document and the record name the same time.
+  count_active_time(self);
+  state.active_since.reset();
+  note_rest(state.record);
   if (!state.ends_as) {
     const bool nothing_worked =
         state.record.progress.total > 0 && state.record.progress.failed == state.record.progress.total;
@@ -198,7 +206,6 @@ void close(self_pointer self, const context_ptr& ctx, result_computed& computed)
   std::optional<std::string> document;
   if (!computed.document.empty())
     document = std::move(computed.document);
-  state.record.progress.in_flight = 0;
   state.record.waiting_for.clear();
   state.record.progress.estimated_completion.reset();
   const auto type = announced ? std::nullopt : std::optional{final_event(last.state)};
@@ -339,6 +346,8 @@ void update_speed(self_pointer self, const context& ctx) {
   progress.estimated_completion = ctx.config.wall() + milliseconds{static_cast<int64_t>(left * 1000)};
 }
 
+constexpr seconds longest_unkept{30};
+
 void on_tick(self_pointer self, const context_ptr& ctx) {
   auto& state = self->state;
   const auto now = self->clock().now();
@@ -354,7 +363,13 @@ void on_tick(self_pointer self, const context_ptr& ctx) {
             fault{errc::time_limit_reached, "the run's time limit of " + to_human(*limit) + " passed",
                   "time_limit", "retry the run to go on from here"},
             milliseconds{0});
-  if (std::exchange(state.changed, false) || state.record.progress.in_flight != state.open.size())
+  // A kill loses so much of the active time at most.
+  if (state.active_since && state.now == phase::asking && now - state.kept_at >= longest_unkept)
+    keep_record(self, ctx);
+  const auto told = std::pair{state.record.progress.in_flight, state.record.progress.waiting};
+  count_open_calls(state);
+  if (std::exchange(state.changed, false)
+      || told != std::pair{state.record.progress.in_flight, state.record.progress.waiting})
     report(self, ctx);
   start_ticking(self, *ctx);
 }
@@ -363,10 +378,8 @@ void on_tick(self_pointer self, const context_ptr& ctx) {
 
 /// Says that nothing is out any more, with the counters of now.
 void keep_record_at_rest(self_pointer self, const context_ptr& ctx) {
-  self->state.record.open_calls_at_most = 0;
-  append_batch rows;
-  rows.runs.push_back(wanted_record(self->state));
-  hand_over(self, ctx, std::move(rows));
+  note_rest(self->state.record);
+  keep_record(self, ctx);
 }
 
 /// The end of a drained run, which the next start goes on with: a record of how far it is, then it quits.
@@ -374,7 +387,7 @@ void leave(self_pointer self, const context_ptr& ctx) {
   auto& state = self->state;
   if (state.has_asked && state.rest_watermark == 0) {
     lose_ready_calls(state);
-    state.record.progress.in_flight = 0;
+    count_open_calls(state);
     keep_record_at_rest(self, ctx);
     state.rest_watermark = state.next_watermark;
     return;
@@ -387,6 +400,11 @@ void leave(self_pointer self, const context_ptr& ctx) {
 void on_credit(self_pointer self, const context_ptr& ctx, const lane_credit& credit) {
   auto& state = self->state;
   state.credit = credit.calls;
+  state.on_the_wire = credit.on_the_wire;
+  if (credit.on_the_wire_at_most > 0)
+    state.on_the_wire_at_most = credit.on_the_wire_at_most;
+  if (std::exchange(state.record.progress.in_batches, credit.in_batches) != credit.in_batches)
+    state.changed = true;
   if (credit.why != state.record.waiting_for && state.now == phase::asking && !state.ends_as
       && !state.draining) {
     tell_waiting(self, ctx, credit.why);
@@ -400,7 +418,7 @@ void begin_draining(self_pointer self, const context_ptr& ctx, const drain& wish
   state.draining = true;
   // What is given up at the end of the grace is still booked.
   state.drain_until = self->clock().now() + wish.grace + ctx->config.progress_interval;
-  withdraw(self, ctx, wish.grace);
+  withdraw(self, ctx, wish.grace, true);
   start_ticking(self, *ctx);
   settle(self, ctx);
 }

@@ -55,7 +55,7 @@ struct evaluation_state {
 
   struct open_call {
     loaded_sample sample;
-    uint32_t estimated_tokens = 0;
+    std::chrono::steady_clock::time_point asked_at{};
   };
 
   /// What changes in the record once a watermark is committed.
@@ -99,6 +99,8 @@ struct evaluation_state {
   std::deque<loaded_sample> ready;
   std::unordered_map<call_id, open_call> open;
   uint32_t credit = 0;
+  uint32_t on_the_wire = 0;         ///< Of the open calls, as the target said last.
+  uint32_t on_the_wire_at_most = 0; ///< Of the open calls, as the target said; 0 before it has.
   uint64_t next_call = 0;
   double answer_tokens = 0; ///< Moving average, for estimates; 0 until the first answer.
 
@@ -112,6 +114,7 @@ struct evaluation_state {
   uint32_t failures_in_a_row = 0;
   uint32_t logged_failures = 0;
   uint32_t logged_waits = 0;
+  bool wait_is_told = false; ///< By the log, which has not told its end yet.
   std::optional<fault> last_failure;
   std::optional<run_state> ends_as; ///< The state that the run takes when it has come to rest.
   std::optional<fault> ends_with;
@@ -127,6 +130,9 @@ struct evaluation_state {
   uint64_t done_at_last_tick = 0;
   std::chrono::steady_clock::time_point last_tick{};
   nanoseconds running_for{0}; ///< For the time limit; pauses do not count.
+  /// Since when the run's active time is to be counted; unset while it rests.
+  std::optional<std::chrono::steady_clock::time_point> active_since;
+  std::chrono::steady_clock::time_point kept_at{}; ///< When the record was written last.
 };
 
 /// Asks every sample of one run. Never has more calls out than credit, nor its dataset in memory. An answer

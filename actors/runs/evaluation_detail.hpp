@@ -29,7 +29,9 @@ void on_loaded(self_pointer self, const context_ptr& ctx, samples_loaded& page);
 void on_outcomes(self_pointer self, const context_ptr& ctx, call_outcome_batch& batch);
 /// Applies what is durable now to the counters.
 void apply_commits(evaluation_state& state, uint64_t watermark);
-void withdraw(self_pointer self, const context_ptr& ctx, std::optional<milliseconds> grace);
+/// @param goes_on The run goes on at the next start of the farm: batches stay at their providers.
+void withdraw(self_pointer self, const context_ptr& ctx, std::optional<milliseconds> grace,
+              bool goes_on = false);
 
 // -- evaluation_log.cpp
 
@@ -38,6 +40,16 @@ void withdraw(self_pointer self, const context_ptr& ctx, std::optional<milliseco
 void log_failures(evaluation_state& state, const context& ctx, append_batch& rows,
                   const std::vector<std::string>& reasons);
 
+/// Counts the calls that are out into the record: on the wire, as far as the target has said, or waiting.
+void count_open_calls(evaluation_state& state);
+/// Counts the time in which the run was under way into the record, up to now.
+void count_active_time(self_pointer self);
+/// What a crash now would lose is on record before it is asked. The numbers only grow until the run rests, so
+/// this writes a few times in its life.
+void note_open_calls(self_pointer self, const context_ptr& ctx);
+/// Shows everybody the record as it is now.
+void report(self_pointer self, const context_ptr& ctx);
+
 /// Says to everybody that no call goes out, and why, or that they go out again.
 void tell_waiting(self_pointer self, const context_ptr& ctx, const std::string& why);
 
@@ -45,6 +57,9 @@ void tell_waiting(self_pointer self, const context_ptr& ctx, const std::string& 
 
 /// The record as the newest stage has it, committed or not.
 run_record wanted_record(const evaluation_state& state);
+
+/// Has the record written as it is now.
+void keep_record(self_pointer self, const context_ptr& ctx);
 
 /// Runs @p job on a worker; later when there is no room now.
 void run_job(self_pointer self, const context_ptr& ctx, std::function<void()> job);

@@ -2,7 +2,6 @@
 #include "actors/runs/run_counts.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <utility>
 
 namespace assay::evaluation_detail {
@@ -22,7 +21,10 @@ lane lane_of(const evaluation_state& state, const context& ctx) {
   out.priority = spec.priority;
   out.rules = spec.calls;
   out.cache = spec.cache;
+  out.way = spec.way;
   out.max_cost = spec.max_cost;
+  out.api_key = spec.api_key;
+  out.key_budget = spec.key_budget;
   return out;
 }
 
@@ -43,7 +45,6 @@ void lose_ready_calls(evaluation_state& state) {
 
 namespace {
 
-constexpr uint32_t characters_per_token = 4;
 constexpr double first_answer_guess = 256;
 constexpr double smoothing = 0.05;
 
@@ -51,6 +52,8 @@ constexpr double smoothing = 0.05;
 struct harvest {
   append_batch rows;
   std::vector<std::string> reasons; ///< Of each sample in rows: what the provider said; empty for none.
+  std::vector<std::string>
+      servers; ///< Of each sample in rows: who answered, where the run has several models.
   evaluation_state::uncommitted effect;
 };
 
@@ -108,15 +111,24 @@ response_record make_response(const evaluation_state& state, const loaded_sample
   return row;
 }
 
+/// @param since_asked What the provider says of the last try is nothing when it was given up, and leaves out
+/// the tries before.
+milliseconds duration_of(const call_outcome& outcome, nanoseconds since_asked) {
+  const auto& t = outcome.timing;
+  const nanoseconds last_try = t.connect + t.first_byte + t.transfer;
+  const bool tells_all = outcome.failures.empty();
+  return std::chrono::ceil<milliseconds>(tells_all ? last_try
+                                                   : std::max(last_try, since_asked - t.queued - t.limiter));
+}
+
 sample_record make_sample(const evaluation_state& state, const loaded_sample& sample,
-                          const call_outcome& outcome) {
+                          const call_outcome& outcome, nanoseconds since_asked) {
   sample_record row;
   row.run = state.record.spec.id;
   row.address = sample.address;
   row.usage = outcome.usage;
   row.cost = outcome.cost;
-  const auto& t = outcome.timing;
-  row.duration = std::chrono::ceil<milliseconds>(t.connect + t.first_byte + t.transfer);
+  row.duration = duration_of(outcome, since_asked);
   row.tries = static_cast<uint16_t>(outcome.failures.size() + (outcome.error ? 0 : 1));
   row.possibly_billed =
       outcome.possibly_billed || std::ranges::any_of(outcome.failures, &attempt_record::possibly_billed);
@@ -144,16 +156,28 @@ void judge(const evaluation_state& state, sample_record& row, std::string_view a
   }
 }
 
+/// @returns whose answer it was: of a run with several models, the one that the row names.
+quality_observation judged_answer(const run_spec& spec, const std::string& served_by) {
+  for (const auto& one : spec.route.models)
+    if (!served_by.empty() && one.provider.value + "/" + one.model.value == served_by)
+      return {one.model, one.provider, 0, std::nullopt};
+  return {spec.model, spec.provider, 0, std::nullopt};
+}
+
 void tell_quality(const evaluation_state& state, self_pointer self, const evaluation_config& config,
-                  const append_batch& rows) {
+                  const harvest& crop) {
   if (!config.monitor)
     return;
-  const auto& spec = state.record.spec;
   observe_quality seen;
-  for (const auto& row : rows.samples)
-    if (row.status == sample_status::scored && !row.scores.empty())
-      seen.answers.push_back(
-          {spec.model, spec.provider, row.scores[(*state.plan)[row.address.task].primary].value, row.cost});
+  for (size_t i = 0; i < crop.rows.samples.size(); ++i) {
+    const auto& row = crop.rows.samples[i];
+    if (row.status != sample_status::scored || row.scores.empty())
+      continue;
+    auto one = judged_answer(state.record.spec, crop.servers[i]);
+    one.quality = row.scores[(*state.plan)[row.address.task].primary].value;
+    one.cost = row.cost;
+    seen.answers.push_back(std::move(one));
+  }
   if (!seen.answers.empty())
     self->send(config.monitor, std::move(seen));
 }
@@ -173,10 +197,7 @@ void count(const evaluation_state& state, const sample_record& row, evaluation_s
   delta.usage += row.usage;
   if (row.cost)
     delta.cost = delta.cost.value_or(money{}) + *row.cost;
-  if (row.status == sample_status::scored && !row.scores.empty()) {
-    ++delta.scored;
-    delta.score_sum += row.scores[(*state.plan)[row.address.task].primary].value;
-  }
+  count_score(delta, row, (*state.plan)[row.address.task].score);
 }
 
 void add(run_progress& total, const run_progress& delta) {
@@ -192,13 +213,15 @@ void add(run_progress& total, const run_progress& delta) {
     total.cost = total.cost.value_or(money{}) + *delta.cost;
   total.score_sum += delta.score_sum;
   total.scored += delta.scored;
+  for (size_t task = 0; task < delta.task_scores.size(); ++task)
+    total.add_score(task, delta.task_scores[task]);
 }
 
 void keep(self_pointer self, const context_ptr& ctx, harvest&& crop) {
   if (crop.rows.samples.empty())
     return;
   auto& state = self->state;
-  tell_quality(state, self, ctx->config, crop.rows);
+  tell_quality(state, self, ctx->config, crop);
   log_failures(state, *ctx, crop.rows, crop.reasons);
   hand_over(self, ctx, std::move(crop.rows));
   crop.effect.watermark = state.next_watermark;
@@ -206,23 +229,21 @@ void keep(self_pointer self, const context_ptr& ctx, harvest&& crop) {
   state.pending.push_back(std::move(crop.effect));
 }
 
-void reap(const evaluation_state& state, harvest& crop, sample_record&& row, std::string&& reason = {}) {
+void reap(const evaluation_state& state, harvest& crop, sample_record&& row, std::string&& reason = {},
+          std::string&& served_by = {}) {
   crop.reasons.push_back(std::move(reason));
+  crop.servers.push_back(std::move(served_by));
   count(state, row, crop.effect);
   crop.rows.samples.push_back(std::move(row));
 }
 
 // -- asking ------------------------------------------------------------------------------------------------
 
-uint32_t estimate_tokens(const evaluation_state& state, const loaded_sample& sample,
-                         const sampling& parameters) {
-  size_t characters = 0;
-  for (const auto& message : sample.messages)
-    characters += message.content.size();
+uint32_t likely_answer_tokens(const evaluation_state& state, const sampling& parameters) {
   double answer = state.answer_tokens > 0 ? state.answer_tokens : first_answer_guess;
   if (parameters.max_tokens)
     answer = std::min(answer, static_cast<double>(*parameters.max_tokens));
-  return static_cast<uint32_t>(characters / characters_per_token + 1) + static_cast<uint32_t>(answer);
+  return static_cast<uint32_t>(answer);
 }
 
 call make_call(self_pointer self, const context_ptr& ctx, const loaded_sample& sample) {
@@ -232,7 +253,7 @@ call make_call(self_pointer self, const context_ptr& ctx, const loaded_sample& s
   request.id = call_id{(static_cast<uint64_t>(self->id()) << 32) + ++state.next_call};
   request.messages = sample.messages;
   request.parameters = state.record.spec.tasks[sample.address.task].generation;
-  request.estimated_tokens = estimate_tokens(state, sample, request.parameters);
+  request.answer_tokens = likely_answer_tokens(state, request.parameters);
   request.timeout = ctx->config.call_timeout;
   request.prompt_type = state.record.spec.prompt_types[sample.address.variant];
   request.failures = sample.failures;
@@ -270,19 +291,6 @@ bool settle_without_call(const evaluation_state& state, const loaded_sample& sam
   return true;
 }
 
-/// What a crash now would lose is on record before it is asked. The number only grows until the run rests, so
-/// this writes a few times in its life.
-void note_open_calls(self_pointer self, const context_ptr& ctx) {
-  auto& state = self->state;
-  const auto out = static_cast<uint32_t>(state.open.size()) + state.uncommitted_samples;
-  if (out <= state.record.open_calls_at_most)
-    return;
-  state.record.open_calls_at_most = std::max(state.credit, std::bit_ceil(out));
-  append_batch rows;
-  rows.runs.push_back(wanted_record(state));
-  hand_over(self, ctx, std::move(rows));
-}
-
 void ask_ready(self_pointer self, const context_ptr& ctx) {
   auto& state = self->state;
   call_batch batch{lane_of(state, *ctx), {}, caf::actor_cast<call_sink_actor>(self)};
@@ -296,7 +304,7 @@ void ask_ready(self_pointer self, const context_ptr& ctx) {
     auto request = make_call(self, ctx, sample);
     const auto id = request.id;
     batch.calls.push_back(std::move(request));
-    state.open.emplace(id, evaluation_state::open_call{std::move(sample)});
+    state.open.emplace(id, evaluation_state::open_call{std::move(sample), self->clock().now()});
   }
   keep(self, ctx, std::move(crop));
   if (batch.calls.empty())
@@ -361,7 +369,8 @@ struct answered {
   loaded_sample sample;
   sample_record row;
   shared_text answer;
-  std::string reason; ///< What the provider said to a failure.
+  std::string reason;    ///< What the provider said to a failure.
+  std::string served_by; ///< As in call_outcome.
 };
 
 /// What one batch of outcomes came to.
@@ -374,7 +383,9 @@ struct sorted_outcomes {
 
 /// Calls that were withdrawn go back to the line. In a run that ends they stay unasked, so what may have been
 /// paid for is put on record here.
-sorted_outcomes sort_outcomes(evaluation_state& state, const context& ctx, call_outcome_batch& batch) {
+sorted_outcomes sort_outcomes(self_pointer self, const context& ctx, call_outcome_batch& batch) {
+  auto& state = self->state;
+  const auto now = self->clock().now();
   sorted_outcomes out;
   out.kept.reserve(batch.outcomes.size());
   for (auto& outcome : batch.outcomes) {
@@ -382,6 +393,7 @@ sorted_outcomes sort_outcomes(evaluation_state& state, const context& ctx, call_
     if (found == state.open.end())
       continue;
     auto sample = std::move(found->second.sample);
+    const nanoseconds since_asked = now - found->second.asked_at;
     state.open.erase(found);
     refuse_too_large(ctx, sample, outcome);
     if (outcome.error && (goes_back(outcome.error->code) || ends_the_run(outcome.error->code))
@@ -397,7 +409,7 @@ sorted_outcomes sort_outcomes(evaluation_state& state, const context& ctx, call_
       state.ready.push_front(std::move(sample));
       continue;
     }
-    auto row = make_sample(state, sample, outcome);
+    auto row = make_sample(state, sample, outcome, since_asked);
     if (outcome.error) {
       fail(row, outcome.error->code);
       ++state.failures_in_a_row;
@@ -406,9 +418,11 @@ sorted_outcomes sort_outcomes(evaluation_state& state, const context& ctx, call_
     } else {
       on_success(state, outcome);
     }
+    auto served_by = outcome.served_by;
     out.responses.responses.push_back(make_response(state, sample, outcome));
     out.kept.push_back({std::move(sample), std::move(row), std::move(outcome.answer),
-                        outcome.error ? std::move(outcome.error->message) : std::string{}});
+                        outcome.error ? std::move(outcome.error->message) : std::string{},
+                        std::move(served_by)});
   }
   return out;
 }
@@ -417,7 +431,7 @@ sorted_outcomes sort_outcomes(evaluation_state& state, const context& ctx, call_
 
 void on_outcomes(self_pointer self, const context_ptr& ctx, call_outcome_batch& batch) {
   auto& state = self->state;
-  auto sorted = sort_outcomes(state, *ctx, batch);
+  auto sorted = sort_outcomes(self, *ctx, batch);
   // The answers are on their way to the disk before anybody looks at them.
   if (!sorted.responses.responses.empty())
     hand_over(self, ctx, std::move(sorted.responses));
@@ -431,7 +445,7 @@ void on_outcomes(self_pointer self, const context_ptr& ctx, call_outcome_batch& 
   for (auto& one : sorted.kept) {
     if (one.row.status != sample_status::failed)
       judge(state, one.row, one.answer, one.sample.target);
-    reap(state, crop, std::move(one.row), std::move(one.reason));
+    reap(state, crop, std::move(one.row), std::move(one.reason), std::move(one.served_by));
   }
   keep(self, ctx, std::move(crop));
   if (sorted.fatal)
@@ -458,6 +472,9 @@ void on_loaded(self_pointer self, const context_ptr& ctx, samples_loaded& page) 
 void pump(self_pointer self, const context_ptr& ctx) {
   if (may_ask(self->state)) {
     ask_ready(self, ctx);
+    // Answers have come, or a window has grown: more may be lost than when the calls were asked.
+    if (!self->state.open.empty())
+      note_open_calls(self, ctx);
     read_on(self, ctx);
   }
   settle(self, ctx);
@@ -477,9 +494,9 @@ void apply_commits(evaluation_state& state, uint64_t watermark) {
   update_current_task(state.record.progress, state.record.spec, state.done_by_task);
 }
 
-void withdraw(self_pointer self, const context_ptr& ctx, std::optional<milliseconds> grace) {
+void withdraw(self_pointer self, const context_ptr& ctx, std::optional<milliseconds> grace, bool goes_on) {
   if (!self->state.open.empty())
-    self->send(ctx->config.router, withdraw_calls{self->state.record.spec.id, grace});
+    self->send(ctx->config.router, withdraw_calls{self->state.record.spec.id, grace, {}, goes_on});
 }
 
 } // namespace assay::evaluation_detail

@@ -16,12 +16,26 @@ using task_ptr = std::shared_ptr<const tasks::task_definition>;
 
 constexpr size_t shown_output_bytes = 500;
 
+/// From the first call that was sent to the last answer, whatever lies between.
+class time_on_the_clock {
+public:
+  void add(wall_time sent, wall_time answered) {
+    first_ = std::min(first_.value_or(sent), sent);
+    last_ = std::max(last_.value_or(answered), answered);
+  }
+  milliseconds length() const { return first_ ? *last_ - *first_ : milliseconds{0}; }
+
+private:
+  std::optional<wall_time> first_;
+  std::optional<wall_time> last_;
+};
+
 /// Everything counted of one task, or of one prompt type of it.
 struct tally {
   stats::task_accumulator scores;
   token_usage_total usage;
   std::optional<money> cost;
-  milliseconds call_time{0};
+  time_on_the_clock time;
   uint64_t possibly_billed = 0;
   uint64_t cached = 0;
   std::map<std::string, uint64_t> errors;
@@ -32,7 +46,6 @@ struct tally {
     usage += sample.usage;
     if (sample.cost)
       cost = cost.value_or(money{}) + *sample.cost;
-    call_time += sample.duration;
     possibly_billed += sample.possibly_billed ? 1 : 0;
     cached += sample.cached ? 1 : 0;
     if (sample.status == sample_status::scored) {
@@ -111,7 +124,7 @@ json numbers(const tally& counted, const stats::task_score& score,
           {"scorers", std::move(scorers)},
           {"cost", dollars(counted.cost)},
           {"usage", usage_json(counted.usage)},
-          {"execution_time", seconds_json(counted.call_time)}};
+          {"execution_time", seconds_json(counted.time.length())}};
 }
 
 std::string first_output(storage::snapshot& view, const run_record& record, uint16_t task, bool& simulated) {
@@ -174,6 +187,48 @@ result<std::vector<task_tally>> count_all(const std::shared_ptr<storage::store>&
   return counted;
 }
 
+/// From when on an answer was asked for. Its own times are those of its last try; how long it took with the
+/// tries before stands in its sample.
+result<wall_time> sent_at(storage::snapshot& view, run_id run, const storage::response_place& place,
+                          const storage::answer_times& times) {
+  const auto& t = times.timing;
+  auto took = std::chrono::ceil<milliseconds>(t.connect + t.first_byte + t.transfer);
+  if (place.attempt > 0) {
+    const auto sample = view.find_sample(run, place.address);
+    if (!sample)
+      return sample.error();
+    if (*sample)
+      took = std::max(took, (*sample)->duration);
+  }
+  return times.finished_at - took;
+}
+
+/// Of all answers of the run, those before a retry or a restart too.
+result<void> add_times(const std::shared_ptr<storage::store>& store, const run_record& record,
+                       std::vector<task_tally>& counted) {
+  std::optional<storage::response_place> after;
+  do {
+    auto view = storage::snapshot::open(store);
+    if (!view)
+      return view.error();
+    const auto page = view->page_times(record.spec.id, after, storage::max_page_rows);
+    if (!page)
+      return page.error();
+    for (const auto& [place, times] : page->times) {
+      const auto& at = place.address;
+      if (at.task >= counted.size() || at.variant >= record.spec.prompt_types.size())
+        continue;
+      const auto sent = sent_at(*view, record.spec.id, place, times);
+      if (!sent)
+        return sent.error();
+      counted[at.task].all.time.add(*sent, times.finished_at);
+      counted[at.task].by_variant[at.variant].time.add(*sent, times.finished_at);
+    }
+    after = page->next;
+  } while (after);
+  return {};
+}
+
 json summary_json(const json& task_results, const run_record& record) {
   std::vector<std::optional<double>> scores;
   double time = 0;
@@ -188,6 +243,7 @@ json summary_json(const json& task_results, const run_record& record) {
           {"total_samples", record.progress.done},
           {"errors", record.progress.failed},
           {"possibly_billed", record.progress.possibly_billed},
+          {"possibly_billed_at_most", possibly_billed_at_most(record)},
           {"lost_calls", record.lost_calls},
           {"cached", record.progress.cached},
           {"total_cost", dollars(record.progress.cost)},
@@ -206,11 +262,16 @@ json metrics_summary(const json& task_results) {
 
 json notes_of(const run_record& record) {
   auto notes = json::array();
+  const auto lost = std::to_string(record.lost_calls);
   if (record.lost_calls > 0)
     notes.push_back(
-        "at most " + std::to_string(record.lost_calls)
-        + " calls were out when the farm was interrupted, or were given up on their way: they may "
+        "at most " + lost
+        + " calls were on the wire when the farm was interrupted, or were given up on their way: they may "
           "have been paid for without an answer, and are counted as possibly billed");
+  if (record.maybe_lost_calls > 0)
+    notes.push_back(std::to_string(record.maybe_lost_calls)
+                    + " more calls were out at an interruption and waited for their turn, as far as it is "
+                      "known: possibly_billed_at_most counts them too");
   return notes;
 }
 
@@ -230,9 +291,11 @@ result<std::string> compute_result(const std::shared_ptr<storage::store>& store,
       return task.error();
     parsed.push_back(std::make_shared<const tasks::task_definition>(std::move(*task)));
   }
-  const auto counted = count_all(store, record, parsed);
+  auto counted = count_all(store, record, parsed);
   if (!counted)
     return counted.error();
+  if (auto timed = add_times(store, record, *counted); !timed)
+    return timed.error();
   auto view = storage::snapshot::open(store);
   if (!view)
     return view.error();
@@ -263,9 +326,8 @@ result<std::string> compute_result(const std::shared_ptr<storage::store>& store,
   out["created_at"] = to_rfc3339(spec.created_at);
   out["started_at"] = record.started_at ? json(to_rfc3339(*record.started_at)) : json(nullptr);
   out["completed_at"] = record.finished_at ? json(to_rfc3339(*record.finished_at)) : json(nullptr);
-  out["execution_time"] = record.started_at && record.finished_at
-                              ? seconds_json(*record.finished_at - *record.started_at)
-                              : json(nullptr);
+  const auto time = execution_time_of(record);
+  out["execution_time"] = time ? seconds_json(*time) : json(nullptr);
   out["error_message"] = record.error ? json(to_string(*record.error)) : json(nullptr);
   return out.dump(-1, ' ', false, json::error_handler_t::replace);
 }

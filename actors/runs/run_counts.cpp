@@ -18,18 +18,11 @@ void count_cost(run_progress& progress, const sample_record& sample) {
     progress.cost = progress.cost.value_or(money{}) + *sample.cost;
 }
 
-void count_outcome(run_progress& progress, const sample_record& sample, size_t primary) {
+void count_outcome(run_progress& progress, const sample_record& sample, const score_rule& rule) {
   ++progress.done;
-  if (sample.status == sample_status::failed) {
+  if (sample.status == sample_status::failed)
     ++progress.failed;
-    return;
-  }
-  for (const auto& score : sample.scores) {
-    if (score.scorer != primary)
-      continue;
-    ++progress.scored;
-    progress.score_sum += score.value;
-  }
+  count_score(progress, sample, rule);
 }
 
 bool belongs_to(const run_spec& spec, const sample_address& address) {
@@ -37,13 +30,13 @@ bool belongs_to(const run_spec& spec, const sample_address& address) {
          && address.epoch < spec.epochs && address.sample < spec.tasks[address.task].sample_count;
 }
 
-result<std::vector<size_t>> primaries_of(const run_spec& spec) {
-  std::vector<size_t> out;
+result<std::vector<score_rule>> rules_of(const run_spec& spec) {
+  std::vector<score_rule> out;
   for (const auto& pinned : spec.tasks) {
     const auto task = tasks::parse_task(pinned.definition, pinned.id.value + ".yaml", "/");
     if (!task)
       return task.error();
-    out.push_back(primary_scorer(*task));
+    out.push_back(score_rule_of(*task));
   }
   return out;
 }
@@ -57,12 +50,28 @@ size_t primary_scorer(const tasks::task_definition& task) noexcept {
   return 0;
 }
 
+score_rule score_rule_of(const tasks::task_definition& task) {
+  return {task.scorer_weights(), task.failed_samples};
+}
+
+void count_score(run_progress& progress, const sample_record& sample, const score_rule& rule) {
+  const auto score = stats::counted_score(sample, rule.scorers, rule.failed);
+  if (!score)
+    return;
+  progress.add_score(sample.address.task, {*score, 1});
+  if (sample.status != sample_status::scored)
+    return;
+  ++progress.scored;
+  progress.score_sum += *score;
+}
+
 result<stored_counts> count_stored(const std::shared_ptr<storage::store>& store, const run_record& run,
-                                   const std::vector<size_t>& primaries,
+                                   const std::vector<score_rule>& rules,
                                    const std::function<void(const sample_address&)>& each_done) {
   stored_counts out;
   out.progress.total = run.spec.total_samples();
   out.progress.possibly_billed = run.lost_calls;
+  out.progress.task_scores.resize(run.spec.tasks.size());
   out.done_by_task.assign(run.spec.tasks.size(), 0);
   std::optional<sample_address> after;
   do {
@@ -78,7 +87,7 @@ result<stored_counts> count_stored(const std::shared_ptr<storage::store>& store,
       count_cost(out.progress, sample);
       if (sample.status == sample_status::failed && sample.address.generation != run.generation)
         continue;
-      count_outcome(out.progress, sample, primaries[sample.address.task]);
+      count_outcome(out.progress, sample, rules[sample.address.task]);
       ++out.done_by_task[sample.address.task];
       each_done(sample.address);
     }
@@ -90,9 +99,9 @@ result<stored_counts> count_stored(const std::shared_ptr<storage::store>& store,
 void refresh_counts(const std::shared_ptr<storage::store>& store, run_record& run) {
   if (is_final(run.state) || run.spec.tasks.empty())
     return;
-  const auto primaries = primaries_of(run.spec);
-  auto counted = primaries ? count_stored(store, run, *primaries, [](const sample_address&) {})
-                           : result<stored_counts>{primaries.error()};
+  const auto rules = rules_of(run.spec);
+  auto counted = rules ? count_stored(store, run, *rules, [](const sample_address&) {})
+                       : result<stored_counts>{rules.error()};
   if (!counted) {
     spdlog::warn("the stored answers of a run cannot be counted run={} reason=\"{}\"", to_string(run.spec.id),
                  to_string(counted.error()));

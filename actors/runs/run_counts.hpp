@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/runs/run_workers.hpp"
 #include "core/tasks/task_definition.hpp"
 #include "core/values/run.hpp"
 #include "core/values/sample.hpp"
@@ -12,8 +13,13 @@
 
 namespace assay {
 
-/// @returns the place of the scorer whose value progress shows.
+/// @returns the place of the first scorer that is primary.
 size_t primary_scorer(const tasks::task_definition& task) noexcept;
+
+score_rule score_rule_of(const tasks::task_definition& task);
+
+/// Counts what a sample that is scored or failed brings into the scores.
+void count_score(run_progress& progress, const sample_record& sample, const score_rule& rule);
 
 /// What the store has of a run.
 struct stored_counts {
@@ -23,10 +29,10 @@ struct stored_counts {
 
 /// Counts the stored samples of @p run, page by page. Failures of earlier generations are asked again, so of
 /// them only what they cost counts. Belongs on a worker thread.
-/// @param primaries Of each task, the scorer whose value progress shows.
+/// @param rules Of each task.
 /// @param each_done Called with every sample that needs no further call.
 result<stored_counts> count_stored(const std::shared_ptr<storage::store>& store, const run_record& run,
-                                   const std::vector<size_t>& primaries,
+                                   const std::vector<score_rule>& rules,
                                    const std::function<void(const sample_address&)>& each_done);
 
 /// Brings the counters of a run that is not final up to what the store has: its record says only what they

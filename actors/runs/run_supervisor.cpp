@@ -26,7 +26,8 @@ void start_child(self_pointer self, const config_ptr& config, entry& run) {
   child.journal = config->journal;
   child.event_hub = config->event_hub;
   const bool cached = run.record.spec.cache != cache_use::off && config->cache;
-  child.router = cached ? config->cache : config->router;
+  const bool batched = run.record.spec.way == call_way::batch && config->batches;
+  child.router = cached ? config->cache : batched ? config->batches : config->router;
   child.workers = config->workers;
   child.wall = config->wall;
   run.child = self->spawn(evaluation, std::move(child), run_supervisor_actor{self});
@@ -134,6 +135,7 @@ void on_open_runs(self_pointer self, const config_ptr& config, open_runs_found& 
 void wait_for_the_next_start(entry& run, const fault& reason) {
   run.record.error = reason;
   run.record.progress.in_flight = 0;
+  run.record.progress.waiting = 0;
 }
 
 void restart_later(self_pointer self, const config_ptr& config, entry& run, const fault& reason) {

@@ -50,6 +50,8 @@ struct run_supervisor_config {
   call_target_actor router;
   /// In front of the router, for runs that use it; invalid when there is none.
   call_target_actor cache;
+  /// Where runs whose calls go in batches send them; invalid sends them to the router too.
+  call_target_actor batches;
   uint32_t max_running = 8;
   uint32_t max_queued = 10'000;
   /// Verbs that may wait for one run's change; more are refused with errc::busy.
@@ -66,6 +68,7 @@ struct run_supervisor_state {
 
   struct waiting_verb {
     run_verb verb = run_verb::pause;
+    std::optional<money> max_cost;
     caf::typed_response_promise<run_record> promise;
   };
 

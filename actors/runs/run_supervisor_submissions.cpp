@@ -185,6 +185,8 @@ void on_pinned(self_pointer self, const config_ptr& config, run_pinned& pinned) 
   auto& record = pinned.answer.record;
   const auto now = config->wall();
   record.spec.owner = pending.wish.owner;
+  record.spec.api_key = pending.wish.api_key;
+  record.spec.key_budget = pending.wish.key_budget;
   record.spec.created_at = now;
   auto earlier =
       pinned.answer.dry_run ? result<earlier_run>{earlier_run{}} : find_earlier(config, pending.wish);

@@ -65,7 +65,9 @@ void change_childless(self_pointer self, const config_ptr& config, entry& run, r
 // -- final runs --------------------------------------------------------------------------------------------
 
 /// A new generation of what failed and of what was never asked.
-void retry(self_pointer self, const config_ptr& config, run_record&& record, run_promise promise) {
+/// @param max_cost The run's limit from now on; nothing leaves it as it is.
+void retry(self_pointer self, const config_ptr& config, run_record&& record, std::optional<money> max_cost,
+           run_promise promise) {
   if (record.state == run_state::completed && record.progress.failed == 0)
     return answer(promise, record);
   if (record.state != run_state::completed && record.state != run_state::failed)
@@ -75,8 +77,11 @@ void retry(self_pointer self, const config_ptr& config, run_record&& record, run
   const auto id = record.spec.id;
   auto next = record;
   ++next.generation;
+  if (max_cost)
+    next.spec.max_cost = max_cost;
   next.state = run_state::queued;
   next.error.reset();
+  next.active_for = execution_time_of(record);
   next.finished_at.reset();
   self->state.runs.insert_or_assign(id,
                                     entry{std::move(record), {}, restart_policy{config->limits}, {}, {}, {}});
@@ -95,7 +100,7 @@ void command_final(self_pointer self, const config_ptr& config, const command_ru
     return refuse(promise, {errc::busy, "the farm has only just started", to_string(wish.run),
                             "try again in a moment"});
   if (wish.verb == run_verb::retry || (wish.verb == run_verb::resume && ran_out_of_time(record)))
-    return retry(self, config, std::move(record), std::move(promise));
+    return retry(self, config, std::move(record), wish.max_cost, std::move(promise));
   if (wish.verb == run_verb::cancel && record.state == run_state::cancelled)
     return answer(promise, record);
   refuse(promise, wrong_state(record, wish.verb));
@@ -112,7 +117,7 @@ void change(self_pointer self, const config_ptr& config, run_id id, run_record n
   run.restart_at.reset();
   append_batch batch;
   batch.runs.push_back(next);
-  batch.events.push_back(make_event(next, type, config->wall()));
+  batch.events.push_back(make_event(next, type, moment_of(next, config->wall())));
   store(
       self, config, std::move(batch),
       [self, config, id, next, promise]() mutable {
@@ -141,7 +146,7 @@ void end_change(self_pointer self, const config_ptr& config, run_id id) {
   if (is_final(run.record.state))
     self->state.runs.erase(id);
   for (const auto& one : waiting)
-    command(self, config, {id, one.verb}, one.promise);
+    command(self, config, {id, one.verb, one.max_cost}, one.promise);
   quit_when_drained(self);
 }
 
@@ -154,7 +159,7 @@ void command(self_pointer self, const config_ptr& config, const command_run& wis
     if (run.waiting.size() >= config->max_waiting_verbs)
       return refuse(promise, {errc::busy, "too many changes of this run wait for the store",
                               to_string(wish.run), "try again later"});
-    run.waiting.push_back({wish.verb, std::move(promise)});
+    run.waiting.push_back({wish.verb, wish.max_cost, std::move(promise)});
     return;
   }
   if (!run.child)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/scoring/scorer.hpp"
+#include "core/stats/aggregate.hpp"
 #include "core/values/run.hpp"
 #include "protocol/messages/runs.hpp"
 
@@ -10,10 +11,17 @@
 
 namespace assay {
 
+/// How the samples of a task make its score.
+struct score_rule {
+  std::vector<stats::scorer_weight> scorers;
+  stats::failed_samples failed = stats::failed_samples::exclude;
+};
+
 /// What an evaluation needs of one task to score its answers. Immutable, shared between threads.
 struct task_plan {
   std::vector<std::unique_ptr<const scoring::scorer>> scorers; ///< In the order of pinned_task::scorer_names.
-  size_t primary = 0;                                          ///< The scorer whose value progress shows.
+  size_t primary = 0; ///< The scorer whose value is a sample's quality.
+  score_rule score;
 };
 
 using run_plan = std::vector<task_plan>;

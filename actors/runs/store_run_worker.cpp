@@ -46,6 +46,7 @@ std::optional<fault> check_files(const pinned_task& pinned, const tasks::task_de
 result<task_plan> make_plan(const tasks::task_definition& task) {
   task_plan plan;
   plan.primary = primary_scorer(task);
+  plan.score = score_rule_of(task);
   for (const auto& definition : task.scorer_definitions) {
     auto scorer = scoring::make_scorer(definition);
     if (!scorer)
@@ -56,6 +57,17 @@ result<task_plan> make_plan(const tasks::task_definition& task) {
 }
 
 } // namespace
+
+std::optional<fault> check_pinned_files(const run_spec& spec) {
+  for (const auto& pinned : spec.tasks) {
+    const auto task = tasks::parse_task(pinned.definition, pinned.id.value + ".yaml", "/");
+    if (!task)
+      return task.error();
+    if (auto wrong = check_files(pinned, *task))
+      return wrong;
+  }
+  return std::nullopt;
+}
 
 // -- beginning ---------------------------------------------------------------------------------------------
 
@@ -85,12 +97,12 @@ size_t store_run_worker::index_of(const sample_address& address) const {
 
 std::optional<fault> store_run_worker::recount(run_recovered& out) {
   const auto& spec = record_.spec;
-  std::vector<size_t> primaries;
+  std::vector<score_rule> rules;
   for (size_t i = 0; i < spec.tasks.size(); ++i) {
     done_.emplace_back(spec.tasks[i].sample_count * spec.prompt_types.size() * spec.epochs, false);
-    primaries.push_back((*plan_)[i].primary);
+    rules.push_back((*plan_)[i].score);
   }
-  auto counted = count_stored(store_, record_, primaries, [this](const sample_address& address) {
+  auto counted = count_stored(store_, record_, rules, [this](const sample_address& address) {
     has_history_ = true;
     done_[address.task][index_of(address)] = true;
   });

@@ -47,6 +47,10 @@ private:
   std::optional<tasks::sample_source> source_;
 };
 
+/// @returns what differs between the files of a run's tasks now and as they were pinned, or why one cannot be
+/// read. Reads them whole.
+std::optional<fault> check_pinned_files(const run_spec& spec);
+
 /// @returns the result document of a run: per task and prompt type scores with errors and intervals, totals,
 /// cost.
 result<std::string> compute_result(const std::shared_ptr<storage::store>& store, const run_record& record);

@@ -6,6 +6,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace assay {
@@ -26,42 +27,6 @@ void start_ticking(self_pointer self, const config_ptr& config) {
     self->delayed_send(self, config->tick_interval, tick{});
 }
 
-// -- claims ------------------------------------------------------------------------------------------------
-
-std::optional<money> smaller(std::optional<money> a, std::optional<money> b) {
-  return a && b ? std::min(*a, *b) : a ? a : b;
-}
-
-/// All accounts that a lane's money comes from. The run's own is always among them: by it, what its calls
-/// cost is compared with the journal after a fall.
-std::vector<budget_claim> claims_of(const config_ptr& config, const lease_wish& wish,
-                                    const model_budgets& model) {
-  const auto now = config->wall();
-  const auto day = control::utc_day(now);
-  std::vector<budget_claim> out;
-  out.push_back({{budget_scope::run, to_string(wish.run), {}}, smaller(wish.max_cost, config->per_run)});
-  if (config->per_day)
-    out.push_back({{budget_scope::day, {}, day}, config->per_day});
-  if (config->per_tenant)
-    out.push_back({{budget_scope::tenant, wish.tenant.value, day}, config->per_tenant});
-  if (model.per_day)
-    out.push_back({{budget_scope::model_day, wish.model.value, day}, model.per_day});
-  if (model.per_month)
-    out.push_back({{budget_scope::model_month, wish.model.value, control::utc_month(now)}, model.per_month});
-  return out;
-}
-
-/// The limit of one call, and which setting says so.
-void add_request_limit(const config_ptr& config, const lease_wish& wish, const model_budgets& model,
-                       lease_granted& out) {
-  out.per_request = smaller(config->per_request, model.per_request);
-  if (!out.per_request)
-    return;
-  out.per_request_setting = out.per_request == model.per_request
-                                ? "models." + wish.model.value + ".cost_management.max_cost_per_request"
-                                : "budgets.per_request";
-}
-
 bool is_limited(const std::vector<budget_claim>& claims, const lease_granted& answer) {
   return answer.per_request
          || std::ranges::any_of(claims, [](const budget_claim& one) { return one.limit.has_value(); });
@@ -71,7 +36,7 @@ bool is_limited(const std::vector<budget_claim>& claims, const lease_granted& an
 
 void tell(const config_ptr& config, const budget_alert& alert) {
   if (config->on_alert)
-    return config->on_alert(alert);
+    config->on_alert(alert);
   spdlog::warn("budget account={} spent={} limit={} share={}", to_string(alert.key), to_string(alert.spent),
                to_string(alert.limit), alert.share);
 }
@@ -95,18 +60,29 @@ void look_at_threshold(self_pointer self, const config_ptr& config, const budget
 
 // -- granting ----------------------------------------------------------------------------------------------
 
+using recalled_lanes = std::set<std::pair<caf::actor_addr, control::purse_lane>>;
+
+/// A lane hears it once, however many leases it has.
+void recall(self_pointer self, const open_lease& lease, recalled_lanes& asked) {
+  if (asked.emplace(lease.holder.address(), control::purse_lane{lease.run, lease.target}).second)
+    self->send(lease.holder, lease_recalled{lease.run, lease.target});
+}
+
 void recall_from_others(self_pointer self, const lease_wish& wish, const budget_key& key) {
-  std::set<std::pair<caf::actor_addr, run_id>> asked;
+  recalled_lanes asked;
   for (const auto& [id, lease] : self->state.leases) {
-    if (!lease.holder || lease.run == wish.run || std::ranges::find(lease.keys, key) == lease.keys.end())
-      continue;
-    if (asked.emplace(lease.holder.address(), lease.run).second)
-      self->send(lease.holder, lease_recalled{lease.run});
+    const bool own = lease.run == wish.run && lease.target == wish.target;
+    if (lease.holder && !own && std::ranges::find(lease.keys, key) != lease.keys.end())
+      recall(self, lease, asked);
   }
 }
 
-void refuse(self_pointer self, const request_lease& wish, fault reason) {
-  self->send(wish.holder, lease_refused{wish.wish.run, std::move(reason)});
+void refuse(self_pointer self, const request_lease& wish, fault reason, bool of_model = false) {
+  self->send(wish.holder, lease_refused{wish.wish.run, wish.wish.target, std::move(reason), of_model});
+}
+
+bool is_of_model(control::budget_scope scope) {
+  return scope == control::budget_scope::model_day || scope == control::budget_scope::model_month;
 }
 
 void grant(self_pointer self, const config_ptr& config, const request_lease& message,
@@ -118,7 +94,13 @@ void grant(self_pointer self, const config_ptr& config, const request_lease& mes
     return self->send(message.holder, std::move(answer));
   }
   const auto id = state.next_lease++;
-  open_lease lease{message.wish.run, {}, amount, message.holder};
+  open_lease lease;
+  lease.run = message.wish.run;
+  lease.target = message.wish.target;
+  lease.left = amount;
+  lease.holder = message.holder;
+  lease.one_try = message.wish.one_try;
+  lease.interactive = message.wish.interactive;
   append_batch rows;
   for (const auto& claim : claims) {
     lease.keys.push_back(claim.key);
@@ -127,7 +109,7 @@ void grant(self_pointer self, const config_ptr& config, const request_lease& mes
     put_account(state, rows, claim.key);
   }
   put_lease(rows, id, lease);
-  state.keys_of_run[lease.run] = lease.keys;
+  state.keys_of_lane[{lease.run, lease.target}] = lease.keys;
   state.leases.emplace(id, std::move(lease));
   write(self, config, std::move(rows));
   answer.lease = id;
@@ -135,7 +117,7 @@ void grant(self_pointer self, const config_ptr& config, const request_lease& mes
   state.grants.push_back({state.next_watermark, std::move(answer), message.holder});
 }
 
-enum class verdict : uint8_t { done, waits };
+enum class verdict : uint8_t { done, waits, waits_for_model };
 
 verdict decide(self_pointer self, const config_ptr& config, const request_lease& message, bool first) {
   auto& state = self->state;
@@ -143,6 +125,7 @@ verdict decide(self_pointer self, const config_ptr& config, const request_lease&
   const auto model = config->find_model ? config->find_model(wish.model) : model_budgets{};
   lease_granted answer;
   answer.run = wish.run;
+  answer.target = wish.target;
   add_request_limit(config, wish, model, answer);
   const auto claims = claims_of(config, wish, model);
   if (!is_limited(claims, answer)) {
@@ -160,13 +143,14 @@ verdict decide(self_pointer self, const config_ptr& config, const request_lease&
     return verdict::done;
   }
   const auto& refusal = std::get<budget_refusal>(outcome);
+  const bool of_model = is_of_model(refusal.claim.key.scope);
   if (refusal.for_good || state.waiting.size() >= config->max_waiting) {
-    refuse(self, message, to_fault(refusal));
+    refuse(self, message, to_fault(refusal), of_model);
     return verdict::done;
   }
   if (first)
     recall_from_others(self, wish, refusal.claim.key);
-  return verdict::waits;
+  return of_model ? verdict::waits_for_model : verdict::waits;
 }
 
 void turn_day(self_pointer self, const config_ptr& config);
@@ -188,7 +172,8 @@ void serve_waiting(self_pointer self, const config_ptr& config) {
   auto waiting = std::exchange(self->state.waiting, {});
   const auto now = self->clock().now();
   for (auto& one : waiting) {
-    if (decide(self, config, one.message, false) == verdict::done)
+    const auto decided = decide(self, config, one.message, false);
+    if (decided == verdict::done)
       continue;
     if (now - one.since < config->patience) {
       self->state.waiting.push_back(std::move(one));
@@ -196,7 +181,8 @@ void serve_waiting(self_pointer self, const config_ptr& config) {
     }
     refuse(self, one.message,
            {errc::budget_exhausted, "the rest of a budget is held by calls that do not come back",
-            to_string(one.message.wish.run), "wait for the other runs, or raise the budget"});
+            to_string(one.message.wish.run), "wait for the other runs, or raise the budget"},
+           decided == verdict::waits_for_model);
   }
 }
 
@@ -217,7 +203,7 @@ void settle(self_pointer self, const config_ptr& config, append_batch& rows, con
   if (found == state.leases.end()) {
     // Another call of the same lease cost more than its worst case and used it up; this one is paid all the
     // same.
-    if (const auto keys = state.keys_of_run.find(part.run); keys != state.keys_of_run.end())
+    if (const auto keys = state.keys_of_lane.find({part.run, part.target}); keys != state.keys_of_lane.end())
       book(self, config, rows, keys->second, money{}, part.spent);
     return;
   }
@@ -245,16 +231,20 @@ void on_settled(self_pointer self, const config_ptr& config, const leases_settle
 // -- leases that nobody holds ------------------------------------------------------------------------------
 
 void look_up_cost(self_pointer self, const config_ptr& config, run_id run) {
-  const auto taken =
-      config->workers
-      && config->workers->submit([find = config->journaled_cost, run, target = budget_keeper_actor{self}] {
-           run_cost_found news{run, {}, {}};
-           if (auto cost = find(run))
-             news.cost = *cost;
-           else
-             news.error = cost.error();
-           caf::anon_send(target, std::move(news));
-         });
+  const auto taken = config->workers
+                     && config->workers->submit([find = config->journaled_cost, count = config->lost_tries,
+                                                 run, target = budget_keeper_actor{self}] {
+                          run_cost_found news{run, {}, 0, {}};
+                          const auto cost = find(run);
+                          const auto lost = count ? count(run) : result<uint64_t>{uint64_t{0}};
+                          if (cost && lost) {
+                            news.cost = *cost;
+                            news.lost_tries = *lost;
+                          } else {
+                            news.error = cost ? lost.error() : cost.error();
+                          }
+                          caf::anon_send(target, std::move(news));
+                        });
   if (!taken)
     self->state.looking_up.erase(run);
 }
@@ -284,6 +274,21 @@ void reconcile(self_pointer self, const config_ptr& config) {
           });
 }
 
+/// @returns what the run has cost beyond what is booked: answers, and the worst case of its lost tries. How
+/// many tries are lost is known roughly, but each call that was out held money for all that it may be
+/// charged.
+money missing_of(const budget_keeper_config& config, const run_cost_found& news, money booked, money held,
+                 money one_try) {
+  const auto answers = std::max(news.cost - booked, money{});
+  // Kept from overflowing, whatever the record says.
+  const auto most = std::numeric_limits<int64_t>::max() / 4 / std::max<int64_t>(one_try.nanodollars, 1);
+  const auto tries = static_cast<int64_t>(std::min(news.lost_tries, static_cast<uint64_t>(most)));
+  const auto all = std::max(news.cost + money{one_try.nanodollars * tries} - booked, money{});
+  const auto rest = held - std::min(held, answers);
+  const money of_calls{rest.nanodollars / std::max<int64_t>(config.charged_tries, 1)};
+  return answers + std::min(all - answers, of_calls);
+}
+
 void on_cost_found(self_pointer self, const config_ptr& config, const run_cost_found& news) {
   auto& state = self->state;
   state.looking_up.erase(news.run);
@@ -294,16 +299,21 @@ void on_cost_found(self_pointer self, const config_ptr& config, const run_cost_f
   }
   state.orphaned.erase(news.run);
   const auto booked = state.ledger.find({budget_scope::run, to_string(news.run), {}}).spent;
-  auto missing = std::max(news.cost - booked, money{});
   append_batch rows;
   std::vector<std::pair<uint64_t, money>> orphans;
+  money held;
+  money one_try;
   for (const auto& [id, lease] : state.leases)
-    if (lease.run == news.run && !lease.holder)
+    if (lease.run == news.run && !lease.holder && !lease.interactive) {
       orphans.emplace_back(id, lease.left);
+      held += lease.left;
+      one_try = std::max(one_try, lease.one_try);
+    }
+  auto missing = missing_of(*config, news, booked, held, one_try);
   for (const auto& [id, left] : orphans) {
     const auto spent = std::min(missing, left);
     missing -= spent;
-    settle(self, config, rows, {news.run, id, spent, left - spent});
+    settle(self, config, rows, {news.run, state.leases.at(id).target, id, spent, left - spent});
     if (const auto rest = state.leases.find(id); rest != state.leases.end()) {
       erase_lease(rows, id);
       state.leases.erase(rest);
@@ -313,17 +323,33 @@ void on_cost_found(self_pointer self, const config_ptr& config, const run_cost_f
   serve_waiting(self, config);
 }
 
+/// Nothing in the store tells what these have cost: they count as spent.
+void spend_unrecorded(self_pointer self, const config_ptr& config) {
+  auto& state = self->state;
+  append_batch rows;
+  std::vector<lease_settlement> lost;
+  for (const auto& [id, lease] : state.leases)
+    if (!lease.holder && lease.interactive)
+      lost.push_back({lease.run, lease.target, id, lease.left, money{}});
+  for (const auto& part : lost)
+    settle(self, config, rows, part);
+  write(self, config, std::move(rows));
+}
+
 void on_down(self_pointer self, const config_ptr& config, const caf::down_msg& down) {
   auto& state = self->state;
   state.watched.erase(down.source);
   for (auto& [id, lease] : state.leases)
     if (lease.holder && lease.holder.address() == down.source) {
       lease.holder = lease_holder_actor{};
-      state.orphaned.insert(lease.run);
+      if (!lease.interactive)
+        state.orphaned.insert(lease.run);
     }
   std::erase_if(state.waiting, [&](const auto& one) { return one.message.holder.address() == down.source; });
   std::erase_if(state.grants, [&](const auto& one) { return one.holder.address() == down.source; });
+  spend_unrecorded(self, config);
   reconcile(self, config);
+  serve_waiting(self, config);
 }
 
 // -- time --------------------------------------------------------------------------------------------------
@@ -345,19 +371,19 @@ void turn_day(self_pointer self, const config_ptr& config) {
   auto today = control::utc_day(now);
   if (std::exchange(state.today, today) == today)
     return;
-  std::set<std::pair<caf::actor_addr, run_id>> asked;
+  recalled_lanes asked;
   std::set<budget_key> in_use;
-  std::set<run_id> active;
+  std::set<control::purse_lane> active;
   for (const auto& [id, lease] : state.leases) {
     in_use.insert(lease.keys.begin(), lease.keys.end());
-    active.insert(lease.run);
+    active.insert({lease.run, lease.target});
     const bool of_another_day = std::ranges::any_of(lease.keys, [&](const budget_key& key) {
       return !key.period.empty() && key.period != today.substr(0, key.period.size());
     });
-    if (of_another_day && lease.holder && asked.emplace(lease.holder.address(), lease.run).second)
-      self->send(lease.holder, lease_recalled{lease.run});
+    if (of_another_day && lease.holder)
+      recall(self, lease, asked);
   }
-  std::erase_if(state.keys_of_run, [&](const auto& one) { return !active.contains(one.first); });
+  std::erase_if(state.keys_of_lane, [&](const auto& one) { return !active.contains(one.first); });
   append_batch rows;
   std::vector<budget_key> past;
   for (const auto& [key, account] : state.ledger.all())
@@ -378,7 +404,11 @@ void on_tick(self_pointer self, const config_ptr& config) {
   turn_day(self, config);
   reconcile(self, config);
   serve_waiting(self, config);
-  if (!self->state.leases.empty() || !self->state.waiting.empty() || !self->state.orphaned.empty())
+  tell_monitor(self, config);
+  // The monitor hears of a new day though nothing else happens.
+  const bool some_told = config->monitor && !self->state.limits.empty();
+  if (!self->state.leases.empty() || !self->state.waiting.empty() || !self->state.orphaned.empty()
+      || some_told)
     start_ticking(self, config);
 }
 
@@ -388,7 +418,7 @@ void on_committed(self_pointer self, const config_ptr& config, const committed& 
     auto one = std::move(state.grants.front());
     state.grants.pop_front();
     if (news.error) {
-      self->send(one.holder, lease_refused{one.message.run, *news.error});
+      self->send(one.holder, lease_refused{one.message.run, one.message.target, *news.error});
       const auto lease = state.leases.find(one.message.lease);
       if (lease != state.leases.end()) {
         state.ledger.settle(lease->second.keys, lease->second.left, money{});
@@ -404,23 +434,6 @@ void on_committed(self_pointer self, const config_ptr& config, const committed& 
     start_ticking(self, config);
 }
 
-gauges read(const budget_keeper_state& state) {
-  gauges out;
-  out.values.push_back({metric::budget_waiting_lanes, {}, static_cast<double>(state.waiting.size())});
-  for (const auto& [key, limit] : state.limits) {
-    const bool present = key.period.empty() || state.today.starts_with(key.period);
-    // Runs come and go; their budgets are in their own records.
-    if (!present || key.scope == budget_scope::run)
-      continue;
-    const auto account = state.ledger.find(key);
-    const std::vector<std::string> labels{std::string(to_string(key.scope)), key.name};
-    out.values.push_back({metric::budget_spent_dollars, labels, to_dollars(account.spent)});
-    out.values.push_back({metric::budget_held_dollars, labels, to_dollars(account.leased)});
-    out.values.push_back({metric::budget_limit_dollars, labels, to_dollars(limit)});
-  }
-  return out;
-}
-
 } // namespace
 
 budget_keeper_actor::behavior_type budget_keeper(self_pointer self, budget_keeper_config given) {
@@ -430,12 +443,17 @@ budget_keeper_actor::behavior_type budget_keeper(self_pointer self, budget_keepe
   if (auto recalled = recall_rows(state, config); !recalled)
     self->quit(to_caf_error(recalled.error()));
   self->set_down_handler([self, config](const caf::down_msg& down) { on_down(self, config, down); });
+  spend_unrecorded(self, config);
   reconcile(self, config);
+  tell_monitor(self, config);
+  if (config->monitor && !state.limits.empty())
+    start_ticking(self, config);
   return {
       [self, config](const committed& news) { on_committed(self, config, news); },
       [self, config](const request_lease& message) { on_request(self, config, message); },
       [self, config](const leases_settled& news) { on_settled(self, config, news); },
-      [self](const read_gauges&) { return read(self->state); },
+      [self, config](const read_budgets&) { return present(self->state, config); },
+      [self, config](const read_gauges&) { return read_all(self->state, config); },
       [self, config](const run_cost_found& news) { on_cost_found(self, config, news); },
       [self, config](const tick&) { on_tick(self, config); },
   };

@@ -2,7 +2,7 @@
 
 #include "actors/clocks.hpp"
 #include "actors/supervision/worker_pool.hpp"
-#include "core/control/budget.hpp"
+#include "core/control/purse.hpp"
 #include "protocol/actors.hpp"
 
 #include <caf/typed_event_based_actor.hpp>
@@ -42,15 +42,21 @@ struct budget_keeper_config {
   std::optional<money> per_tenant; ///< A day.
   std::function<model_budgets(const model_id&)> find_model;
   journal_actor journal;
+  monitor_actor monitor = {}; ///< Hears of the budgets. Empty: nobody does.
   std::shared_ptr<executor> workers;
   /// The rows of table budgets that an earlier keeper left. Asked at the start; without them it does not
   /// start, since it would grant what is spent.
   std::function<result<std::map<std::string, std::string>>()> recall;
   /// What the answers of a run in the store have cost. For worker threads.
   std::function<result<money>(run_id)> journaled_cost;
+  /// How many tries of a run may have been billed without an answer, by what the store says: they count as
+  /// the most that one can cost. For worker threads. Empty: none.
+  std::function<result<uint64_t>(run_id)> lost_tries;
+  /// For how many tries a call's money is reserved by whoever sends it.
+  uint32_t charged_tries = 1;
   /// Shares of a limit, rising, at which somebody is told.
   std::vector<double> alert_at{0.8, 1.0};
-  /// Empty writes a warning to the log.
+  /// Called besides the warning in the log.
   std::function<void(const budget_alert&)> on_alert;
   /// How long a lane waits for money that others hold.
   std::chrono::seconds patience{900};
@@ -67,9 +73,12 @@ struct budget_keeper_state {
 
   struct open_lease {
     run_id run;
+    uint32_t target = 0;
     std::vector<control::budget_key> keys;
     money left;                ///< Neither spent nor returned.
     lease_holder_actor holder; ///< Invalid when it has fallen: the lease is an orphan.
+    money one_try;             ///< The most that one try of its calls may cost.
+    bool interactive = false;  ///< Its answers are in no store: as an orphan it counts as spent.
   };
 
   struct waiting_wish {
@@ -86,12 +95,13 @@ struct budget_keeper_state {
   control::budget_ledger ledger;
   std::map<uint64_t, open_lease> leases;
   uint64_t next_lease = 1;
-  std::map<run_id, std::vector<control::budget_key>> keys_of_run; ///< Of its newest lease.
+  std::map<control::purse_lane, std::vector<control::budget_key>> keys_of_lane; ///< Of its newest lease.
   std::deque<waiting_wish> waiting;
   std::deque<uncommitted_grant> grants;
   std::set<caf::actor_addr> watched;
   std::map<control::budget_key, size_t> alerted; ///< How many thresholds have been told of.
-  std::map<control::budget_key, money> limits;   ///< As last used, for gauges.
+  std::map<control::budget_key, money> limits;   ///< As last used.
+  std::vector<budget_state> told;                ///< To the monitor.
   std::set<run_id> orphaned;                     ///< Runs with leases that nobody holds.
   std::set<run_id> looking_up;                   ///< Of those, whose cost is being found.
   std::string today;
@@ -100,10 +110,10 @@ struct budget_keeper_state {
   bool ticking = false;
 };
 
-/// Keeps what may be spent: by run, day, user and model. A lane asks for a lease before its calls and settles
-/// what they cost. A lease is granted once it is durable, so that no crash makes money appear: what was
-/// leased counts as spent until the holder has settled it or, when it fell, until the journal says what its
-/// runs have really cost. Days and months are those of UTC, by the injected clock.
+/// Keeps what may be spent: by run, day, user, model and API key. A lane asks for a lease before its calls
+/// and settles what they cost. A lease is granted once it is durable, so that no crash makes money appear:
+/// what was leased counts as spent until the holder has settled it or, when it fell, until the journal says
+/// what its runs have really cost. Days and months are those of UTC, by the injected clock.
 budget_keeper_actor::behavior_type
 budget_keeper(budget_keeper_actor::stateful_pointer<budget_keeper_state> self, budget_keeper_config config);
 

@@ -9,6 +9,15 @@ using self_pointer = budget_keeper_actor::stateful_pointer<budget_keeper_state>;
 using config_ptr = std::shared_ptr<const budget_keeper_config>;
 using open_lease = budget_keeper_state::open_lease;
 
+// -- budget_keeper_claims.cpp: which budgets are about a lane
+
+/// All accounts that a lane's money comes from.
+std::vector<control::budget_claim> claims_of(const config_ptr& config, const lease_wish& wish,
+                                             const model_budgets& model);
+/// The limit of one call, and which setting says so.
+void add_request_limit(const config_ptr& config, const lease_wish& wish, const model_budgets& model,
+                       lease_granted& out);
+
 // -- budget_keeper_rows.cpp: what is durable
 
 void put_account(const budget_keeper_state& state, append_batch& rows, const control::budget_key& key);
@@ -19,5 +28,13 @@ void erase_lease(append_batch& rows, uint64_t id);
 void write(self_pointer self, const config_ptr& config, append_batch rows);
 /// Takes over what an earlier keeper left. Its leases have no holder.
 result<void> recall_rows(budget_keeper_state& state, const config_ptr& config);
+
+// -- budget_keeper_views.cpp: what others are shown
+
+/// What has been used in the present day and month. Runs come and go; their budgets are in their own records.
+budget_states present(const budget_keeper_state& state, const config_ptr& config);
+/// Tells the monitor when something has changed.
+void tell_monitor(self_pointer self, const config_ptr& config);
+gauges read_all(const budget_keeper_state& state, const config_ptr& config);
 
 } // namespace assay::budget_keeper_detail

@@ -38,6 +38,8 @@ void restore_account(budget_keeper_state& state, const std::string& name, const 
   state.ledger.restore(*key, {money{value["spent"].get<int64_t>()}, money{}});
   if (const auto told = value.find("alerted"); told != value.end() && told->is_number_unsigned())
     state.alerted[*key] = told->get<size_t>();
+  if (const auto limit = value.find("limit"); limit != value.end() && limit->is_number_integer())
+    state.limits[*key] = money{limit->get<int64_t>()};
 }
 
 void restore_lease(budget_keeper_state& state, const std::string& row, const std::string& text) {
@@ -66,7 +68,15 @@ void restore_lease(budget_keeper_state& state, const std::string& row, const std
     account.leased += lease.left;
     state.ledger.restore(key, account);
   }
-  state.orphaned.insert(lease.run);
+  if (const auto unrecorded = value.find("interactive");
+      unrecorded != value.end() && unrecorded->is_boolean())
+    lease.interactive = unrecorded->get<bool>();
+  if (const auto target = value.find("target"); target != value.end() && target->is_number_unsigned())
+    lease.target = target->get<uint32_t>();
+  if (const auto one = value.find("one_try"); one != value.end() && one->is_number_integer())
+    lease.one_try = money{one->get<int64_t>()};
+  if (!lease.interactive)
+    state.orphaned.insert(lease.run);
   state.next_lease = std::max(state.next_lease, id + 1);
   state.leases.emplace(id, std::move(lease));
 }
@@ -78,6 +88,8 @@ void put_account(const budget_keeper_state& state, append_batch& rows, const bud
   json value{{"spent", account.spent.nanodollars}};
   if (const auto told = state.alerted.find(key); told != state.alerted.end())
     value["alerted"] = told->second;
+  if (const auto limit = state.limits.find(key); limit != state.limits.end())
+    value["limit"] = limit->second.nanodollars;
   rows.documents.push_back(
       {table_name, std::string(account_prefix) + to_string(key), value.dump(), false, {}});
 }
@@ -86,7 +98,9 @@ void put_lease(append_batch& rows, uint64_t id, const open_lease& lease) {
   json keys = json::array();
   for (const auto& key : lease.keys)
     keys.push_back(to_string(key));
-  const json value{{"run", to_string(lease.run)}, {"left", lease.left.nanodollars}, {"accounts", keys}};
+  const json value{{"run", to_string(lease.run)},          {"target", lease.target},
+                   {"left", lease.left.nanodollars},       {"accounts", keys},
+                   {"one_try", lease.one_try.nanodollars}, {"interactive", lease.interactive}};
   rows.documents.push_back({table_name, lease_row(id),
                             value.dump(-1, ' ', false, json::error_handler_t::replace), false, std::nullopt});
 }

@@ -43,6 +43,7 @@ void start_part(self_pointer self, const root_supervisor_config& config, farm_pa
   case farm_part::budgets: {
     auto child = config.budgets;
     child.journal = handles.journal;
+    child.monitor = handles.monitor;
     return adopt(self, part, handles.budgets, self->spawn(budget_keeper, std::move(child)));
   }
   case farm_part::providers: {
@@ -55,10 +56,20 @@ void start_part(self_pointer self, const root_supervisor_config& config, farm_pa
   case farm_part::router: {
     auto child = config.router;
     child.providers = handles.providers;
+    child.budgets = handles.budgets;
+    child.journal = handles.journal;
     return adopt(self, part, handles.router, self->spawn(model_router, std::move(child)));
+  }
+  case farm_part::batches: {
+    auto child = config.batches;
+    child.journal = handles.journal;
+    child.monitor = handles.monitor;
+    child.router = caf::actor_cast<call_target_actor>(handles.router);
+    return adopt(self, part, handles.batches, self->spawn(batch_desk, std::move(child)));
   }
   case farm_part::cache: {
     auto child = config.cache;
+    child.batches = caf::actor_cast<call_target_actor>(handles.batches);
     child.journal = handles.journal;
     child.router = caf::actor_cast<call_target_actor>(handles.router);
     return adopt(self, part, handles.cache, self->spawn(response_cache, std::move(child)));
@@ -70,7 +81,14 @@ void start_part(self_pointer self, const root_supervisor_config& config, farm_pa
     child.router = handles.router;
     child.child.monitor = handles.monitor;
     child.cache = caf::actor_cast<call_target_actor>(handles.cache);
+    child.batches = caf::actor_cast<call_target_actor>(handles.batches);
     return adopt(self, part, handles.runs, self->spawn(run_supervisor, std::move(child)));
+  }
+  case farm_part::gateway: {
+    auto child = config.gateway;
+    child.router = caf::actor_cast<call_target_actor>(handles.router);
+    child.cache = caf::actor_cast<call_target_actor>(handles.cache);
+    return adopt(self, part, handles.gateway, self->spawn(gateway, std::move(child)));
   }
   }
 }
@@ -142,6 +160,7 @@ void flush(self_pointer self) {
 void close_fleet(self_pointer self) {
   self->state.now = phase::closing_fleet;
   send_exit_to(self, farm_part::cache, caf::exit_reason::user_shutdown);
+  send_exit_to(self, farm_part::batches, caf::exit_reason::user_shutdown);
   send_exit_to(self, farm_part::router, caf::exit_reason::user_shutdown);
   send_exit_to(self, farm_part::providers, caf::exit_reason::user_shutdown);
 }

@@ -1,8 +1,10 @@
 #pragma once
 
+#include "actors/fleet/batch_desk.hpp"
 #include "actors/fleet/model_router.hpp"
 #include "actors/fleet/provider_supervisor.hpp"
 #include "actors/fleet/response_cache.hpp"
+#include "actors/gateway/gateway.hpp"
 #include "actors/monitoring/event_hub.hpp"
 #include "actors/monitoring/monitor.hpp"
 #include "actors/runs/run_supervisor.hpp"
@@ -26,8 +28,10 @@ struct root_supervisor_config {
   budget_keeper_config budgets;
   provider_supervisor_config providers;
   model_router_config router;
+  batch_desk_config batches;
   response_cache_config cache;
   run_supervisor_config runs;
+  gateway_config gateway;
   restart_limits limits;
   uint64_t seed = 0;
   /// Called when the farm cannot go on, with the reason; the root ends right after.
@@ -35,8 +39,19 @@ struct root_supervisor_config {
 };
 
 /// The children in the order of their start. A child may know only those before it.
-enum class farm_part : uint8_t { event_hub, journal, monitor, budgets, providers, router, cache, runs };
-inline constexpr size_t farm_part_count = 8;
+enum class farm_part : uint8_t {
+  event_hub,
+  journal,
+  monitor,
+  budgets,
+  providers,
+  router,
+  batches,
+  cache,
+  runs,
+  gateway
+};
+inline constexpr size_t farm_part_count = 10;
 
 /// @relates root_supervisor
 struct root_supervisor_state {

@@ -52,8 +52,13 @@ class Workspace:
                 return folder
             number += 1
 
-    def config(self, base_url, in_flight, data, durability="commit", in_flight_rule="fixed", provider=None):
-        """Writes a configuration with a limit of calls in flight, by default a fixed one. @return its path."""
+    def config(self, base_url, in_flight, data, durability="commit", in_flight_rule="fixed", provider=None,
+               groups=None):
+        """Writes a configuration with a limit of calls in flight, by default a fixed one.
+
+        @param groups: whole groups of the configuration that take the place of those made here, by name.
+        @return its path.
+        """
         path = data / "bench.json"
         path.write_text(json.dumps({
             "providers": {"bench": {"protocol": "openai_chat", "base_url": base_url, "key_required": False,
@@ -66,6 +71,7 @@ class Workspace:
             "logging": {"level": "warn"},
             "results_dir": str(data / "results"), "cache_dir": str(data / "cache"),
             "tasks_dirs": [str(self.folder / "tasks")],
+            **(groups or {}),
         }, indent=2))
         return path
 
@@ -110,9 +116,10 @@ def numbers_named(result, name):
 
 
 class Mock:
-    """The mock provider. calls() is how many calls it has answered."""
+    """The mock provider. calls() is how many calls it has answered; process is the one that serves it."""
 
-    def __init__(self, port):
+    def __init__(self, port, process):
+        self.process = process
         self.base_url = f"http://127.0.0.1:{port}/v1"
         self._control = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
 
@@ -136,7 +143,7 @@ def mock(folder, latency_ms, flags=()):
     command = [str(build()), "mock-provider", "--port", "0", "--port-file", str(port_file), "--latency",
                f"fixed:{latency_ms}", *flags]
     with processes.started(command, log, cwd=folder, env=environment()) as process:
-        yield Mock(read_port(port_file, process, log, "the mock provider"))
+        yield Mock(read_port(port_file, process, log, "the mock provider"), process)
 
 
 def read_port(port_file, process, log, what):

@@ -11,7 +11,8 @@
 namespace assay::codecs {
 
 /// Everything that decides what a provider answers, and nothing else: no deadlines, priorities, run or sample
-/// names, no `user`, and not by which key or with which estimate a call goes out.
+/// names, no `user`, and not by which key or with which estimate a call goes out. It is a chat's: what else
+/// can be asked of a model (vectors, counts of tokens) has no key here.
 struct answer_question {
   wire_protocol protocol = wire_protocol::openai_chat;
   std::string_view base_url; ///< As configured, without a final slash.

@@ -59,6 +59,10 @@ std::string_view without_version(std::string_view name) {
 
 } // namespace
 
+bool catalogue_entry::answers_with_text() const {
+  return std::find(capabilities.begin(), capabilities.end(), "text_generation") != capabilities.end();
+}
+
 result<catalogue> catalogue::parse(std::string_view text) {
   catalogue loaded;
   const auto document = json::parse(text, nullptr, false);

@@ -27,6 +27,9 @@ struct catalogue_entry {
   bool deprecated = false; ///< Retired, or announced to be.
   bool verified = true;    ///< False when only third parties say so.
   std::string as_of;       ///< Day of the prices, YYYY-MM-DD.
+
+  /// False for models that make vectors only.
+  bool answers_with_text() const;
 };
 
 /// The list of known models and their prices.

@@ -89,6 +89,8 @@ decoded<embedding_answer> gemini_codec::decode_embeddings(const http_outcome& ou
       answer.usage_present = true;
     }
   answer.served_model = excerpt(text_member(root, "modelVersion"), 200);
+  answer.request_id = request_id_of(outcome.headers);
+  answer.simulated = flag_member(root, "simulated");
   return answer;
 }
 

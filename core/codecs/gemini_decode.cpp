@@ -38,6 +38,9 @@ finish_reason finish_from(const candidate_parts& candidate) {
   const std::string_view word = candidate.finish_word;
   if (word == "STOP")
     return candidate.tool_calls.empty() ? finish_reason::stop : finish_reason::tool_calls;
+  // Google says STOP; servers that copy its protocol say that there are calls.
+  if (word == "FUNCTION_CALL" && !candidate.tool_calls.empty())
+    return finish_reason::tool_calls;
   if (word == "MAX_TOKENS")
     return finish_reason::length;
   return is_filtered(word) ? finish_reason::content_filter : finish_reason::unknown;

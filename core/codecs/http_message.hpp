@@ -48,6 +48,9 @@ struct http_request {
   milliseconds idle_timeout{30'000};
   std::string content_type; ///< Empty: the pool's, which is application/json.
   bool at_origin = false;   ///< The base URL's path does not go before target.
+  /// May be sent again when a kept-alive socket turns out to be closed before any byte of an answer. What
+  /// must not be made twice is sent again only if it was not written whole, and else fails.
+  bool resend = true;
 };
 
 /// A part of a streamed body, decompressed. Cut anywhere, never empty.

@@ -2,6 +2,7 @@
 #include "core/codecs/openai_chat.hpp"
 #include "core/codecs/openai_embeddings.hpp"
 #include "core/codecs/openai_request.hpp"
+#include "core/codecs/openai_routes.hpp"
 #include "core/codecs/openai_stream.hpp"
 
 #include <algorithm>
@@ -9,52 +10,6 @@
 namespace assay::codecs {
 
 namespace {
-
-/// The last version of Azure's classic API that was made final.
-constexpr std::string_view default_api_version = "2024-10-21";
-
-/// Where the routes of a provider stand below its base URL.
-class route_table {
-public:
-  explicit route_table(const provider_profile& provider) {
-    const std::string_view base = provider.base_url;
-    if (provider.protocol != wire_protocol::azure_openai || base.ends_with("/v1"))
-      return;
-    query_ = "?api-version=";
-    append_path_segment(query_, provider.api_version.empty() ? default_api_version : provider.api_version);
-    if (base.find("/deployments/") != std::string_view::npos) {
-      deployment_fixed_ = true;
-    } else if (base.ends_with("/deployments")) {
-      deployments_ = "/";
-    } else {
-      others_ = base.ends_with("/openai") ? "" : "/openai";
-      deployments_ = others_ + "/deployments/";
-    }
-  }
-
-  /// A route that Azure has once for each deployment.
-  std::string of_model(std::string_view route, std::string_view model) const {
-    if (query_.empty())
-      return std::string(route);
-    std::string out = deployments_;
-    if (!deployment_fixed_)
-      append_path_segment(out, model);
-    return out.append(route).append(query_);
-  }
-
-  /// A route beside the deployments, or nothing when the base URL is too deep for it.
-  std::optional<std::string> of_all(std::string_view route) const {
-    if (!query_.empty() && (deployment_fixed_ || deployments_ == "/"))
-      return std::nullopt;
-    return std::string(others_).append(route).append(query_);
-  }
-
-private:
-  std::string query_; ///< Empty: everything stands right below the base URL.
-  std::string others_;
-  std::string deployments_;
-  bool deployment_fixed_ = false; ///< The base URL names the deployment.
-};
 
 /// Azure takes its own keys and tokens of Entra ID, each in a header of its own. Tokens are JWTs.
 bool is_token(const secret& key) {
@@ -113,9 +68,19 @@ public:
     answer.vectors = std::move(*vectors);
     answer.usage = facts.usage;
     answer.usage_present = facts.usage_present;
+    // Vectors take no tokens to write, so some servers count the texts alone.
+    if (const auto usage = member(root, "usage"); usage && !answer.usage_present)
+      if (const auto prompt = count_member(*usage, "prompt_tokens")) {
+        answer.usage.prompt_tokens = *prompt;
+        answer.usage_present = true;
+      }
     answer.served_model = std::move(facts.served_model);
+    answer.request_id = request_id_of(outcome.headers);
+    answer.simulated = facts.simulated;
     return answer;
   }
+
+  bool counts_tokens() const noexcept override { return rules_.count != count_form::none; }
 
   result<encoded_request> encode_count(const chat_request& request) override {
     if (rules_.count == count_form::none)
@@ -177,7 +142,7 @@ private:
   std::string provider_;
   std::string base_url_;
   bool azure_;
-  route_table routes_;
+  openai_routes routes_;
   openai_answers answers_;
 };
 

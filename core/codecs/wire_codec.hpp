@@ -112,6 +112,8 @@ struct embedding_answer {
   token_usage usage;
   bool usage_present = false;
   std::string served_model;
+  std::string request_id;
+  bool simulated = false; ///< As in chat_answer.
 };
 
 struct listed_model {
@@ -158,6 +160,9 @@ public:
   /// Vectors come back in the order of the inputs, whatever the order of the answer.
   virtual result<encoded_request> encode_embeddings(const embedding_request& request) = 0;
   virtual decoded<embedding_answer> decode_embeddings(const http_outcome& outcome, wall_time now) = 0;
+
+  /// @returns whether there is a call that counts tokens; without one, encode_count always fails.
+  virtual bool counts_tokens() const noexcept { return true; }
 
   /// Counts the tokens of a prompt at the provider. Fails with errc::unsupported where there is no such call.
   virtual result<encoded_request> encode_count(const chat_request& request) = 0;

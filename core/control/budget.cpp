@@ -10,8 +10,8 @@ namespace assay::control {
 
 namespace {
 
-constexpr std::array scopes{budget_scope::run, budget_scope::day, budget_scope::tenant,
-                            budget_scope::model_day, budget_scope::model_month};
+constexpr std::array scopes{budget_scope::run,       budget_scope::day,         budget_scope::tenant,
+                            budget_scope::model_day, budget_scope::model_month, budget_scope::api_key};
 constexpr int64_t share_of_the_rest = 4;
 
 constexpr uint64_t bytes_per_token = 3;
@@ -37,6 +37,8 @@ std::string what_is_spent(const budget_key& key) {
   case budget_scope::model_day:
   case budget_scope::model_month:
     return "the budget of model '" + key.name + "' for " + key.period;
+  case budget_scope::api_key:
+    return "the budget of API key '" + key.name + "' for " + key.period;
   }
   return "a budget";
 }
@@ -53,14 +55,17 @@ std::string setting_of(const budget_key& key) {
     return "models." + key.name + ".cost_management.daily_budget";
   case budget_scope::model_month:
     return "models." + key.name + ".cost_management.monthly_budget";
+  case budget_scope::api_key:
+    return "the daily budget of API key '" + key.name + "'";
   }
   return "budgets";
 }
 
-std::string way_out(const budget_key& key) {
+std::string way_out(const budget_key& key, const std::string& setting) {
   switch (key.scope) {
   case budget_scope::run:
-    return "start it again with a higher max_cost, or raise budgets.per_run";
+    return setting == "max_cost" ? "retry the run with a higher max_cost: it goes on where it was"
+                                 : "raise it, then retry the run: it goes on where it was";
   case budget_scope::model_month:
     return "raise it, or retry the run after the end of the month (UTC)";
   default:
@@ -82,6 +87,8 @@ std::string_view to_string(budget_scope scope) noexcept {
     return "model_day";
   case budget_scope::model_month:
     return "model_month";
+  case budget_scope::api_key:
+    return "api_key";
   }
   return "unknown";
 }
@@ -95,6 +102,17 @@ std::string utc_day(wall_time time) {
 }
 
 std::string utc_month(wall_time time) { return utc_day(time).substr(0, 7); }
+
+std::optional<wall_time> next_period(budget_scope scope, wall_time now) {
+  const auto today = date_of(now);
+  if (scope == budget_scope::run)
+    return std::nullopt;
+  if (scope == budget_scope::model_month) {
+    const auto next = today.year() / today.month() + std::chrono::months{1};
+    return wall_time{std::chrono::sys_days{next / std::chrono::day{1}}};
+  }
+  return wall_time{std::chrono::sys_days{today} + std::chrono::days{1}};
+}
 
 std::string to_string(const budget_key& key) {
   return std::string(to_string(key.scope)) + "|" + key.name + "|" + key.period;
@@ -116,13 +134,20 @@ std::optional<budget_key> budget_key_from_string(std::string_view text) {
 
 fault to_fault(const budget_refusal& refusal) {
   const auto& [claim, account, needed, for_good] = refusal;
+  const bool too_small = claim.limit && *claim.limit < needed;
   std::string message = what_is_spent(claim.key)
-                        + (for_good ? " is spent: " : " is held by calls that do not come back: ")
+                        + (too_small  ? " is too small for one call: "
+                           : for_good ? " is spent: "
+                                      : " is held by calls that do not come back: ")
                         + to_string(account.spent) + " of " + to_string(claim.limit.value_or(money{}));
   if (account.leased > money{})
     message += ", " + to_string(account.leased) + " held for calls in flight";
   message += ", and the next call may cost " + to_string(needed);
-  return {errc::budget_exhausted, std::move(message), setting_of(claim.key), way_out(claim.key)};
+  auto setting = claim.setting.empty() ? setting_of(claim.key) : claim.setting;
+  auto hint = way_out(claim.key, setting);
+  if (too_small)
+    hint += "; with a lower max_tokens calls may cost less";
+  return {errc::budget_exhausted, std::move(message), std::move(setting), std::move(hint)};
 }
 
 std::variant<money, budget_refusal> budget_ledger::lease(std::span<const budget_claim> claims, money least,

@@ -25,6 +25,7 @@ enum class budget_scope : uint8_t {
   tenant = 3,      ///< Of one user, a day.
   model_day = 4,   ///< Of one model.
   model_month = 5, ///< Of one model.
+  api_key = 6,     ///< Of one key of this farm's API, a day.
 };
 
 std::string_view to_string(budget_scope scope) noexcept;
@@ -34,10 +35,13 @@ std::string utc_day(wall_time time);
 /// @returns the month of @p time in UTC: `2024-05`.
 std::string utc_month(wall_time time);
 
+/// @returns when a new account of that scope begins: the end of the day or month, in UTC. Nothing for a run.
+std::optional<wall_time> next_period(budget_scope scope, wall_time now);
+
 /// Names one account. Those of days and months are new in each.
 struct budget_key {
   budget_scope scope = budget_scope::day;
-  std::string name;   ///< Of the run, tenant or model; empty for the farm.
+  std::string name;   ///< Of the run, tenant, model or key; empty for the farm.
   std::string period; ///< Day or month; empty for a run.
 
   auto operator<=>(const budget_key&) const = default;
@@ -59,6 +63,7 @@ struct budget_account {
 struct budget_claim {
   budget_key key;
   std::optional<money> limit;
+  std::string setting = {}; ///< Where the limit is set, when its scope does not tell.
 
   bool operator==(const budget_claim&) const = default;
 };

@@ -102,6 +102,29 @@ public:
     return items;
   }
 
+  /// Takes one item of @p run out. Looks through all that the run has. @returns whether it was there.
+  bool remove(const Run& run, const T& item) {
+    const auto it = runs_.find(run);
+    if (it == runs_.end())
+      return false;
+    auto& node = it->second;
+    for (auto* line : {&node.again, &node.fresh}) {
+      const auto found =
+          std::find_if(line->begin(), line->end(), [&](const entry& one) { return one.item == item; });
+      if (found == line->end())
+        continue;
+      line->erase(found);
+      --size_;
+      if (node.size() > 0)
+        return true;
+      delist(run, node);
+      if (!node.paused)
+        runs_.erase(it);
+      return true;
+    }
+    return false;
+  }
+
   /// The items of @p run, present and future, keep their places but are skipped until resume_run() or
   /// remove_run().
   void pause_run(const Run& run) {

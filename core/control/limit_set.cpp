@@ -1,6 +1,7 @@
 #include "core/control/limit_set.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace assay::control {
 
@@ -108,12 +109,42 @@ limit_set::limit_set(const rate_limits& limits, const limit_set_state& state, st
   }
   if (state.closed_for > elapsed)
     closed_until_ = now + (state.closed_for - elapsed);
+  if (state.pace && !knows_a_limit()) {
+    taught_ = refusal_pace{*state.pace, now, elapsed};
+    follow_pace(now);
+  }
+}
+
+bool limit_set::knows_a_limit() const noexcept {
+  return std::ranges::any_of(buckets_, [](const auto& bucket) { return bucket.has_value(); });
+}
+
+void limit_set::follow_pace(steady_time now) {
+  const auto pace = taught_.per_second(now);
+  if (!pace) {
+    pace_.reset();
+    return;
+  }
+  constexpr double seconds_per_minute = 60;
+  const auto limit = static_cast<uint64_t>(std::max(1.0, std::round(*pace * seconds_per_minute)));
+  if (pace_)
+    return pace_->set_limit(limit, now);
+  gcra_options options;
+  options.limit = limit;
+  options.window = minutes{1};
+  // Evenly: a whole window of calls at once is what was refused.
+  options.burst_window = milliseconds{100};
+  pace_.emplace(options, now);
+  pace_->confirm();
+  pace_->spend_burst(now);
 }
 
 void limit_set::spend_burst(steady_time now) noexcept {
   for (auto& bucket : buckets_)
     if (bucket)
       bucket->spend_burst(now);
+  if (pace_)
+    pace_->spend_burst(now);
 }
 
 admission limit_set::acquire(const call_demand& demand, steady_time now) noexcept {
@@ -122,6 +153,10 @@ admission limit_set::acquire(const call_demand& demand, steady_time now) noexcep
   admission answer;
   if (closed_until_ > now)
     answer.wait = closed_until_ - now;
+  if (pace_ && !taught_.per_second(now))
+    pace_.reset();
+  if (pace_)
+    answer.wait = std::max(answer.wait, pace_->wait_for(demand.requests, now));
   for (size_t i = 0; i < limit_dimensions; ++i) {
     const auto dimension = static_cast<limit_dimension>(i);
     if (!buckets_[i])
@@ -138,6 +173,8 @@ admission limit_set::acquire(const call_demand& demand, steady_time now) noexcep
   for (size_t i = 0; i < limit_dimensions; ++i)
     if (buckets_[i])
       buckets_[i]->take(units(static_cast<limit_dimension>(i), demand), now);
+  if (pace_)
+    pace_->take(demand.requests, now);
   ++in_use_;
   return answer;
 }
@@ -149,6 +186,8 @@ nanoseconds limit_set::wait_for(const call_demand& demand, steady_time now) cons
   for (size_t i = 0; i < limit_dimensions; ++i)
     if (buckets_[i])
       longest = std::max(longest, buckets_[i]->wait_for(units(static_cast<limit_dimension>(i), demand), now));
+  if (pace_ && taught_.per_second(now))
+    longest = std::max(longest, pace_->wait_for(demand.requests, now));
   return longest;
 }
 
@@ -178,6 +217,9 @@ void limit_set::learn(limit_dimension dimension, std::optional<uint64_t> limit,
       bucket.emplace(options_for(dimension, *limit, !remaining), now);
     bucket->set_limit(*limit, now);
     bucket->confirm();
+    // What a provider says of itself goes before what was guessed.
+    taught_ = {};
+    pace_.reset();
   }
   if (bucket && remaining)
     bucket->sync(*remaining, now);
@@ -189,6 +231,22 @@ void limit_set::distrust(steady_time now) noexcept {
   for (auto& bucket : buckets_)
     if (bucket)
       bucket->distrust(now);
+}
+
+void limit_set::answered(uint64_t calls, steady_time now) {
+  if (knows_a_limit())
+    return;
+  taught_.answered(calls, now);
+  if (pace_)
+    follow_pace(now);
+}
+
+void limit_set::refused(steady_time now, nanoseconds closed_for) {
+  distrust(now);
+  if (knows_a_limit())
+    return;
+  taught_.refused(now, closed_for);
+  follow_pace(now);
 }
 
 const gcra_bucket* limit_set::bucket(limit_dimension dimension) const noexcept {
@@ -203,6 +261,7 @@ limit_set_state limit_set::export_state(steady_time now) const noexcept {
       state.buckets[i] = buckets_[i]->export_state(now);
   if (closed_until_ > now)
     state.closed_for = closed_until_ - now;
+  state.pace = taught_.export_state(now);
   return state;
 }
 

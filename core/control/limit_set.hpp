@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/control/gcra.hpp"
+#include "core/control/refusal_pace.hpp"
 #include "core/values/model.hpp"
 
 #include <array>
@@ -42,7 +43,8 @@ enum class admission_kind : uint8_t {
 struct admission {
   admission_kind kind = admission_kind::admitted;
   nanoseconds wait{0};
-  /// The dimension with the longest wait. Nothing when the set is closed by a Retry-After.
+  /// The dimension with the longest wait. Nothing when the set is closed by a Retry-After, or waits for the
+  /// pace that refusals have taught it.
   std::optional<limit_dimension> blocked_by;
 };
 
@@ -50,6 +52,7 @@ struct admission {
 struct limit_set_state {
   std::array<std::optional<gcra_state>, limit_dimensions> buckets;
   nanoseconds closed_for{0};
+  std::optional<refusal_pace_state> pace;
 };
 
 /// All limits of one (key, model). A call is admitted iff every dimension admits it, and is then charged in
@@ -89,6 +92,16 @@ public:
   /// A 429 came that no header foretold.
   void distrust(steady_time now) noexcept;
 
+  /// Calls were answered. Where no limit is known, their number a second is what refusals are paced by.
+  void answered(uint64_t calls, steady_time now);
+
+  /// As distrust(). Where no limit is known, the set keeps to a pace from now on; see refusal_pace.
+  /// @param closed_for The 429's Retry-After.
+  void refused(steady_time now, nanoseconds closed_for);
+
+  /// @returns the pace in force, in calls per second.
+  std::optional<double> pace(steady_time now) const noexcept { return taught_.per_second(now); }
+
   /// @param slots Calls in flight; 0 means no cap.
   void set_slots(uint32_t slots) noexcept { slots_ = slots; }
 
@@ -97,7 +110,12 @@ public:
   limit_set_state export_state(steady_time now) const noexcept;
 
 private:
+  bool knows_a_limit() const noexcept;
+  void follow_pace(steady_time now);
+
   std::array<std::optional<gcra_bucket>, limit_dimensions> buckets_;
+  refusal_pace taught_;
+  std::optional<gcra_bucket> pace_; ///< Keeps to `taught_`.
   steady_time closed_until_ = steady_time::min();
   uint32_t slots_ = 0;
   uint32_t in_use_ = 0;

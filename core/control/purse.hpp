@@ -3,14 +3,28 @@
 #include "core/control/budget.hpp"
 #include "core/values/ids.hpp"
 
+#include <compare>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 namespace assay::control {
+
+/// A run's calls to one of its models. Models of a route have prices and budgets of their own, so each has a
+/// lease of its own.
+struct purse_lane {
+  run_id run;
+  uint32_t target = 0; ///< Which of the run's models, in the order of its route.
+
+  purse_lane() = default;
+  purse_lane(run_id of, uint32_t which = 0) : run(of), target(which) {} // NOLINT: a run has one, usually
+
+  auto operator<=>(const purse_lane&) const = default;
+};
 
 /// What the keeper of the budgets grants to one lane.
 struct budget_lease {
@@ -26,17 +40,17 @@ struct budget_lease {
 ///
 /// How the model router uses it, with BUDGET KEEPER messages in brackets:
 ///
-///     open_lane      purse.open(run, model, prices)
-///     call_batch     for each call: reserve(run, id, size_of(call ...)). go: send it. hold: keep it, the
+///     open_lane      purse.open(lane, model, prices); for each further model of a route when it is used
+///     call_batch     for each call: reserve(lane, id, size_of(call ...)). go: send it. hold: keep it, the
 ///     purse will name
 ///                    it. refuse: answer with the fault.
 ///     call_outcome   settle(id, charge_of(...)); when the call failed over to another model, settle and
-///                    reserve again with that model's prices
-///     withdraw       take_held(run): those calls end as cancelled without having been sent
-///     close_lane     close(run)
-///     [lease_granted]   grant(run, lease): send the calls that it returns
-///     [lease_refused]   refuse(run, fault): answer the calls that it returns
-///     [lease_recalled]  recall(run)
+///                    reserve again at that model's lane
+///     withdraw       take_held(lane): those calls end as cancelled without having been sent
+///     close_lane     close(lane)
+///     [lease_granted]   grant(lane, lease): send the calls that it returns
+///     [lease_refused]   refuse(lane, fault): answer the calls that it returns, or move them on
+///     [lease_recalled]  recall(lane)
 ///     after each of these, in this order: take_settlements() -> [leases_settled],
 ///     take_wishes() -> [request_lease]
 ///     the keeper fell: the root restarts the router, too
@@ -57,9 +71,9 @@ public:
   };
 
   /// Asks the keeper for the first lease. Idempotent.
-  void open(run_id run, const std::string& model, const std::optional<token_prices>& prices);
+  void open(const purse_lane& where, const std::string& model, const std::optional<token_prices>& prices);
 
-  decision reserve(run_id run, call_id call, const call_size& size);
+  decision reserve(const purse_lane& where, call_id call, const call_size& size);
 
   /// A call ended. @param charge What it cost, or may have. Unknown calls are ignored.
   void settle(call_id call, money charge);
@@ -71,13 +85,14 @@ public:
   money charge_of(call_id call, std::optional<money> cost, bool answered, uint32_t billed_tries) const;
 
   struct wish {
-    run_id run;
+    purse_lane lane;
     money least;
     money wanted;
+    money one_try; ///< The most that one try of any call of the lane has cost so far, as reserved.
   };
 
   struct settlement {
-    run_id run;
+    purse_lane lane;
     uint64_t lease = 0;
     money spent;
     money returned;
@@ -94,20 +109,30 @@ public:
   };
 
   /// @returns the held calls that go now, and those that alone are too expensive.
-  released grant(run_id run, const budget_lease& lease);
+  released grant(const purse_lane& where, const budget_lease& lease);
   /// @returns the held calls, which will not go. Later calls ask the keeper again.
-  std::vector<refused_call> refuse(run_id run, const fault& reason);
+  std::vector<refused_call> refuse(const purse_lane& where, const fault& reason);
   /// Others need money: gives back what is not reserved.
-  void recall(run_id run);
-  /// @returns the held calls of the run, which are held no more.
-  std::vector<call_id> take_held(run_id run);
+  void recall(const purse_lane& where);
+  /// @returns the held calls of the lane, which are held no more.
+  std::vector<call_id> take_held(const purse_lane& where);
+  /// A held call ended without having been sent, or one that was to go did not. Unknown calls are ignored.
+  void forget(const purse_lane& where, call_id call);
   /// Gives back what is not reserved; calls in flight are settled as they end.
-  void close(run_id run);
+  void close(const purse_lane& where);
 
-  /// Leases to ask for, at most one a run at a time.
+  /// Leases to ask for, at most one a lane at a time.
   std::vector<wish> take_wishes();
   /// What was spent and what comes back since the last time.
   std::vector<settlement> take_settlements();
+
+  /// @returns whether no budget is about the lane, so that nothing need be known of its calls.
+  bool is_unlimited(const purse_lane& where) const;
+  /// @returns whether the keeper should hear at once: somebody waits, or may wait for what comes back. What
+  /// was spent may wait, since until then it counts as leased.
+  bool is_urgent() const;
+  /// @returns whether there are settlements or wishes to take.
+  bool has_news() const noexcept { return !wishes_.empty() || !settlements_.empty(); }
 
   /// Reserved for calls in flight.
   money reserved() const noexcept { return reserved_; }
@@ -128,28 +153,29 @@ private:
     bool recalled = false; ///< Gives everything back that becomes free.
     uint64_t lease = 0;    ///< 0: none.
     money left;            ///< Of the lease, not reserved.
+    money one_try;         ///< The largest worst case so far.
     std::optional<money> per_request;
     std::string per_request_setting;
     std::deque<held_call> held;
   };
 
   struct reservation {
-    run_id run;
+    purse_lane lane;
     uint64_t lease = 0;
     money amount;
     money worst; ///< Of one try.
   };
 
-  void ask(run_id run, lane_money& lane);
-  void give_back(run_id run, lane_money& lane);
+  void ask(const purse_lane& where, lane_money& lane);
+  void give_back(const purse_lane& where, lane_money& lane);
   std::optional<fault> too_expensive(const lane_money& lane, money worst) const;
-  bool take(run_id run, lane_money& lane, const held_call& one);
-  void report(run_id run, uint64_t lease, money spent, money returned);
+  bool take(const purse_lane& where, lane_money& lane, const held_call& one);
+  void report(const purse_lane& where, uint64_t lease, money spent, money returned);
   money needed(money worst) const noexcept { return money{worst.nanodollars * tries_}; }
 
   uint32_t tries_;
   money block_;
-  std::unordered_map<run_id, lane_money> lanes_;
+  std::map<purse_lane, lane_money> lanes_;
   std::unordered_map<call_id, reservation> calls_;
   std::vector<wish> wishes_;
   std::vector<settlement> settlements_;

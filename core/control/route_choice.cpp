@@ -1,5 +1,7 @@
 #include "core/control/route_choice.hpp"
 
+#include "core/values/text.hpp"
+
 #include <algorithm>
 #include <array>
 #include <functional>
@@ -15,11 +17,6 @@ constexpr std::array<std::pair<selection_priority, std::string_view>, 4> priorit
      {selection_priority::speed, "speed"},
      {selection_priority::quality, "quality"},
      {selection_priority::cost, "cost"}}};
-
-bool same_word(std::string_view a, std::string_view b) noexcept {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-  return std::ranges::equal(a, b, {}, lower, lower);
-}
 
 template <class Table, class Value>
 std::string_view name_in(const Table& table, Value value) noexcept {

@@ -132,7 +132,7 @@ private:
   bool about_time() {
     const auto mean = in_seconds(seen_.mean);
     const auto high = limits_.scaling.response_time_high;
-    if (mean <= high)
+    if (mean <= high || seen_.measured < limits_.minimum_samples)
       return false;
     auto& slower = add("reduce_concurrency", "calls take " + rounded(mean, 2) + " s on average, more than "
                                                  + rounded(high, 2) + " s");

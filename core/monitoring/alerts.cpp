@@ -14,8 +14,13 @@ namespace {
 
 using json = nlohmann::json;
 
-constexpr std::array all_kinds{alert_kind::response_time, alert_kind::error_rate, alert_kind::cost_per_hour,
-                               alert_kind::target_response_time, alert_kind::target_success_rate};
+constexpr std::array all_kinds{alert_kind::response_time,
+                               alert_kind::error_rate,
+                               alert_kind::cost_per_hour,
+                               alert_kind::target_response_time,
+                               alert_kind::target_success_rate,
+                               alert_kind::fleet_change,
+                               alert_kind::budget};
 
 double in_seconds(microseconds time) { return std::chrono::duration<double>(time).count(); }
 
@@ -41,7 +46,11 @@ std::string shown(alert_kind kind, double value) {
     std::snprintf(text, sizeof text, "%.1f %%", value * 100);
     break;
   case alert_kind::cost_per_hour:
+  case alert_kind::budget:
     std::snprintf(text, sizeof text, "$%.2f", value);
+    break;
+  case alert_kind::fleet_change:
+    std::snprintf(text, sizeof text, "%.2f", value);
     break;
   }
   return text;
@@ -49,6 +58,9 @@ std::string shown(alert_kind kind, double value) {
 
 std::string sentence(const reading& seen) {
   const auto& kind = seen.kind;
+  if (kind == alert_kind::budget)
+    return shown(kind, seen.value) + " of budget " + seen.budget + " is spent, above "
+           + shown(kind, seen.threshold) + "; at its limit calls end";
   std::string what;
   switch (kind) {
   case alert_kind::response_time:
@@ -64,6 +76,10 @@ std::string sentence(const reading& seen) {
   case alert_kind::cost_per_hour:
     what = "cost of ";
     break;
+  case alert_kind::budget:
+    break;
+  case alert_kind::fleet_change:
+    break; // Brings its own sentence.
   }
   what += seen.model.empty() ? "all models" : seen.model.value + " at " + seen.provider.value;
   const auto is_target = kind == alert_kind::target_response_time || kind == alert_kind::target_success_rate;
@@ -105,6 +121,10 @@ std::string_view to_string(alert_kind kind) noexcept {
     return "target_response_time";
   case alert_kind::target_success_rate:
     return "target_success_rate";
+  case alert_kind::budget:
+    return "budget";
+  case alert_kind::fleet_change:
+    return "fleet_change";
   }
   return "unknown";
 }
@@ -134,6 +154,7 @@ void to_json(json& out, const alert& value) {
              {"type", to_string(value.kind)},
              {"provider", value.provider.empty() ? json(nullptr) : json(value.provider.value)},
              {"model_id", value.model.empty() ? json(nullptr) : json(value.model.value)},
+             {"budget", value.budget.empty() ? json(nullptr) : json(value.budget)},
              {"state", to_string(value.state)},
              {"value", value.value},
              {"threshold", value.threshold},
@@ -156,6 +177,9 @@ void from_json(const json& in, alert& out) {
     out.provider = provider_id{provider.get<std::string>()};
   if (const auto& model = in.at("model_id"); !model.is_null())
     out.model = model_id{model.get<std::string>()};
+  // Alerts of earlier versions have none.
+  if (const auto budget = in.find("budget"); budget != in.end() && !budget->is_null())
+    budget->get_to(out.budget);
   constexpr std::array states{alert_state::open, alert_state::acknowledged, alert_state::resolved};
   out.state = word_in(in.at("state"), states, [](alert_state state) { return to_string(state); });
   in.at("value").get_to(out.value);
@@ -195,12 +219,14 @@ std::vector<reading> readings_of(const thresholds& limits, const all_windows& ov
   std::vector<reading> out;
   for (const auto& one : models) {
     const auto& seen = over(one.windows, window_span::five_minutes);
-    // No calls at all is no trouble; a few are not enough to tell.
-    const bool known = seen.samples == 0 || seen.samples >= limits.minimum_samples;
     const auto add = [&](alert_kind kind, double value, double threshold, bool low_is_bad) {
+      const bool about_time = kind == alert_kind::response_time || kind == alert_kind::target_response_time;
+      const auto samples = about_time ? seen.measured : seen.samples;
+      // No calls at all is no trouble; a few are not enough to tell.
+      const bool known = samples == 0 || samples >= limits.minimum_samples;
       const auto quiet = low_is_bad ? 1.0 : 0.0;
-      out.push_back({kind, one.provider, one.model, seen.samples == 0 ? quiet : value, threshold, low_is_bad,
-                     window_span::five_minutes, seen.samples, known});
+      out.push_back({kind, one.provider, one.model, samples == 0 ? quiet : value, threshold, low_is_bad,
+                     window_span::five_minutes, samples, known});
     };
     add(alert_kind::response_time, in_seconds(seen.mean), limits.response_time_threshold, false);
     add(alert_kind::error_rate, seen.error_rate().value_or(0), limits.error_rate_threshold, false);
@@ -224,13 +250,26 @@ std::vector<reading> readings_of(const thresholds& limits, const all_windows& ov
   return out;
 }
 
+void keep_open(const alert_book& book, alert_kind kind, std::vector<reading>& readings) {
+  for (const auto& one : book.list()) {
+    if (one.kind != kind || one.state == alert_state::resolved)
+      continue;
+    reading seen;
+    std::tie(seen.kind, seen.provider, seen.model, seen.budget) =
+        std::tie(one.kind, one.provider, one.model, one.budget);
+    seen.window = one.window;
+    seen.known = false;
+    readings.push_back(std::move(seen));
+  }
+}
+
 // -- the book ----------------------------------------------------------------------------------------------
 
 std::vector<alert> alert_book::observe(const std::vector<reading>& readings, wall_time now) {
   std::vector<alert> changes;
   std::set<subject> seen;
   for (const auto& one : readings) {
-    const subject what{one.kind, one.provider, one.model};
+    const subject what{one.kind, one.provider, one.model, one.budget};
     seen.insert(what);
     if (auto change = look(what, one, now))
       changes.push_back(std::move(*change));
@@ -288,7 +327,7 @@ alert& alert_book::open(const subject& what, const reading& seen, wall_time now)
   alert made;
   made.id = ++last_id_;
   made.seq = ++last_seq_;
-  std::tie(made.kind, made.provider, made.model) = what;
+  std::tie(made.kind, made.provider, made.model, made.budget) = what;
   made.value = seen.value;
   made.threshold = seen.threshold;
   made.window = seen.window;
@@ -304,6 +343,25 @@ alert alert_book::resolve(uint64_t id, wall_time now) {
   present.resolved_at = now;
   present.seq = ++last_seq_;
   return present;
+}
+
+alert alert_book::note(fleet_change change, wall_time now) {
+  alert made;
+  made.id = ++last_id_;
+  made.seq = ++last_seq_;
+  made.kind = alert_kind::fleet_change;
+  made.provider = std::move(change.provider);
+  made.model = std::move(change.model);
+  made.state = alert_state::resolved;
+  made.value = change.value;
+  made.threshold = change.before;
+  made.samples = change.samples;
+  made.message = std::move(change.message);
+  made.opened_at = now;
+  made.resolved_at = now;
+  alerts_[made.id] = made;
+  forget_old();
+  return made;
 }
 
 result<alert> alert_book::acknowledge(uint64_t id, const std::string& who, wall_time now) {
@@ -328,7 +386,8 @@ void alert_book::restore(const alert& stored) {
   last_seq_ = std::max(last_seq_, stored.seq);
   alerts_[stored.id] = stored;
   if (stored.state != alert_state::resolved)
-    watches_[{stored.kind, stored.provider, stored.model}] = {stored.opened_at, std::nullopt, stored.id};
+    watches_[{stored.kind, stored.provider, stored.model, stored.budget}] = {stored.opened_at, std::nullopt,
+                                                                             stored.id};
   forget_old();
 }
 

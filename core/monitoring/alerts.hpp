@@ -18,6 +18,9 @@ enum class alert_kind : uint8_t {
   cost_per_hour = 3,        ///< Above monitoring.cost_threshold_per_hour, all models together.
   target_response_time = 4, ///< A model's performance_targets are missed.
   target_success_rate = 5,
+  fleet_change =
+      6,      ///< Not an alarm: the farm has changed calls in flight or retries by itself. Always resolved.
+  budget = 7, ///< More than the alert's share of a budget is spent.
 };
 
 std::string_view to_string(alert_kind kind) noexcept;
@@ -44,6 +47,7 @@ struct alert {
   std::optional<wall_time> acknowledged_at;
   std::string acknowledged_by;
   std::optional<wall_time> resolved_at;
+  std::string budget = {}; ///< Which one: `day`, `tenant/alice`, `model_day/gpt-4o`; empty for other kinds.
 
   bool operator==(const alert&) const = default;
 };
@@ -66,13 +70,29 @@ struct reading {
   bool low_is_bad = false;
   window_span window = window_span::five_minutes;
   uint64_t samples = 0;
-  bool known = true; ///< False: too few calls to tell.
+  bool known = true;       ///< False: too few calls to tell.
+  std::string budget = {}; ///< As alert::budget.
 };
 
 /// @returns everything that thresholds and targets speak of, for the windows as they are.
 /// @param overall The windows over all models.
 std::vector<reading> readings_of(const thresholds& limits, const all_windows& overall,
                                  const std::vector<model_view>& models);
+
+class alert_book;
+
+/// Adds readings that leave the alerts of a kind as they are, while nothing is known of what they are about.
+void keep_open(const alert_book& book, alert_kind kind, std::vector<reading>& readings);
+
+/// Something that the farm has changed by itself.
+struct fleet_change {
+  provider_id provider;
+  model_id model;      ///< Empty when it is about all models of the provider.
+  std::string message; ///< For people.
+  double value = 0;    ///< Afterwards.
+  double before = 0;
+  uint64_t samples = 0; ///< What it rests on.
+};
 
 /// When an alert opens and when it is over. A value has to be on the wrong side for `open_after`, and then on
 /// the right side by more than `margin` of the threshold for `resolve_after`, so that a value that trembles
@@ -97,6 +117,9 @@ public:
   /// Repeating it changes nothing. @returns errc::not_found, or errc::conflict for one that is resolved.
   result<alert> acknowledge(uint64_t id, const std::string& who, wall_time now);
 
+  /// Keeps a change for the record. @returns it as an alert that is resolved at once.
+  alert note(fleet_change change, wall_time now);
+
   /// Puts back what the store has.
   void restore(const alert& stored);
 
@@ -111,7 +134,7 @@ public:
   size_t count(alert_state state) const;
 
 private:
-  using subject = std::tuple<alert_kind, provider_id, model_id>;
+  using subject = std::tuple<alert_kind, provider_id, model_id, std::string>;
 
   struct watch {
     std::optional<wall_time> bad_since;

@@ -54,7 +54,7 @@ std::optional<call_tally> tally_from(const json& in) {
   for (size_t i = 0; i < phases.size(); ++i)
     out.time_spent.*phases[i] = microseconds{spent.at(i).get<int64_t>()};
   auto latency = latency_from(in.at("latency"));
-  if (!latency || latency->count() != out.calls)
+  if (!latency || latency->count() > out.calls)
     return std::nullopt;
   out.latency = std::move(*latency);
   return out;
@@ -76,12 +76,13 @@ void call_tally::add(const counted_call& call) {
     cost += *call.cost;
   else if (!call.error)
     ++unpriced;
-  if (call.timing) {
+  if (call.timing && !call.batched) {
     ++timed;
     for (const auto phase : phases)
       time_spent.*phase += *call.timing.*phase;
   }
-  latency.record(call.duration);
+  if (!call.batched)
+    latency.record(call.duration);
   if (call.quality)
     add_quality(*call.quality, call.cost);
 }

@@ -25,6 +25,7 @@ struct counted_call {
   std::optional<double> quality; ///< 0..1
   uint16_t tries = 1;            ///< The last one included.
   bool external = false;         ///< Made elsewhere and reported.
+  bool batched = false;          ///< Answered by a batch: has no duration that could be compared.
 };
 
 /// Counts of many calls; tallies of parts of a time add up to that of the whole.
@@ -45,7 +46,7 @@ struct call_tally {
   money judged_cost;
   uint64_t timed = 0; ///< Calls whose way is known in parts, and the sums of these:
   call_timing time_spent;
-  stats::latency_histogram latency; ///< Of every call.
+  stats::latency_histogram latency; ///< Of every call that was not batched.
 
   void add(const counted_call& call);
   /// A verdict on an answer that was counted before.

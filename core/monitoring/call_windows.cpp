@@ -88,6 +88,7 @@ window_summary summarise(const call_tally& tally, seconds length) {
   out.completion_tokens = tally.completion_tokens;
   out.cost = tally.cost;
   out.unpriced = tally.unpriced;
+  out.measured = tally.latency.count();
   out.mean = tally.latency.mean();
   out.p50 = tally.latency.percentile(0.50);
   out.p95 = tally.latency.percentile(0.95);

@@ -33,6 +33,7 @@ struct window_summary {
   uint64_t completion_tokens = 0;
   money cost;
   uint64_t unpriced = 0; ///< Answers whose cost is unknown; the cost lacks them.
+  uint64_t measured = 0; ///< Calls behind mean and percentiles: all but those of batches.
   microseconds mean{0};
   microseconds p50{0};
   microseconds p95{0};

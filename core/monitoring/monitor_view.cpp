@@ -19,7 +19,7 @@ json or_null(const std::optional<T>& value) {
 
 /// A mean without samples is unknown, not zero.
 json time_json(const window_summary& window, microseconds time) {
-  return window.samples == 0 ? json(nullptr) : json(in_seconds(time));
+  return window.measured == 0 ? json(nullptr) : json(in_seconds(time));
 }
 
 std::string name_of(seconds length) {
@@ -44,9 +44,10 @@ json targets_json(const window_summary& window, const performance_targets& targe
   json out = json::object();
   const bool known = window.samples > 0;
   if (targets.response_time)
-    out["target_response_time"] = {
-        {"target", *targets.response_time},
-        {"met", known ? json(in_seconds(window.mean) <= *targets.response_time) : json(nullptr)}};
+    out["target_response_time"] = {{"target", *targets.response_time},
+                                   {"met", window.measured > 0
+                                               ? json(in_seconds(window.mean) <= *targets.response_time)
+                                               : json(nullptr)}};
   if (targets.success_rate)
     out["target_success_rate"] = {
         {"target", *targets.success_rate},
@@ -108,6 +109,28 @@ json price_json(const model_view& one, window_span span, double total) {
       {"cost_efficiency", or_null(seen.cost_efficiency)}};
 }
 
+json health_json(const monitor_view& view) {
+  json out = json::array();
+  for (const auto& one : view.health)
+    out.push_back({{"provider", one.provider.value},
+                   {"healthy", one.healthy},
+                   {"reason", one.reason.empty() ? json(nullptr) : json(one.reason)},
+                   {"response_time", in_seconds(one.took)},
+                   {"checked_at", to_rfc3339(one.checked_at)}});
+  return out;
+}
+
+json scaled_json(const monitor_view& view) {
+  json out = json::array();
+  for (const auto& one : view.scaled)
+    out.push_back({{"provider", one.provider.value},
+                   {"model_id", one.model.value},
+                   {"share", one.share},
+                   {"reason", one.reason},
+                   {"changed_at", to_rfc3339(one.changed_at)}});
+  return out;
+}
+
 json list_of(const std::vector<recommendation>& all, const model_id& model = {}) {
   json out = json::array();
   for (const auto& one : all)
@@ -163,6 +186,8 @@ json overview_json(const monitor_view& view) {
           {"summary", summary_json(over(view.overall, window_span::five_minutes))},
           {"windows", windows_json(view.overall)},
           {"models", std::move(models)},
+          {"providers", health_json(view)},
+          {"scaled", scaled_json(view)},
           {"alerts", {{"open", open}, {"acknowledged", acknowledged}}}};
 }
 
@@ -230,6 +255,7 @@ json recommendations_json(const monitor_view& view, const model_id& model) {
           {"window", to_string(window_span::five_minutes)},
           {"samples", over(view.overall, window_span::five_minutes).samples},
           {"auto_scaling_enabled", view.limits.auto_scaling_enabled},
+          {"scaled", scaled_json(view)},
           {"items", list_of(recommendations_for(view.limits, view.models), model)}};
 }
 

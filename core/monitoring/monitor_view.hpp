@@ -12,6 +12,28 @@
 
 namespace assay::monitoring {
 
+/// What the last question that costs nothing has brought to light about a provider.
+struct provider_health {
+  provider_id provider;
+  bool healthy = true;
+  std::string reason; ///< Why not.
+  milliseconds took{0};
+  wall_time checked_at{};
+
+  bool operator==(const provider_health&) const = default;
+};
+
+/// A model that has fewer calls in flight than it is configured with.
+struct scaled_view {
+  provider_id provider;
+  model_id model;
+  double share = 1;   ///< Of what is configured.
+  std::string reason; ///< Of the last change.
+  wall_time changed_at{};
+
+  bool operator==(const scaled_view&) const = default;
+};
+
 /// Everything the monitor knows at one moment.
 struct monitor_view {
   wall_time at{};
@@ -19,7 +41,9 @@ struct monitor_view {
   thresholds limits;
   all_windows overall; ///< Over all models.
   std::vector<model_view> models;
-  std::vector<alert> alerts; ///< As alert_book::list() gives them.
+  std::vector<alert> alerts;           ///< As alert_book::list() gives them.
+  std::vector<provider_health> health; ///< Of providers that were asked while they were idle.
+  std::vector<scaled_view> scaled;
 };
 
 // The API's forms, one place for each shape. Times are seconds, costs dollars, rates 0..1; what is unknown is

@@ -31,7 +31,7 @@ std::string percent(const std::optional<double>& share) {
 }
 
 std::string time_text(const window_summary& window, microseconds time) {
-  return window.samples == 0 ? "-" : number(std::chrono::duration<double>(time).count(), 3) + " s";
+  return window.measured == 0 ? "-" : number(std::chrono::duration<double>(time).count(), 3) + " s";
 }
 
 section windows_section(const monitor_view& view) {

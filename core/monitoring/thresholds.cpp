@@ -105,7 +105,8 @@ void to_json(json& out, const thresholds& value) {
             {{"response_time_high", value.scaling.response_time_high},
              {"error_rate_high", value.scaling.error_rate_high},
              {"success_rate_low", value.scaling.success_rate_low}}},
-           {"auto_scaling_enabled", value.auto_scaling_enabled}};
+           {"auto_scaling_enabled", value.auto_scaling_enabled},
+           {"apply_retry_advice", value.apply_retry_advice}};
 }
 
 result<thresholds> changed(thresholds base, const json& change) {
@@ -116,6 +117,7 @@ result<thresholds> changed(thresholds base, const json& change) {
   all.dollars("cost_threshold_per_hour", base.cost_threshold_per_hour);
   all.count("minimum_samples", 1, 1'000'000, base.minimum_samples);
   all.flag("auto_scaling_enabled", base.auto_scaling_enabled);
+  all.flag("apply_retry_advice", base.apply_retry_advice);
   const auto* scaling = all.member("scaling_thresholds");
   if (auto wrong = all.finish())
     return *wrong;

@@ -29,7 +29,8 @@ struct thresholds {
   std::optional<money> cost_threshold_per_hour; ///< Of all models together, over an hour.
   uint32_t minimum_samples = 10; ///< Windows with fewer calls say nothing about time and errors.
   scaling_thresholds scaling;
-  bool auto_scaling_enabled = false;
+  bool auto_scaling_enabled = false; ///< Recommendations about calls in flight are applied.
+  bool apply_retry_advice = false;   ///< Proposals of better retry rules are applied.
 
   bool operator==(const thresholds&) const = default;
 };

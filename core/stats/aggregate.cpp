@@ -30,6 +30,19 @@ std::optional<double> primary_score(std::span<const score_value> scores,
   return sum / weights;
 }
 
+std::optional<double> counted_score(const sample_record& sample, std::span<const scorer_weight> scorers,
+                                    failed_samples rule) noexcept {
+  if (sample.status == sample_status::answered)
+    return std::nullopt;
+  if (sample.status == sample_status::scored) {
+    if (sample.scores.empty())
+      return std::nullopt;
+    if (const auto score = primary_score(sample.scores, scorers))
+      return score;
+  }
+  return rule == failed_samples::zero ? std::optional{0.0} : std::nullopt;
+}
+
 task_accumulator::task_accumulator(std::vector<scorer_weight> scorers, failed_samples rule)
     : scorers_(std::move(scorers)), rule_(rule), values_(scorers_.size()) {}
 

@@ -27,6 +27,12 @@ struct scorer_weight {
 std::optional<double> primary_score(std::span<const score_value> scores,
                                     std::span<const scorer_weight> scorers) noexcept;
 
+/// @returns what @p sample brings into the score of its task: its primary score, or 0 where a failure counts
+/// as 0; nothing for a sample that does not count. The mean of these over a task's samples is
+/// task_score::score.
+std::optional<double> counted_score(const sample_record& sample, std::span<const scorer_weight> scorers,
+                                    failed_samples rule) noexcept;
+
 /// The outcome of one task of a run.
 struct task_score {
   /// Weighted mean of the primary scorers' means; nothing while no sample counts.

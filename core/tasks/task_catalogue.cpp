@@ -3,6 +3,7 @@
 #include "core/tasks/name_hint.hpp"
 
 #include <algorithm>
+#include <array>
 #include <fstream>
 #include <set>
 #include <utility>
@@ -13,6 +14,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view scenarios = "_scenarios";
+/// Categories whose groups exist with tasks or without.
+constexpr std::array<std::string_view, 2> promised_categories{"single_turn", "multi_turn"};
 constexpr int depth_limit = 8;
 constexpr std::streamsize read_limit = (1 << 20) + 1;
 
@@ -45,6 +48,12 @@ bool is_scenario_group(std::string_view name, const std::vector<std::string>& ca
     const auto prefix = category + std::string(scenarios);
     return name == prefix || name.starts_with(prefix + "_");
   });
+}
+
+/// A model of which nothing is known is taken for one that does.
+bool answers_with_text(const std::vector<std::string>& capabilities) {
+  const auto words = documented_capabilities(capabilities);
+  return !has(words, "embeddings") || has(words, "text_generation") || has(words, "text");
 }
 
 bool is_task_file(const fs::path& path) {
@@ -129,6 +138,18 @@ std::vector<std::string> task_catalogue::scenario_groups() const {
   return {names.begin(), names.end()};
 }
 
+std::vector<std::string> task_catalogue::groups_for(const model_profile& model) const {
+  if (!model.supported_tasks.empty() || !answers_with_text(model.capabilities))
+    return model.supported_tasks;
+  std::vector<std::string> out;
+  for (const auto category : promised_categories)
+    out.push_back(std::string(category).append(scenarios));
+  for (std::string& name : scenario_groups())
+    if (!has(out, name))
+      out.push_back(std::move(name));
+  return out;
+}
+
 result<std::vector<task_id>> task_catalogue::resolve(std::span<const task_id> names) const {
   std::vector<task_id> out;
   std::set<std::string> seen;
@@ -140,7 +161,7 @@ result<std::vector<task_id>> task_catalogue::resolve(std::span<const task_id> na
       meant = group(names[i].value);
     if (meant.empty()) {
       std::vector<std::string> known;
-      std::vector<std::string> categories{"single_turn", "multi_turn"};
+      std::vector<std::string> categories(promised_categories.begin(), promised_categories.end());
       for (const auto& [id, task] : tasks_) {
         known.push_back(id);
         categories.push_back(task->category);

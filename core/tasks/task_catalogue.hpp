@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/tasks/task_definition.hpp"
+#include "core/values/model.hpp"
 
 #include <filesystem>
 #include <map>
@@ -43,6 +44,11 @@ public:
 
   /// @returns `<category>_scenarios` of every category, ordered: the groups that together hold all tasks.
   std::vector<std::string> scenario_groups() const;
+
+  /// @returns the groups of tasks that @p model can do: those that its configuration names. Without such, a
+  /// model that answers with text can do tasks of every category, also of those that every catalogue
+  /// promises; one that does not (embeddings) can do none.
+  std::vector<std::string> groups_for(const model_profile& model) const;
 
   /// Replaces groups by their tasks and drops repetitions; a task's own id goes before a group of that name.
   /// Fails with errc::not_found for an unknown name; `where` is `task_ids[i]` and the hint the nearest name.

@@ -27,6 +27,12 @@ enum class event_type : uint8_t {
 
 std::string_view to_string(event_type type) noexcept;
 
+/// Whether nothing follows in this generation of the run.
+constexpr bool ends_run(event_type type) noexcept {
+  return type == event_type::evaluation_completed || type == event_type::evaluation_failed
+         || type == event_type::evaluation_cancelled;
+}
+
 /// One thing that happened to a run, numbered in order of commit within the run.
 struct event {
   run_id run;

@@ -142,6 +142,15 @@ struct provider_key {
   std::vector<std::string> prompt_types;
 };
 
+/// What a provider's batch API is to the farm.
+struct batch_terms {
+  bool available = false;    ///< It has one, and calls may go there.
+  double price_factor = 0.5; ///< Of the prices of calls one by one.
+  seconds window{24 * 3600}; ///< Answers come within this.
+
+  bool operator==(const batch_terms&) const = default;
+};
+
 /// One provider as configured: where it is, how it is spoken to and with which key.
 struct provider_profile {
   provider_id id;
@@ -158,6 +167,7 @@ struct provider_profile {
   bool quota_429_is_throttle =
       false; ///< `insufficient_quota` with status 429 means "slower", as DashScope means it.
   api_dialect dialect = api_dialect::compatible;
+  batch_terms batches;
   std::string api_version; ///< Azure's: `2024-10-21`. Empty takes the codec's default.
 };
 

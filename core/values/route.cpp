@@ -1,8 +1,8 @@
 #include "core/values/route.hpp"
 
 #include "core/values/json_fields.hpp"
+#include "core/values/text.hpp"
 
-#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -18,11 +18,6 @@ constexpr std::array<std::pair<route_strategy, std::string_view>, 7> strategies{
      {route_strategy::least_loaded, "least_loaded"},
      {route_strategy::cost_optimized, "cost_optimized"},
      {route_strategy::quality_first, "quality_first"}}};
-
-bool same_word(std::string_view a, std::string_view b) noexcept {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-  return std::ranges::equal(a, b, {}, lower, lower);
-}
 
 } // namespace
 

@@ -42,6 +42,14 @@ cache_use cache_use_of(const nlohmann::json& value) {
   return *use;
 }
 
+call_way call_way_of(const nlohmann::json& value) {
+  const auto name = value.is_string() ? value.get<std::string>() : std::string{};
+  const auto way = call_way_from_string(name);
+  if (!way)
+    refuse(value, "unknown way of calls '" + name + "'");
+  return *way;
+}
+
 nlohmann::json file_to_json(const pinned_file& file) {
   return {{"path", file.path}, {"hash", file.hash}, {"rows", file.rows}};
 }
@@ -154,8 +162,14 @@ nlohmann::json progress_to_json(const run_progress& progress) {
       {"in_flight", progress.in_flight},
       {"samples_per_second", progress.samples_per_second},
   };
+  for (const auto& task : progress.task_scores)
+    out["task_scores"].push_back({task.sum, task.count});
   if (progress.cached != 0)
     out["cached"] = progress.cached;
+  if (progress.waiting != 0)
+    out["waiting"] = progress.waiting;
+  if (progress.in_batches != 0)
+    out["in_batches"] = progress.in_batches;
   write(out, "cost_nanodollars", progress.cost);
   write(out, "estimated_completion_ms", progress.estimated_completion);
   return out;
@@ -174,7 +188,12 @@ run_progress progress_from_json(const nlohmann::json& in) {
     progress.usage = usage_from_json(*usage);
   read(in, "score_sum", progress.score_sum);
   read(in, "scored", progress.scored);
+  if (const auto* tasks = find(in, "task_scores"))
+    for (const auto& task : *tasks)
+      progress.task_scores.push_back({task.at(0).get<double>(), task.at(1).get<uint64_t>()});
   read(in, "in_flight", progress.in_flight);
+  read(in, "waiting", progress.waiting);
+  read(in, "in_batches", progress.in_batches);
   read(in, "samples_per_second", progress.samples_per_second);
   read(in, "cost_nanodollars", progress.cost);
   read(in, "estimated_completion_ms", progress.estimated_completion);
@@ -190,89 +209,6 @@ nlohmann::json object_of(const std::string& text) {
 double percent_of(double fraction) noexcept { return std::floor(fraction * 1000.0) / 10.0; }
 
 } // namespace
-
-std::string_view to_string(run_state state) noexcept {
-  switch (state) {
-  case run_state::queued:
-    return "queued";
-  case run_state::preparing:
-    return "preparing";
-  case run_state::running:
-    return "running";
-  case run_state::paused:
-    return "paused";
-  case run_state::completed:
-    return "completed";
-  case run_state::failed:
-    return "failed";
-  case run_state::cancelled:
-    return "cancelled";
-  }
-  return "unknown";
-}
-
-std::optional<run_state> run_state_from_string(std::string_view name) noexcept {
-  for (auto number = static_cast<int>(run_state::queued); number <= static_cast<int>(run_state::cancelled);
-       ++number) {
-    const auto state = static_cast<run_state>(number);
-    if (to_string(state) == name)
-      return state;
-  }
-  return std::nullopt;
-}
-
-std::string_view to_string(run_kind kind) noexcept {
-  switch (kind) {
-  case run_kind::evaluation:
-    return "evaluation";
-  }
-  return "unknown";
-}
-
-std::string_view to_string(run_verb verb) noexcept {
-  switch (verb) {
-  case run_verb::pause:
-    return "pause";
-  case run_verb::resume:
-    return "resume";
-  case run_verb::cancel:
-    return "cancel";
-  case run_verb::retry:
-    return "retry";
-  }
-  return "unknown";
-}
-
-bool is_final(run_state state) noexcept {
-  return state == run_state::completed || state == run_state::failed || state == run_state::cancelled;
-}
-
-std::string_view engine_status(run_state state) noexcept {
-  return state == run_state::queued || state == run_state::preparing ? "created" : to_string(state);
-}
-
-uint64_t run_spec::total_samples() const noexcept {
-  uint64_t samples = 0;
-  for (const auto& task : tasks)
-    samples += task.sample_count;
-  return samples * std::max<uint64_t>(prompt_types.size(), 1) * epochs;
-}
-
-token_usage_total& token_usage_total::operator+=(const token_usage& one) noexcept {
-  prompt_tokens += one.prompt_tokens;
-  completion_tokens += one.completion_tokens;
-  cached_tokens += one.cached_tokens;
-  reasoning_tokens += one.reasoning_tokens;
-  return *this;
-}
-
-void book_lost_calls(run_record& run) noexcept {
-  auto& progress = run.progress;
-  const uint64_t left = progress.total - std::min(progress.done, progress.total);
-  const auto lost = std::min<uint64_t>(std::exchange(run.open_calls_at_most, 0), left);
-  run.lost_calls += lost;
-  progress.possibly_billed += lost;
-}
 
 void to_json(nlohmann::json& out, const run_spec& spec) {
   auto tasks = nlohmann::json::array();
@@ -314,7 +250,12 @@ void to_json(nlohmann::json& out, const run_spec& spec) {
   write(out, "limit", spec.limit);
   if (spec.cache != cache_use::off)
     out["cache"] = to_string(spec.cache);
+  if (spec.way != call_way::online)
+    out["way"] = to_string(spec.way);
   write(out, "max_cost_nanodollars", spec.max_cost);
+  if (!spec.api_key.empty())
+    out["api_key"] = spec.api_key;
+  write(out, "key_budget_nanodollars", spec.key_budget);
   if (spec.time_limit)
     out["time_limit_s"] = spec.time_limit->count();
 }
@@ -341,7 +282,11 @@ void from_json(const nlohmann::json& in, run_spec& out) {
   read(in, "limit", out.limit);
   if (const auto* use = find(in, "cache"))
     out.cache = cache_use_of(*use);
+  if (const auto* way = find(in, "way"))
+    out.way = call_way_of(*way);
   read(in, "max_cost_nanodollars", out.max_cost);
+  read(in, "api_key", out.api_key);
+  read(in, "key_budget_nanodollars", out.key_budget);
   read(in, "num_fewshot", out.num_fewshot);
   read(in, "random_seed", out.random_seed);
   read(in, "priority", out.priority);
@@ -371,12 +316,18 @@ void to_json(nlohmann::json& out, const run_record& run) {
   };
   if (run.open_calls_at_most != 0)
     out["open_calls_at_most"] = run.open_calls_at_most;
+  if (run.sent_calls_at_most != 0)
+    out["sent_calls_at_most"] = run.sent_calls_at_most;
   if (run.lost_calls != 0)
     out["lost_calls"] = run.lost_calls;
+  if (run.maybe_lost_calls != 0)
+    out["maybe_lost_calls"] = run.maybe_lost_calls;
   if (!run.waiting_for.empty())
     out["waiting_for"] = valid_utf8(run.waiting_for);
   write(out, "started_at_ms", run.started_at);
   write(out, "finished_at_ms", run.finished_at);
+  if (run.active_for)
+    out["active_ms"] = run.active_for->count();
   if (run.error)
     out["error"] = fault_to_json(*run.error);
 }
@@ -394,10 +345,14 @@ void from_json(const nlohmann::json& in, run_record& out) {
     out.progress = progress_from_json(*progress);
   read(in, "last_seq", out.last_seq);
   read(in, "open_calls_at_most", out.open_calls_at_most);
+  read(in, "sent_calls_at_most", out.sent_calls_at_most);
   read(in, "lost_calls", out.lost_calls);
+  read(in, "maybe_lost_calls", out.maybe_lost_calls);
   read(in, "waiting_for", out.waiting_for);
   read(in, "started_at_ms", out.started_at);
   read(in, "finished_at_ms", out.finished_at);
+  if (const auto* active = find(in, "active_ms"))
+    out.active_for = milliseconds{json_fields::convert<int64_t>(*active, "active_ms")};
   if (const auto* error = find(in, "error"))
     out.error = fault_from_json(*error);
 }
@@ -423,7 +378,7 @@ nlohmann::json run_status_json(const run_record& run) {
       {"completed_tasks", progress.completed_tasks},
       {"total_tasks", spec.tasks.size()},
       {"start_time", json_fields::time_or_null(run.started_at)},
-      {"estimated_completion", json_fields::time_or_null(progress.estimated_completion)},
+      {"estimated_completion", nullptr},
       {"error_message", nullptr},
       {"error_code", nullptr},
       {"error", nullptr},
@@ -445,7 +400,10 @@ nlohmann::json run_status_json(const run_record& run) {
         {"done", progress.done},
         {"failed", progress.failed},
         {"in_flight", progress.in_flight},
+        {"waiting", progress.waiting},
+        {"in_batches", progress.in_batches},
         {"possibly_billed", progress.possibly_billed},
+        {"possibly_billed_at_most", possibly_billed_at_most(run)},
         {"lost_calls", run.lost_calls},
         {"cached", progress.cached}}},
       {"waiting_for",
@@ -455,6 +413,7 @@ nlohmann::json run_status_json(const run_record& run) {
       {"usage", usage_to_json(progress.usage)},
       {"samples_per_second", progress.samples_per_second},
       {"cache", to_string(spec.cache)},
+      {"execution", to_string(spec.way)},
       {"max_cost", json_fields::dollars_or_null(spec.max_cost)},
       {"priority", spec.priority},
       {"weight", spec.weight},
@@ -464,10 +423,12 @@ nlohmann::json run_status_json(const run_record& run) {
   };
   if (!progress.current_task.empty() && !is_final(run.state))
     out["current_task"] = progress.current_task.value;
-  if (progress.scored != 0)
-    out["score"] = progress.score_sum / static_cast<double>(progress.scored);
-  if (run.started_at && run.finished_at)
-    out["execution_time"] = std::chrono::duration<double>(*run.finished_at - *run.started_at).count();
+  if (!is_final(run.state))
+    out["estimated_completion"] = json_fields::time_or_null(progress.estimated_completion);
+  if (const auto score = progress.score())
+    out["score"] = *score;
+  if (const auto time = execution_time_of(run))
+    out["execution_time"] = std::chrono::duration<double>(*time).count();
   if (run.error) {
     out["error"] = fault_to_json(*run.error);
     out["error_message"] = out["error"]["message"];

@@ -2,6 +2,7 @@
 
 #include "core/values/cache_use.hpp"
 #include "core/values/errors.hpp"
+#include "core/values/execution.hpp"
 #include "core/values/ids.hpp"
 #include "core/values/model.hpp"
 #include "core/values/money.hpp"
@@ -99,8 +100,11 @@ struct run_spec {
   uint32_t weight = 1;     ///< Share against other runs of the tenant, 1..1000.
   std::optional<seconds> time_limit;
   cache_use cache = cache_use::off;
-  std::optional<money> max_cost;  ///< The run fails before it could cost more.
-  std::vector<run_id> depends_on; ///< Runs that must complete before.
+  call_way way = call_way::online;
+  std::optional<money> max_cost;   ///< The run fails before it could cost more.
+  std::string api_key;             ///< Id of the key that it was started with; empty for none.
+  std::optional<money> key_budget; ///< Of that key a day, as it was then.
+  std::vector<run_id> depends_on;  ///< Runs that must complete before.
   std::string context_mode;
   bool predict_only = false;
   bool log_samples = true;
@@ -123,6 +127,12 @@ struct token_usage_total {
   token_usage_total& operator+=(const token_usage& one) noexcept;
 };
 
+/// What the score of one task is made of.
+struct score_parts {
+  double sum = 0;     ///< Of what its samples bring into it.
+  uint64_t count = 0; ///< Samples that count.
+};
+
 /// Counters of a run; every number is about committed samples.
 struct run_progress {
   uint64_t total = 0;
@@ -136,9 +146,18 @@ struct run_progress {
   uint64_t cached = 0;       ///< Part of done: answered from the response cache.
   double score_sum = 0;      ///< Of primary scores.
   uint64_t scored = 0;
-  uint64_t in_flight = 0;
+  std::vector<score_parts> task_scores; ///< By task; shorter while the last tasks have none.
+  uint64_t in_flight = 0;               ///< Calls on the wire.
+  uint64_t in_batches = 0;              ///< Calls in batches that a provider works on.
+  uint64_t waiting = 0;                 ///< The other calls that are out: they wait for their turn.
   double samples_per_second = 0;
   std::optional<wall_time> estimated_completion;
+
+  /// @returns the plain mean of the tasks' scores so far: what becomes overall_score; nothing while no sample
+  /// counts. Of a record that knows no tasks' scores, the mean of its samples.
+  std::optional<double> score() const noexcept;
+  /// Counts what a sample of @p task brings into its score.
+  void add_score(size_t task, const score_parts& more);
 
   double fraction() const noexcept {
     return total == 0 ? 0.0 : static_cast<double>(done) / static_cast<double>(total);
@@ -152,19 +171,34 @@ struct run_record {
   uint16_t generation = 0; ///< Raised by retry.
   std::optional<wall_time> started_at;
   std::optional<wall_time> finished_at;
+  /// How long it has been under way, waits and pauses between its parts left out. Written now and then while
+  /// it is; unset in records from before it was counted.
+  std::optional<milliseconds> active_for;
   std::optional<fault> error;
   run_progress progress;
   uint64_t last_seq = 0; ///< Of its newest event.
   /// How many calls may have been out, or answered without the answer being durable, at one time since the
   /// run came to rest; 0 while it rests. A run that has another number at a start was ended without order.
   uint32_t open_calls_at_most = 0;
-  /// Calls that may have been paid for and of which no sample tells: those that were out when the run was
-  /// ended without order, at most so many, and those given up on their way. Part of possibly_billed.
+  /// Of them, how many may have been on the wire, or answered without the answer being durable: what the
+  /// providers' windows let out. 0 where no provider has said; then all of them may.
+  uint32_t sent_calls_at_most = 0;
+  /// Calls that may have been paid for and of which no sample tells: those that the windows let onto the wire
+  /// when the run was ended without order, and those given up on their way. Part of possibly_billed.
   uint64_t lost_calls = 0;
+  /// Calls besides lost_calls that were out when the run was ended without order. They waited for their turn,
+  /// as far as it is known; counted where nothing may be missed, as by budgets.
+  uint64_t maybe_lost_calls = 0;
   /// Why no call goes out at the moment: the provider does not answer, or asks to wait. Empty while they go
   /// out.
   std::string waiting_for;
 };
+
+/// @returns a number that the calls of @p run which may have been billed without an answer cannot exceed.
+uint64_t possibly_billed_at_most(const run_record& run) noexcept;
+
+/// Says that no call of @p run is out any more.
+void note_rest(run_record& run) noexcept;
 
 /// Books the calls that were out when @p run was ended without order as lost, as many as there may have been,
 /// and no more than it has samples left.
@@ -177,6 +211,14 @@ void to_json(nlohmann::json& out, const run_spec& spec);
 void from_json(const nlohmann::json& in, run_spec& out);
 void to_json(nlohmann::json& out, const run_record& run);
 void from_json(const nlohmann::json& in, run_record& out);
+
+/// @returns how long a run that has finished was under way, over all its parts; nothing before its end. Of a
+/// record that does not count it, the time from its start to its end.
+std::optional<milliseconds> execution_time_of(const run_record& run) noexcept;
+
+/// @returns when what @p run says of itself became true: the end of a run that has ended, else @p now.
+/// Whoever tells of it names that moment.
+wall_time moment_of(const run_record& run, wall_time now) noexcept;
 
 /// The storage form as one text. run_from_text throws nlohmann::json::exception on a text that is none.
 std::string run_to_text(const run_record& run);

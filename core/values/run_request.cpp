@@ -1,6 +1,7 @@
 #include "core/values/run_request.hpp"
 
 #include "core/values/closest_word.hpp"
+#include "core/values/results_place.hpp"
 #include "core/values/run_request_fields.hpp"
 
 #include <nlohmann/json.hpp>
@@ -67,6 +68,7 @@ constexpr std::string_view top_keys[] = {
     "priority",
     "weight",
     "time_limit",
+    "execution",
     "max_cost",
     "depends_on",
     "dry_run",
@@ -108,10 +110,14 @@ constexpr std::string_view setting_keys[] = {
     "priority",
     "weight",
     "time_limit",
+    "execution",
     "max_cost",
     "context_mode",
     "gen_kwargs",
 };
+
+/// Settings of providers' own. assay does not know them, but they are no slips of the pen either.
+constexpr std::string_view foreign_settings[] = {"top_k", "top_a", "min_p"};
 
 constexpr std::string_view context_modes[] = {"no_context", "minimal_context", "full_context",
                                               "domain_context"};
@@ -169,9 +175,11 @@ void reader::check_keys() {
       generation_objects_.emplace_back("configuration.gen_kwargs", kwargs);
     for (const auto& [key, value] : configuration_->items())
       if (!contains(setting_keys, key)) {
-        const auto hint = did_you_mean(key, setting_keys);
-        note("configuration." + key + ": kept, but no setting of assay has this name"
-             + (hint.empty() ? std::string{} : "; " + hint));
+        const auto hint = contains(foreign_settings, key) ? std::string{} : did_you_mean(key, setting_keys);
+        // Free words are kept. One that is nearly a setting would start something else than was meant.
+        if (!hint.empty())
+          return fail("configuration." + key, "unknown field", hint);
+        note("configuration." + key + ": kept, but no setting of assay has this name");
       }
   }
   for (const auto& [prefix, object] : generation_objects_)
@@ -195,10 +203,9 @@ void reader::read_model() {
   if (id.empty() && model.empty())
     return fail("model_id", "is missing: name a model", "GET /models lists the configured ones");
   if (!id.empty() && !model.empty() && (id != model || !args.empty()))
-    return fail("model_id, model", "these two fields contradict each other",
-                "give model_id, or model with model_args");
+    return fail("model", "contradicts model_id", "give model_id, or model with model_args");
   if (!args.empty() && model.empty())
-    return fail("model_args, model_id", "model_args belongs to model, not to model_id",
+    return fail("model_args", "model_args belongs to model, not to model_id",
                 "give model and model_args, or model_id alone");
   if (!args.empty() || contains(model_kinds, model)) {
     out_.model_kind = model;
@@ -261,6 +268,12 @@ void reader::read_sizes() {
   if (const auto cost = number_setting("max_cost", 0, 1e9))
     out_.max_cost = from_dollars(*cost);
   out_.random_seed = whole_setting({"random_seed"}, -any, any);
+  if (const auto word = text_setting("execution", longest_name)) {
+    const auto wish = execution_wish_from_string(*word);
+    if (!wish)
+      return fail(found_.front().where, "'" + *word + "' is no way of execution", "online, batch or auto");
+    out_.execution = *wish;
+  }
   const auto types =
       agreed<std::vector<std::string>>({"prompt_types"}, [&](const given& at) { return names(at, 100); });
   if (types)
@@ -314,16 +327,9 @@ void reader::read_places() {
     out_.context_mode = *mode;
   }
   if (const auto path = text_setting("output_base_path", 1024)) {
-    const std::string_view text = *path;
-    bool climbs = text.starts_with('/');
-    for (size_t start = 0; start <= text.size();) {
-      const auto end = std::min(text.find('/', start), text.size());
-      climbs = climbs || text.substr(start, end - start) == "..";
-      start = end + 1;
-    }
-    if (climbs)
-      return fail(found_.front().where, "must be a relative path below the results folder",
-                  "write it like 'results/my_experiment'");
+    const auto place = place_in_results(*path);
+    if (!path->empty() && !place)
+      return fail(found_.front().where, place.error().message, place.error().hint);
     out_.output_path = *path;
   }
   if (const auto it = body_.find("request_id"); it != body_.end() && !it->is_null())

@@ -2,6 +2,7 @@
 
 #include "core/values/cache_use.hpp"
 #include "core/values/errors.hpp"
+#include "core/values/execution.hpp"
 #include "core/values/ids.hpp"
 #include "core/values/model.hpp"
 #include "core/values/money.hpp"
@@ -32,6 +33,7 @@ struct run_request {
   uint32_t weight = 1;
   std::optional<seconds> time_limit;
   cache_use cache = cache_use::off;
+  execution_wish execution = execution_wish::online;
   std::optional<money> max_cost; ///< Of the whole run.
   std::vector<run_id> depends_on;
   std::string context_mode;

@@ -95,12 +95,18 @@ std::optional<bool> fields::flag(const given& at) {
 }
 
 std::optional<std::string> fields::text(const given& at, size_t longest) {
-  if (at.value->is_string()) {
-    const auto& value = at.value->get_ref<const std::string&>();
-    if (value.size() <= longest && value.find('\0') == std::string::npos)
-      return value;
+  if (!at.value->is_string()) {
+    fail(at.where, "must be a text, not " + shown(*at.value));
+    return std::nullopt;
   }
-  fail(at.where, "must be a text of at most " + std::to_string(longest) + " bytes, not " + shown(*at.value));
+  const auto& value = at.value->get_ref<const std::string&>();
+  if (value.size() > longest)
+    fail(at.where,
+         "must have at most " + std::to_string(longest) + " bytes, not " + std::to_string(value.size()));
+  else if (value.find('\0') != std::string::npos)
+    fail(at.where, "must not hold a null character");
+  else
+    return value;
   return std::nullopt;
 }
 

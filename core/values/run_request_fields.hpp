@@ -67,8 +67,7 @@ protected:
       if (failed() || !here)
         return std::nullopt;
       if (value && *value != *here) {
-        fail(first + ", " + place.where, "these two fields contradict each other",
-             "give one of them, or the same value in both");
+        fail(place.where, "contradicts " + first, "give one of them, or the same value in both");
         return std::nullopt;
       }
       if (!value)

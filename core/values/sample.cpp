@@ -124,8 +124,7 @@ std::string_view to_string(sample_status status) noexcept {
   return "unknown";
 }
 
-nlohmann::json sample_to_json(const sample_record& sample, const response_record* response,
-                              const std::vector<std::string>& scorer_names) {
+nlohmann::json sample_to_json(const sample_record& sample, const std::vector<std::string>& scorer_names) {
   const auto& at = sample.address;
   const auto part = [](unsigned number) { return ":" + std::to_string(number); };
   nlohmann::json out{
@@ -150,6 +149,12 @@ nlohmann::json sample_to_json(const sample_record& sample, const response_record
   if (sample.error)
     out["error"] = to_string(*sample.error);
   add_scores(out, sample, scorer_names);
+  return out;
+}
+
+nlohmann::json sample_to_json(const sample_record& sample, const response_record* response,
+                              const std::vector<std::string>& scorer_names) {
+  auto out = sample_to_json(sample, scorer_names);
   add_response(out, response);
   return out;
 }

@@ -99,7 +99,9 @@ struct sample_record {
   std::vector<score_value> scores;
   token_usage usage;
   std::optional<money> cost;
-  milliseconds duration{0}; ///< From the slot to the answer.
+  /// From the first time it was sent to the answer, or until it was given up. Earlier tries and the waits
+  /// between them count, waits for a turn do not.
+  milliseconds duration{0};
   std::optional<errc> error;
   uint16_t tries = 1;
   bool possibly_billed = false; ///< Any of its tries.
@@ -108,7 +110,11 @@ struct sample_record {
   bool operator==(const sample_record&) const = default;
 };
 
-/// The API's form of one sample with everything known about it.
+/// The API's form of one sample whose response was not looked for: what only that knows is left out.
+nlohmann::json sample_to_json(const sample_record& sample, const std::vector<std::string>& scorer_names);
+
+/// The API's form of one sample with everything known about it. @param response Null when there is none; what
+/// only that would know is null then.
 nlohmann::json sample_to_json(const sample_record& sample, const response_record* response,
                               const std::vector<std::string>& scorer_names);
 

@@ -50,4 +50,9 @@ std::string valid_utf8(std::string_view text) {
   return out;
 }
 
+bool same_word(std::string_view a, std::string_view b) noexcept {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  return std::ranges::equal(a, b, {}, lower, lower);
+}
+
 } // namespace assay

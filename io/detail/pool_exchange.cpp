@@ -292,7 +292,10 @@ void pool_engine::stream_ended(connection& c, bool in_good_order, const std::str
     return;
   }
   bool proven = false;
-  if (c.used && !e.sent_twice && !closing_ && is_stale_race(c, proven)) {
+  // A peer that resets may have read what its TCP never acknowledged, so only a rest that never left is
+  // proof.
+  const bool may_go_again = e.request.resend || !e.complete_write;
+  if (c.used && may_go_again && !e.sent_twice && !closing_ && is_stale_race(c, proven)) {
     e.sent_twice = true;
     e.maybe_seen = !proven;
     e.complete_write = false;

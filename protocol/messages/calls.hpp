@@ -20,7 +20,11 @@ struct lane {
   call_route route; ///< As pinned by the run; empty: `model` alone.
   call_rules rules; ///< As pinned by the run.
   cache_use cache = cache_use::off;
-  std::optional<money> max_cost; ///< Of the whole run; nothing means no such limit.
+  std::optional<money> max_cost;        ///< Of the whole run; nothing means no such limit.
+  bool interactive = false;             ///< Somebody waits for each answer: no run stands behind it.
+  std::string api_key = {};             ///< The name of the caller's key; empty when it came without one.
+  std::optional<money> key_budget = {}; ///< Of that key; nothing means no such limit.
+  call_way way = call_way::online;
 
   bool operator==(const lane&) const = default;
 };
@@ -32,9 +36,43 @@ typename Inspector::result_type inspect(Inspector& f, lane& x) {
   auto max_retries = field(x.rules.max_retries);
   auto num_concurrent = field(x.rules.num_concurrent);
   auto max_cost = field(x.max_cost);
+  auto key_budget = field(x.key_budget);
   return f(caf::meta::type_name("lane"), x.run, x.model, x.provider, x.wire_model, prices, x.tenant,
            x.tenant_weight, x.run_weight, x.priority, x.route, timeout, max_retries, num_concurrent, x.cache,
-           max_cost);
+           max_cost, x.interactive, x.api_key, key_budget, x.way);
+}
+
+/// What is asked of a provider.
+enum class call_kind : uint8_t {
+  chat = 0,
+  embed = 1,        ///< Vectors of texts.
+  count_tokens = 2, ///< How many tokens `messages` are; where the provider cannot say, the farm estimates.
+};
+
+/// Texts whose vectors are wanted.
+struct embedding_inputs {
+  std::vector<std::string> texts;
+  std::optional<uint32_t> dimensions; ///< Unset leaves it to the model.
+
+  bool operator==(const embedding_inputs&) const = default;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, embedding_inputs& x) {
+  auto dimensions = field(x.dimensions);
+  return f(caf::meta::type_name("embedding_inputs"), x.texts, dimensions);
+}
+
+/// One vector for each text, in their order.
+struct embedding_vectors {
+  std::vector<std::vector<float>> vectors;
+
+  bool operator==(const embedding_vectors&) const = default;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, embedding_vectors& x) {
+  return f(caf::meta::type_name("embedding_vectors"), x.vectors);
 }
 
 /// One question to a model. Its deadline starts when it gets a slot, so it carries a duration.
@@ -43,7 +81,9 @@ struct call {
   std::vector<chat_message> messages;
   sampling parameters;
   std::shared_ptr<const answer_options> options; ///< Null for none.
-  uint32_t estimated_tokens = 0;                 ///< Prompt and likely answer, for limits and fairness.
+  /// Prompt and likely answer, for limits. The provider has an estimate of the prompt that it corrects by
+  /// what it sees counted, and adds answer_tokens to it; it does not go below what stands here.
+  uint32_t estimated_tokens = 0;
   milliseconds timeout{600'000};
   bool stream = false;     ///< Deltas go to the sink of the batch as they come.
   std::string prompt_type; ///< How it is asked; keys may be bound to it.
@@ -53,13 +93,18 @@ struct call {
   /// Tries that already failed elsewhere, when a forwarder sends the call again.
   std::vector<attempt_record> failures;
   uint32_t repetition = 0; ///< The epoch. Answers to different repetitions are not taken for one another.
+  call_kind kind = call_kind::chat;
+  std::shared_ptr<const embedding_inputs> inputs = nullptr; ///< With call_kind::embed; otherwise null.
+  uint32_t answer_tokens = 0; ///< Of the likely answer, for limits; see estimated_tokens.
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, call& x) {
   auto options = shared(x.options);
+  auto inputs = shared(x.inputs);
   return f(caf::meta::type_name("call"), x.id, x.messages, x.parameters, options, x.estimated_tokens,
-           x.timeout, x.stream, x.prompt_type, x.movable, x.failures, x.repetition);
+           x.timeout, x.stream, x.prompt_type, x.movable, x.failures, x.repetition, x.kind, inputs,
+           x.answer_tokens);
 }
 
 /// How one call ended, after retries: an answer, or the last failure.
@@ -87,6 +132,9 @@ struct call_outcome {
   /// says what the first one took.
   bool cached = false;
   std::optional<money> saved; ///< What a cached answer cost when it was asked for.
+  /// Of call_kind::embed. The count of call_kind::count_tokens is usage.prompt_tokens, and usage_estimated
+  /// says whose it is.
+  std::shared_ptr<const embedding_vectors> embeddings = nullptr;
 };
 
 template <class Inspector>
@@ -95,9 +143,10 @@ typename Inspector::result_type inspect(Inspector& f, call_outcome& x) {
   auto error = field(x.error);
   auto extras = shared(x.extras);
   auto saved = field(x.saved);
+  auto embeddings = shared(x.embeddings);
   return f(caf::meta::type_name("call_outcome"), x.id, x.answer, extras, x.finish, x.usage, x.usage_estimated,
            cost, x.timing, x.http_status, x.served_model, x.request_id, x.key, x.served_by, x.simulated,
-           x.possibly_billed, error, x.failures, x.finished_at, x.cached, saved);
+           x.possibly_billed, error, x.failures, x.finished_at, x.cached, saved, embeddings);
 }
 
 /// Ended calls of one run, many under load and one when idle.
@@ -157,11 +206,18 @@ struct lane_credit {
   bool available = true;
   /// Why its calls do not go out at the moment; empty while they do.
   std::string why = {};
+  /// How many calls of the lane a connection has; the others that are out wait. Told at most twice a second.
+  uint32_t on_the_wire = 0;
+  uint64_t in_batches = 0; ///< Calls of the lane that are in batches which a provider works on.
+  /// How many of its calls the present windows let onto the wire at once; 0 where nobody has said. Told
+  /// before a window that has grown is used.
+  uint32_t on_the_wire_at_most = 0;
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, lane_credit& x) {
-  return f(caf::meta::type_name("lane_credit"), x.run, x.calls, x.model, x.provider, x.available, x.why);
+  return f(caf::meta::type_name("lane_credit"), x.run, x.calls, x.model, x.provider, x.available, x.why,
+           x.on_the_wire, x.in_batches, x.on_the_wire_at_most);
 }
 
 /// Ends a lane's waiting calls: each comes back as errc::cancelled without having been sent.
@@ -169,12 +225,16 @@ struct withdraw_calls {
   run_id run;
   /// When set, calls in flight are given up after this time too, as possibly billed. Unset: they finish.
   std::optional<milliseconds> grace;
+  std::vector<call_id> calls = {}; ///< Only these; empty means all of the lane.
+  /// The run goes on at the next start: calls in batches come back as if never sent, and their batches stay
+  /// where they are, to be found again.
+  bool keep_batches = false;
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, withdraw_calls& x) {
   auto grace = field(x.grace);
-  return f(caf::meta::type_name("withdraw_calls"), x.run, grace);
+  return f(caf::meta::type_name("withdraw_calls"), x.run, grace, x.calls, x.keep_batches);
 }
 
 /// Movable or not, a lane's calls that wait at a target come back as errc::breaker_open: another can take
@@ -191,11 +251,13 @@ typename Inspector::result_type inspect(Inspector& f, recall_calls& x) {
 /// The lane ends; nothing of it is out any more.
 struct close_lane {
   run_id run;
+  /// Who asked is gone and will be back: its batches stay where they are.
+  bool keep_batches = false;
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, close_lane& x) {
-  return f(caf::meta::type_name("close_lane"), x.run);
+  return f(caf::meta::type_name("close_lane"), x.run, x.keep_batches);
 }
 
 } // namespace assay

@@ -51,7 +51,7 @@ typename Inspector::result_type inspect(Inspector& f, frame_batch& x) {
 /// Answers a subscription: live frames with a higher seq follow; up to it, the store has everything.
 struct subscribed {
   run_id run;
-  uint64_t last_seq = 0;
+  uint64_t last_seq = 0; ///< 0 when nobody listened before: the store may know newer ones.
 };
 
 template <class Inspector>

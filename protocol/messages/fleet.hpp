@@ -1,6 +1,7 @@
 #pragma once
 
 #include "protocol/inspect.hpp"
+#include "protocol/messages/calls.hpp"
 
 #include <caf/meta/type_name.hpp>
 
@@ -13,12 +14,13 @@ namespace assay {
 /// One call that wants to go out.
 struct slot_request {
   call_id id;
-  uint32_t tokens = 0; ///< Estimate.
+  uint32_t tokens = 0;        ///< Estimate.
+  uint32_t output_tokens = 0; ///< Of them, those of the answer.
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, slot_request& x) {
-  return f(caf::meta::type_name("slot_request"), x.id, x.tokens);
+  return f(caf::meta::type_name("slot_request"), x.id, x.tokens, x.output_tokens);
 }
 
 /// Calls that may go out now.
@@ -37,12 +39,17 @@ typename Inspector::result_type inspect(Inspector& f, slots_granted& x) {
 struct slot_settlement {
   call_id id;
   uint32_t estimated_tokens = 0;
-  uint32_t actual_tokens = 0; ///< As the estimate when the provider did not say.
+  uint32_t actual_tokens = 0;           ///< As the estimate when the provider did not say.
+  uint32_t estimated_output_tokens = 0; ///< Of estimated_tokens, those of the answer.
+  uint32_t actual_output_tokens = 0;
+  bool answered =
+      false; ///< Its call was answered; not so for a refusal, another failure, or one that was not sent.
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, slot_settlement& x) {
-  return f(caf::meta::type_name("slot_settlement"), x.id, x.estimated_tokens, x.actual_tokens);
+  return f(caf::meta::type_name("slot_settlement"), x.id, x.estimated_tokens, x.actual_tokens,
+           x.estimated_output_tokens, x.actual_output_tokens, x.answered);
 }
 
 struct slots_settled {
@@ -73,6 +80,11 @@ struct limits_observed {
   std::optional<uint32_t> limit_requests_per_day;
   std::optional<uint32_t> remaining_requests_today;
   uint32_t requests_sent_since = 0; ///< Calls sent after the one that was answered.
+  // Where the two directions are limited apart.
+  std::optional<uint32_t> limit_input_tokens = {}; ///< Per minute, as all of these.
+  std::optional<uint32_t> remaining_input_tokens = {};
+  std::optional<uint32_t> limit_output_tokens = {};
+  std::optional<uint32_t> remaining_output_tokens = {};
 };
 
 template <class Inspector>
@@ -83,8 +95,13 @@ typename Inspector::result_type inspect(Inspector& f, limits_observed& x) {
   auto remaining_tokens = field(x.remaining_tokens);
   auto limit_per_day = field(x.limit_requests_per_day);
   auto remaining_today = field(x.remaining_requests_today);
+  auto limit_input = field(x.limit_input_tokens);
+  auto remaining_input = field(x.remaining_input_tokens);
+  auto limit_output = field(x.limit_output_tokens);
+  auto remaining_output = field(x.remaining_output_tokens);
   return f(caf::meta::type_name("limits_observed"), limit_requests, remaining_requests, limit_tokens,
-           remaining_tokens, limit_per_day, remaining_today, x.requests_sent_since);
+           remaining_tokens, limit_per_day, remaining_today, x.requests_sent_since, limit_input,
+           remaining_input, limit_output, remaining_output);
 }
 
 /// A 429: nothing goes out for this long.
@@ -131,14 +148,17 @@ struct exchange {
   sampling parameters;
   std::shared_ptr<const answer_options> options; ///< Null for none.
   milliseconds timeout{600'000};
-  bool stream = false;
+  bool stream = false; ///< Only with call_kind::chat.
+  call_kind kind = call_kind::chat;
+  std::shared_ptr<const embedding_inputs> inputs = nullptr; ///< As in call.
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, exchange& x) {
   auto options = shared(x.options);
+  auto inputs = shared(x.inputs);
   return f(caf::meta::type_name("exchange"), x.id, x.wire_model, x.messages, x.parameters, options, x.timeout,
-           x.stream);
+           x.stream, x.kind, inputs);
 }
 
 struct exchange_batch {
@@ -170,6 +190,9 @@ struct exchange_result {
   microseconds transfer{0};
   microseconds local_lag{0};
   std::optional<limits_observed> limits;
+  /// Of call_kind::embed. What call_kind::count_tokens asks for is usage.prompt_tokens.
+  std::shared_ptr<const embedding_vectors> embeddings = nullptr;
+  std::optional<money> cost = {}; ///< What the provider says that it has charged.
 };
 
 template <class Inspector>
@@ -178,9 +201,11 @@ typename Inspector::result_type inspect(Inspector& f, exchange_result& x) {
   auto retry_after = field(x.retry_after);
   auto limits = field(x.limits);
   auto extras = shared(x.extras);
+  auto embeddings = shared(x.embeddings);
+  auto cost = field(x.cost);
   return f(caf::meta::type_name("exchange_result"), x.id, x.answer, extras, x.finish, x.usage,
            x.usage_present, x.http_status, x.served_model, x.request_id, x.simulated, error, retry_after,
-           x.possibly_billed, x.connect, x.first_byte, x.transfer, x.local_lag, limits);
+           x.possibly_billed, x.connect, x.first_byte, x.transfer, x.local_lag, limits, embeddings, cost);
 }
 
 struct exchange_result_batch {

@@ -15,8 +15,8 @@ typename Inspector::result_type inspect(Inspector& f, window_summary& x) {
   auto quality = field(x.quality);
   auto efficiency = field(x.cost_efficiency);
   return f(caf::meta::type_name("window_summary"), x.length, x.samples, x.failures, x.retries, x.external,
-           x.errors, x.prompt_tokens, x.completion_tokens, x.cost, x.unpriced, x.mean, x.p50, x.p95, x.p99,
-           x.timed, x.phases, x.judged, quality, efficiency);
+           x.errors, x.prompt_tokens, x.completion_tokens, x.cost, x.unpriced, x.measured, x.mean, x.p50,
+           x.p95, x.p99, x.timed, x.phases, x.judged, quality, efficiency);
 }
 
 template <class Inspector>
@@ -46,7 +46,8 @@ template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, thresholds& x) {
   auto cost = field(x.cost_threshold_per_hour);
   return f(caf::meta::type_name("thresholds"), x.monitoring_enabled, x.response_time_threshold,
-           x.error_rate_threshold, cost, x.minimum_samples, x.scaling, x.auto_scaling_enabled);
+           x.error_rate_threshold, cost, x.minimum_samples, x.scaling, x.auto_scaling_enabled,
+           x.apply_retry_advice);
 }
 
 template <class Inspector>
@@ -55,12 +56,23 @@ typename Inspector::result_type inspect(Inspector& f, alert& x) {
   auto resolved_at = field(x.resolved_at);
   return f(caf::meta::type_name("alert"), x.id, x.seq, x.kind, x.provider, x.model, x.state, x.value,
            x.threshold, x.window, x.samples, x.message, x.opened_at, acknowledged_at, x.acknowledged_by,
-           resolved_at);
+           resolved_at, x.budget);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, provider_health& x) {
+  return f(caf::meta::type_name("provider_health"), x.provider, x.healthy, x.reason, x.took, x.checked_at);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, scaled_view& x) {
+  return f(caf::meta::type_name("scaled_view"), x.provider, x.model, x.share, x.reason, x.changed_at);
 }
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, monitor_view& x) {
-  return f(caf::meta::type_name("monitor_view"), x.at, x.complete, x.limits, x.overall, x.models, x.alerts);
+  return f(caf::meta::type_name("monitor_view"), x.at, x.complete, x.limits, x.overall, x.models, x.alerts,
+           x.health, x.scaled);
 }
 
 } // namespace assay::monitoring

@@ -2,6 +2,7 @@
 
 #include "core/values/metrics.hpp"
 #include "protocol/inspect.hpp"
+#include "protocol/messages/tuning.hpp"
 
 #include <map>
 #include <string>
@@ -22,6 +23,9 @@ struct call_observation {
   std::optional<double> quality;     ///< 0..1; nothing when nobody has judged the answer.
   std::optional<wall_time> at;       ///< When it ended; nothing means now.
   bool external = false;             ///< Made elsewhere and reported.
+  std::vector<monitoring::failed_try_seen> failed_tries = {}; ///< At this provider, in order.
+  /// Answered by a batch: counted as any other, but nothing is learned of times and retries from it.
+  bool batched = false;
 };
 
 template <class Inspector>
@@ -32,7 +36,7 @@ typename Inspector::result_type inspect(Inspector& f, call_observation& x) {
   auto quality = field(x.quality);
   auto at = field(x.at);
   return f(caf::meta::type_name("call_observation"), x.model, x.provider, error, x.duration, x.usage, cost,
-           x.tries, timing, quality, at, x.external);
+           x.tries, timing, quality, at, x.external, x.failed_tries, x.batched);
 }
 
 struct observe_calls {
@@ -60,13 +64,14 @@ struct model_statistics {
   double latency_p50_ms = 0;
   double latency_p95_ms = 0;
   double latency_p99_ms = 0;
+  uint64_t batched = 0; ///< Of the calls; the latencies are those of the others.
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, model_statistics& x) {
   return f(caf::meta::type_name("model_statistics"), x.model, x.provider, x.calls, x.failures, x.retries,
            x.errors, x.prompt_tokens, x.completion_tokens, x.cost, x.cost_known, x.latency_mean_ms,
-           x.latency_p50_ms, x.latency_p95_ms, x.latency_p99_ms);
+           x.latency_p50_ms, x.latency_p95_ms, x.latency_p99_ms, x.batched);
 }
 
 struct read_statistics {};

@@ -10,12 +10,15 @@ namespace assay {
 struct submit_run {
   run_request request;
   user_id owner;
-  std::string idempotency_key; ///< The same key and owner get the same run; empty means none.
+  std::string idempotency_key;          ///< The same key and owner get the same run; empty means none.
+  std::string api_key = {};             ///< Id of the key that the owner came with; empty for none.
+  std::optional<money> key_budget = {}; ///< Of that key, a day.
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, submit_run& x) {
-  return f(caf::meta::type_name("submit_run"), x.request, x.owner, x.idempotency_key);
+  auto key_budget = field(x.key_budget);
+  return f(caf::meta::type_name("submit_run"), x.request, x.owner, x.idempotency_key, x.api_key, key_budget);
 }
 
 struct run_submitted {
@@ -37,11 +40,13 @@ typename Inspector::result_type inspect(Inspector& f, run_submitted& x) {
 struct command_run {
   run_id run;
   run_verb verb = run_verb::pause;
+  std::optional<money> max_cost = {}; ///< With retry: what the run may cost from now on, in all.
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, command_run& x) {
-  return f(caf::meta::type_name("command_run"), x.run, x.verb);
+  auto max_cost = field(x.max_cost);
+  return f(caf::meta::type_name("command_run"), x.run, x.verb, max_cost);
 }
 
 struct find_run {

@@ -26,8 +26,9 @@ authenticator::authenticator(const authenticator_options& options, secret signin
     : options_(options), time_(time), documents_(documents),
       access_(std::move(signing_key), options.access_lifetime, time.wall),
       by_address_(options.per_address, time.steady), by_user_(options.per_user, time.steady),
-      tickets_(time.steady), passwords_(options.cost, options.hashing_threads),
-      users_(std::move(documents), passwords_, std::move(time)) {
+      keys_by_address_(options.per_address, time.steady), tickets_(time.steady),
+      passwords_(options.cost, options.hashing_threads), users_(documents, passwords_, time),
+      keys_(std::move(documents), users_, std::move(time)) {
   users_.on_sessions_end = [this](const user_id& user) { ended(user, {}); };
 }
 
@@ -67,9 +68,42 @@ result<principal> authenticator::verify(std::string_view access_token) const {
   return principal{record.id, record.roles, permissions_of(record.roles), claims->session, false};
 }
 
+boost::system::result<principal, login_refusal> authenticator::identify(std::string_view token,
+                                                                        const std::string& peer) {
+  if (!looks_like_api_key(token)) {
+    auto who = verify(token);
+    if (!who)
+      return login_refusal{who.error(), std::nullopt};
+    return std::move(*who);
+  }
+  const bool in_use = keys_.is_in_use(token);
+  if (!in_use)
+    if (const auto wait = keys_by_address_.take(peer))
+      return login_refusal{
+          fault{errc::rate_limited, "too many attempts with wrong API keys", {}, "wait, then try again"},
+          wait};
+  auto who = keys_.verify(token);
+  if (!in_use && (who || who.error().code != errc::unauthenticated))
+    keys_by_address_.forgive(peer);
+  if (!who)
+    return login_refusal{who.error(), std::nullopt};
+  return std::move(*who);
+}
+
+std::optional<login_refusal> authenticator::take_request(const principal& who) {
+  auto refused = keys_.take_request(who);
+  if (!refused)
+    return std::nullopt;
+  return login_refusal{
+      fault{errc::rate_limited, std::move(refused->what), {}, "wait as Retry-After says, then go on"},
+      refused->wait};
+}
+
 bool authenticator::still_valid(const principal& who) const {
   if (who.anonymous)
     return true;
+  if (!who.api_key.empty())
+    return keys_.still_valid(who.api_key);
   const auto user = users_.load(who.id);
   const auto session = load_session(who.session);
   // A store that cannot be read for a moment ends nobody's session.
@@ -182,6 +216,10 @@ awaitable<result<issued_tokens>> authenticator::refresh(std::string refresh_toke
 awaitable<result<void>> authenticator::logout(principal who, bool everywhere) {
   if (who.anonymous)
     co_return fault{errc::unauthenticated, "an anonymous caller has no session", {}, {}};
+  // A key must not end its user's sessions; and ending none would not be what was asked for.
+  if (!who.api_key.empty())
+    co_return fault{
+        errc::forbidden, "an API key has no session", {}, "DELETE /auth/keys/{id} removes the key"};
   if (everywhere)
     co_return co_await users_.end_sessions(who.id);
   auto changes = only(erase_document(tokens_table, who.session));
@@ -221,6 +259,20 @@ awaitable<result<void>> authenticator::change_password(user_id id, std::optional
     by_user_.forgive(id.value);
   }
   co_return co_await users_.set_password(std::move(before), std::move(next));
+}
+
+awaitable<result<void>> authenticator::remove_user(user_id id) {
+  auto keys = co_await keys_.list(id);
+  if (!keys)
+    co_return keys.error();
+  std::vector<document_change> erasing;
+  for (const auto& key : *keys)
+    erasing.push_back(erase_document(api_keys_table, key.id));
+  auto removed = co_await users_.remove(std::move(id), std::move(erasing));
+  if (removed)
+    for (const auto& key : *keys)
+      keys_.forget(key.id);
+  co_return removed;
 }
 
 // -- housekeeping ---------------------------------------------------------------------------------------

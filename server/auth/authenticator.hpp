@@ -3,6 +3,7 @@
 #include "core/values/errors.hpp"
 #include "core/values/secret.hpp"
 #include "server/auth/access_tokens.hpp"
+#include "server/auth/api_key_directory.hpp"
 #include "server/auth/attempt_limiter.hpp"
 #include "server/auth/documents.hpp"
 #include "server/auth/password_checker.hpp"
@@ -44,8 +45,8 @@ struct login_refusal {
   std::optional<seconds> retry_after;
 };
 
-/// Knows who is who: logins, access tokens, refresh tokens, tickets. Used on the edge's thread only; hashing
-/// runs on threads of its own.
+/// Knows who is who: logins, access tokens, refresh tokens, tickets, API keys. Used on the edge's thread
+/// only; hashing runs on threads of its own.
 class authenticator {
 public:
   template <class T>
@@ -62,7 +63,15 @@ public:
   /// logged-out session are refused at once.
   result<principal> verify(std::string_view access_token) const;
 
-  /// @returns whether the login of @p who still holds; always true for anonymous callers.
+  /// @param token An access token or an API key, wherever it was sent. @param peer The caller's address.
+  /// @returns who sent it, or why nobody could have. Wrong API keys are limited by address like logins; a key
+  /// that was good before is let through meanwhile, so that a stranger cannot shut it out.
+  boost::system::result<principal, login_refusal> identify(std::string_view token, const std::string& peer);
+
+  /// Counts a request of @p who against the limits of its API key. @returns why it has to wait instead.
+  std::optional<login_refusal> take_request(const principal& who);
+
+  /// @returns whether the login or the key of @p who still holds; always true for anonymous callers.
   bool still_valid(const principal& who) const;
 
   // -- logins -------------------------------------------------------------------------------------------
@@ -82,6 +91,10 @@ public:
   // -- users --------------------------------------------------------------------------------------------
 
   user_directory& users() noexcept { return users_; }
+  api_key_directory& keys() noexcept { return keys_; }
+
+  /// Removes a user together with all keys. @returns errc::conflict for the last administrator.
+  awaitable<result<void>> remove_user(user_id id);
 
   /// @param current The present password; needed unless the change is an administrator's.
   awaitable<result<void>> change_password(user_id id, std::optional<secret> current, secret next);
@@ -112,9 +125,11 @@ private:
   access_tokens access_;
   attempt_limiter by_address_;
   attempt_limiter by_user_;
+  attempt_limiter keys_by_address_; ///< Apart from the logins: a program's wrong key locks no person out.
   web_socket_tickets tickets_;
   password_checker passwords_;
   user_directory users_;
+  api_key_directory keys_;
 };
 
 } // namespace assay::server

@@ -57,6 +57,13 @@ std::string_view to_string(permission value) noexcept {
   return "unknown";
 }
 
+std::optional<permission> permission_from_string(std::string_view name) noexcept {
+  for (const auto value : all_permissions)
+    if (to_string(value) == name)
+      return value;
+  return std::nullopt;
+}
+
 std::string_view to_string(role value) noexcept {
   switch (value) {
   case role::admin:

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/values/ids.hpp"
+#include "core/values/money.hpp"
 
 #include <cstdint>
 #include <initializer_list>
@@ -25,6 +26,7 @@ enum class permission : uint8_t {
 };
 
 std::string_view to_string(permission value) noexcept;
+std::optional<permission> permission_from_string(std::string_view name) noexcept;
 
 /// What a person is. Roles are fixed; they map to permissions in one table.
 enum class role : uint8_t { admin, evaluator, viewer };
@@ -46,7 +48,20 @@ public:
     out.bits_ = bits_ | other.bits_;
     return out;
   }
-  bool operator==(const permission_set&) const = default;
+  /// What both may do.
+  constexpr permission_set operator&(permission_set other) const noexcept {
+    permission_set out;
+    out.bits_ = bits_ & other.bits_;
+    return out;
+  }
+  /// What this one may do and @p other may not.
+  constexpr permission_set without(permission_set other) const noexcept {
+    permission_set out;
+    out.bits_ = bits_ & ~other.bits_;
+    return out;
+  }
+  constexpr bool includes(permission_set other) const noexcept { return (*this & other) == other; }
+  constexpr bool operator==(const permission_set&) const = default;
 
   /// In the order of the enumeration, as answers list them.
   std::vector<std::string> names() const;
@@ -65,8 +80,10 @@ struct principal {
   user_id id;
   std::vector<role> roles;
   permission_set permissions;
-  std::string session; ///< The login this comes from; empty for anonymous callers.
+  std::string session; ///< The login this comes from; empty for anonymous callers and API keys.
   bool anonymous = false;
+  std::string api_key{};             ///< Id of the API key that was sent; empty for everybody else.
+  std::optional<money> key_budget{}; ///< What calls in the name of this key may cost a day, in UTC.
 
   bool is_admin() const noexcept;
   /// Whether the evaluations of @p owner and their results are shown to this caller.

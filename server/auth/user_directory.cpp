@@ -164,7 +164,7 @@ awaitable<result<user_record>> user_directory::change(user_id id, std::optional<
   co_return std::move(after);
 }
 
-awaitable<result<void>> user_directory::remove(user_id id) {
+awaitable<result<void>> user_directory::remove(user_id id, std::vector<document_change> along) {
   if (changing_)
     co_return taken_turn();
   const turn mine{changing_};
@@ -180,8 +180,8 @@ awaitable<result<void>> user_directory::remove(user_id id) {
   }
   auto change = erase_document(users_table, id.value);
   change.only_if_equals = (*found)->text;
-  auto changes = only(std::move(change));
-  auto written = co_await documents_->write(std::move(changes));
+  along.push_back(std::move(change));
+  auto written = co_await documents_->write(std::move(along));
   if (written && on_sessions_end)
     on_sessions_end(id);
   co_return written;

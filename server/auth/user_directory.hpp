@@ -41,8 +41,8 @@ public:
   /// Ends the user's sessions when something changed. @returns errc::conflict for the last administrator.
   awaitable<result<user_record>> change(user_id id, std::optional<std::vector<role>> roles,
                                         std::optional<bool> disabled);
-  /// @returns errc::conflict for the last administrator.
-  awaitable<result<void>> remove(user_id id);
+  /// @param along Written together with it. @returns errc::conflict for the last administrator.
+  awaitable<result<void>> remove(user_id id, std::vector<document_change> along = {});
   /// Ends the user's sessions. @returns errc::conflict when somebody else changed the user meanwhile.
   awaitable<result<void>> set_password(stored_user before, secret next);
   awaitable<result<void>> end_sessions(user_id id);

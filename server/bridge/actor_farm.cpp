@@ -1,6 +1,7 @@
 #include "server/bridge/actor_farm.hpp"
 
 #include "protocol/gauge_round.hpp"
+#include "server/bridge/answer_desk.hpp"
 #include "server/bridge/ask.hpp"
 #include "server/websocket/frame_queue.hpp"
 
@@ -10,6 +11,9 @@
 #include <caf/typed_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
+#include <boost/asio/this_coro.hpp>
+
+#include <memory>
 #include <optional>
 
 namespace assay::server {
@@ -43,9 +47,11 @@ collector_actor::behavior_type gauge_collector(collector_actor::pointer self, co
         round.ask(farm.monitor, "monitor");
         round.ask(farm.providers, "provider_supervisor");
         round.ask(farm.router, "model_router");
+        round.ask(farm.batches, "batch_desk");
         round.ask(farm.cache, "response_cache");
         round.ask(farm.budgets, "budget_keeper");
         round.ask(farm.runs, "run_supervisor");
+        round.ask(farm.gateway, "gateway");
         return round.answer();
       },
   };
@@ -102,6 +108,18 @@ public:
   answer<monitoring::thresholds> change(change_thresholds message) override {
     return through<monitoring::thresholds>(&farm_handles::monitor, std::move(message));
   }
+  answer<budget_states> read_budgets() override {
+    return through<budget_states>(&farm_handles::budgets, assay::read_budgets{});
+  }
+  answer<monitoring::routing_view> read_routing() override {
+    return through<monitoring::routing_view>(&farm_handles::router, assay::read_routing{});
+  }
+  answer<monitoring::route_view> change(change_routing message) override {
+    return through<monitoring::route_view>(&farm_handles::router, std::move(message));
+  }
+  answer<retry_report> read_retries() override {
+    return through<retry_report>(&farm_handles::monitor, assay::read_retries{});
+  }
   answer<void> observe(observe_calls message) override {
     auto found = co_await current();
     if (!found)
@@ -135,6 +153,23 @@ public:
     co_return std::move(heard);
   }
 
+  answer<std::unique_ptr<asked_question>> ask_model(model_question question) override {
+    if (desk_ && desk_->lost()) {
+      desk_.reset();
+      handles_.reset();
+    }
+    auto found = co_await current();
+    if (!found)
+      co_return found.error();
+    if (!found->gateway)
+      co_return stopped();
+    if (!desk_ || desk_->gateway() != found->gateway) {
+      const auto executor = co_await boost::asio::this_coro::executor;
+      desk_ = std::make_shared<answer_desk>(system_, found->gateway, executor);
+    }
+    co_return desk_->ask(std::move(question));
+  }
+
   boost::asio::awaitable<std::unique_ptr<event_listener>>
   listen(std::shared_ptr<frame_queue> queue) override {
     // Asked anew: whoever has lost the hub must not be given the same one again.
@@ -148,6 +183,9 @@ public:
   void drop() noexcept override {
     dropped_ = true;
     handles_.reset();
+    if (desk_)
+      desk_->close();
+    desk_.reset();
     root_ = nullptr;
   }
 
@@ -184,6 +222,7 @@ private:
   caf::actor_system& system_;
   root_supervisor_actor root_;
   std::optional<farm_handles> handles_;
+  std::shared_ptr<answer_desk> desk_; ///< Of the gateway as last heard of.
   bool dropped_ = false;
 };
 

@@ -66,11 +66,14 @@ awaitable<result<response>> who_am_i(request_context& context) {
   auto roles = json::array();
   for (const auto value : who.roles)
     roles.push_back(to_string(value));
-  co_return context.answer({{"user_id", who.id.value},
-                            {"username", who.id.value},
-                            {"roles", std::move(roles)},
-                            {"permissions", who.permissions.names()},
-                            {"anonymous", who.anonymous}});
+  json shown{{"user_id", who.id.value},
+             {"username", who.id.value},
+             {"roles", std::move(roles)},
+             {"permissions", who.permissions.names()},
+             {"anonymous", who.anonymous}};
+  if (!who.api_key.empty())
+    shown["api_key"] = who.api_key;
+  co_return context.answer(shown);
 }
 
 void add_schemas(schema_set& schemas) {
@@ -104,7 +107,8 @@ void add_schemas(schema_set& schemas) {
     "properties": {
       "user_id": {"type": "string"}, "username": {"type": "string"},
       "roles": {"type": "array", "items": {"type": "string"}},
-      "permissions": {"type": "array", "items": {"type": "string"}}
+      "permissions": {"type": "array", "items": {"type": "string"}},
+      "api_key": {"type": "string", "description": "Id of the API key that was sent; absent for everybody else."}
     },
     "required": ["user_id", "username", "roles", "permissions"]
   })");

@@ -87,10 +87,14 @@ awaitable<result<response>> find_model(request_context& context) {
   if (it != all->models.end())
     co_return context.answer(json(*it));
   if (all->unlisted_model)
-    if (const auto unlisted = all->unlisted_model(id))
-      co_return context.answer(json(*unlisted));
+    if (const auto unlisted = all->unlisted_model(id)) {
+      json out = unlisted->model;
+      if (!unlisted->unavailable.empty())
+        out["unavailable"] = unlisted->unavailable;
+      co_return context.answer(out);
+    }
   co_return fault{errc::not_found, "there is no model '" + id.value + "'", "id",
-                  "GET /models lists them; a model whose provider has no key is none of them"};
+                  "GET /models lists those that can be evaluated now"};
 }
 
 void add_schemas(schema_set& schemas) {
@@ -123,7 +127,8 @@ void add_schemas(schema_set& schemas) {
       "capabilities": {"type": "array", "items": {"type": "string"}},
       "supported_tasks": {"type": "array", "items": {"type": "string"}},
       "rate_limits": {"type": "object"},
-      "cost_per_token": {"type": ["number", "null"], "description": "Dollars for one input token; null when unknown."}
+      "cost_per_token": {"type": ["number", "null"], "description": "Dollars for one input token; null when unknown."},
+      "unavailable": {"type": "string", "description": "Why the model cannot be evaluated now; only there when it cannot, and never in the list."}
     },
     "required": ["model_id", "name", "provider", "capabilities", "supported_tasks", "rate_limits", "cost_per_token"]
   })");
@@ -174,7 +179,7 @@ void add_catalogue_routes(route_table& table) {
   one = declared("/models/{id}", permission::models_read, "models", "One model", "Model", &find_model);
   one.details =
       "Whatever POST /evaluations takes as model_id, listed or not: sim-p70, an alias, provider/name (with "
-      "%2F for the slash).";
+      "%2F for the slash). A known model whose provider has no key says so in unavailable.";
   table.add(std::move(one));
 }
 

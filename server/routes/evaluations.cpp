@@ -73,6 +73,8 @@ awaitable<result<response>> create(request_context& context) {
   submit_run message;
   message.request = std::move(*wanted);
   message.owner = context.who().id;
+  message.api_key = context.who().api_key;
+  message.key_budget = context.who().key_budget;
   message.idempotency_key = context.http.header("Idempotency-Key");
   if (!message.idempotency_key.empty() && !is_caller_id(message.idempotency_key))
     co_return fault{errc::invalid_argument,
@@ -205,7 +207,10 @@ awaitable<result<response>> find(request_context& context) {
 
 // -- verbs ----------------------------------------------------------------------------------------------
 
-std::string done(run_verb verb) {
+std::string done(run_verb verb, const run_record& changed) {
+  // A run that has nothing to ask again stays as it is.
+  if (verb == run_verb::retry && changed.state == run_state::completed)
+    return "Nothing to ask again: no sample has failed";
   switch (verb) {
   case run_verb::pause:
     return "Evaluation paused";
@@ -219,6 +224,15 @@ std::string done(run_verb verb) {
   return {};
 }
 
+/// What a retried run may cost from now on, when the body says so.
+std::optional<money> new_limit(const request_context& context) {
+  if (!context.body)
+    return std::nullopt;
+  const auto found = context.body->find("max_cost");
+  return found == context.body->end() || found->is_null() ? std::nullopt
+                                                          : std::optional{from_dollars(found->get<double>())};
+}
+
 awaitable<result<response>> command(request_context& context, run_verb verb) {
   auto id = run_id_in_path(context);
   if (!id)
@@ -226,7 +240,7 @@ awaitable<result<response>> command(request_context& context, run_verb verb) {
   auto stored = changeable_run(context, *id);
   if (!stored)
     co_return stored.error();
-  const command_run message{*id, verb};
+  const command_run message{*id, verb, new_limit(context)};
   auto changed = co_await context.edge.farm.command(message);
   if (!changed) {
     auto what = changed.error();
@@ -238,7 +252,7 @@ awaitable<result<response>> command(request_context& context, run_verb verb) {
   if ((verb == run_verb::retry || verb == run_verb::resume) && !changed->spec.output_path.empty())
     co_await context.edge.results.expect(*id);
   auto out = run_status_json(*changed);
-  out["message"] = done(verb);
+  out["message"] = done(verb, *changed);
   co_return context.answer(out);
 }
 
@@ -275,6 +289,7 @@ void add_schemas(schema_set& schemas) {
       "random_seed": {"description": "Of shuffles and few-shot draws; drawn once and recorded when not given."},
       "priority": {"description": "-100 to 100, higher first."}, "weight": {"description": "Share against your other runs, 1 to 1000."},
       "time_limit": {"description": "Seconds after which the run fails; resume or retry asks what is missing, with the whole time again."},
+      "execution": {"description": "online, batch, or auto: batch sends the calls through the provider's batch API, for about half the price and with answers within a day; auto does where the provider has one and time_limit allows it."},
       "depends_on": {"description": "Evaluations that have to complete before."},
       "predict_only": {"description": "Keep answers, score nothing."}, "log_samples": {"description": "Keep the prompts."},
       "output_base_path": {"description": "A folder below the results folder; the result, and with log_samples the samples, are written there at the end.", "examples": ["results/my_experiment"]},
@@ -288,6 +303,13 @@ void add_schemas(schema_set& schemas) {
       "write_out": {"description": "Accepted; changes nothing here."}, "show_config": {"description": "Accepted; changes nothing here."},
       "verbosity": {"description": "Accepted; changes nothing here."},
       "numpy_random_seed": {"description": "Recorded."}, "torch_random_seed": {"description": "Recorded."}, "fewshot_random_seed": {"description": "Recorded."},
+      "request_id": {"description": "Echoed in X-Request-Id."}
+    }
+  })");
+  schemas.add("RetryRequest", R"({
+    "type": "object",
+    "properties": {
+      "max_cost": {"type": ["number", "null"], "minimum": 0, "maximum": 1000000000, "description": "Dollars; what the evaluation may cost from now on, in all. Not given, its limit stays."},
       "request_id": {"description": "Echoed in X-Request-Id."}
     }
   })");
@@ -319,7 +341,7 @@ void add_schemas(schema_set& schemas) {
       "error_message": {"type": ["string", "null"]},
       "error_code": {"type": ["string", "null"], "description": "As in errors of this API: TIMEOUT_ERROR, DATASET_CHANGED, ..."},
       "model_id": {"type": "string"},
-      "samples": {"type": "object"},
+      "samples": {"type": "object", "description": "Counts. in_flight: calls on the wire; waiting: calls that are asked for and wait for their turn."},
       "cost": {"type": ["number", "null"], "description": "Dollars; null while unknown."},
       "last_seq": {"type": "integer", "description": "Number of the newest event."},
       "output": {"$ref": "#/components/schemas/Output"}
@@ -400,6 +422,9 @@ void add_evaluation_routes(route_table& table) {
                      verb_handler(run_verb::resume)));
   one = declared(http_method::post, "/evaluations/{id}/retry", permission::evaluation_manage,
                  "Ask the failed samples again", verb_handler(run_verb::retry));
+  one.details = "Also what was never asked. A run whose budget was spent goes on with a higher max_cost.";
+  one.request_schema = "RetryRequest";
+  one.body_optional = true;
   table.add(std::move(one));
   table.add(declared(http_method::post, "/evaluations/{id}/cancel", permission::evaluation_manage,
                      "Cancel an evaluation, as DELETE does", verb_handler(run_verb::cancel)));

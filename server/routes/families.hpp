@@ -9,12 +9,18 @@ void add_shared_schemas(schema_set& schemas); ///< Of errors and lists; first of
 void add_system_routes(route_table& table);   ///< /, /health, /metrics, /openapi.json, /docs
 void add_auth_routes(route_table& table);
 void add_user_routes(route_table& table);
+void add_api_key_routes(route_table& table);   ///< /auth/keys
 void add_catalogue_routes(route_table& table); ///< /tasks, /models
 void add_evaluation_routes(route_table& table);
 void add_result_routes(route_table& table);
 void add_configuration_routes(route_table& table);
 void add_monitor_routes(route_table& table); ///< /monitor/...
 void add_monitor_schemas(schema_set& schemas);
+void add_routing_routes(route_table& table);   ///< /monitor/routing, /monitor/retries
+void add_selection_routes(route_table& table); ///< /llm_api/select
+void add_openai_routes(route_table& table);    ///< /v1/...
+void add_llm_api_routes(route_table& table);   ///< /llm_api/...
+void add_llm_schemas(schema_set& schemas);
 void add_web_socket_route(route_table& table);
 
 /// Everything above.

@@ -57,6 +57,27 @@ json show_recommendations(request_context& context, const monitor_view& view) {
 
 json show_thresholds(request_context&, const monitor_view& view) { return view.limits; }
 
+json budget_json(const budget_state& one) {
+  return {{"scope", one.scope},
+          {"name", one.name.empty() ? json(nullptr) : json(one.name)},
+          {"limit", to_dollars(one.limit)},
+          {"spent", to_dollars(one.spent)},
+          {"held", to_dollars(one.leased)},
+          {"left", to_dollars(std::max(one.limit - one.spent - one.leased, money{}))},
+          {"alert_above", to_dollars(one.alert_above)},
+          {"resets_at", to_rfc3339(one.resets_at)}};
+}
+
+awaitable<result<response>> show_budgets(request_context& context) {
+  auto found = co_await context.edge.farm.read_budgets();
+  if (!found)
+    co_return found.error();
+  auto items = json::array();
+  for (const auto& one : found->budgets)
+    items.push_back(budget_json(one));
+  co_return context.answer(json{{"timestamp", to_rfc3339(found->at)}, {"items", std::move(items)}});
+}
+
 awaitable<result<response>> report(request_context& context) {
   auto view = co_await context.edge.farm.read_monitor();
   if (!view)
@@ -338,6 +359,13 @@ void add_reading_routes(route_table& table) {
   one = declared("/monitor/costs", "Costs by model, and how to lower them", "MonitorCosts",
                  showing(&show_costs));
   one.query = {range_parameter("24h")};
+  table.add(std::move(one));
+
+  one = declared("/monitor/budgets", "What is spent of the budgets of this day and month", "MonitorList",
+                 &show_budgets);
+  one.details =
+      "Dollars. Those that have been used: of the farm, of users, models and API keys. held is reserved for "
+      "calls in flight; what a single evaluation may cost is in its own record.";
   table.add(std::move(one));
 
   one = declared("/monitor/alerts", "Alerts, unresolved ones first", "MonitorList", showing(&show_alerts));

@@ -93,7 +93,8 @@ void add_monitor_schemas(schema_set& schemas) {
           "success_rate_low": {"type": "number", "minimum": 0, "maximum": 1}
         }
       },
-      "auto_scaling_enabled": {"type": "boolean"},
+      "auto_scaling_enabled": {"type": "boolean", "description": "Recommendations about calls in flight are applied, never above what is configured."},
+      "apply_retry_advice": {"type": "boolean", "description": "What GET /monitor/retries proposes is applied, within bounds; false brings the configuration's rules back."},
       "request_id": {"type": "string", "minLength": 1, "maxLength": 128}
     }
   })");

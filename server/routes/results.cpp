@@ -90,6 +90,14 @@ struct sample_list {
   std::optional<sample_address> next;
 };
 
+/// What the numbers of an address stand for.
+void add_names(json& item, const run_spec& spec, const sample_address& at) {
+  if (at.task < spec.tasks.size())
+    item["task_id"] = spec.tasks[at.task].id.value;
+  if (at.variant < spec.prompt_types.size())
+    item["prompt_type"] = spec.prompt_types[at.variant];
+}
+
 /// How many rows one request may look at when it wants only those of one status.
 constexpr size_t most_scanned_rows = 20'000;
 
@@ -108,17 +116,16 @@ result<sample_list> read_samples(storage::snapshot& view, const run_record& run,
       after = sample.address;
       if (!status.empty() && to_string(sample.status) != status)
         continue;
-      std::optional<response_record> answer;
+      const auto& names = sample.address.task < scorers.size() ? scorers[sample.address.task] : none;
       if (with_answers) {
         auto found = view.find_response(run.spec.id, sample.address);
         if (!found)
           return found.error();
-        answer = std::move(*found);
+        out.items.push_back(sample_to_json(sample, *found ? &**found : nullptr, names));
+      } else {
+        out.items.push_back(sample_to_json(sample, names));
       }
-      const auto& names = sample.address.task < scorers.size() ? scorers[sample.address.task] : none;
-      out.items.push_back(sample_to_json(sample, answer ? &*answer : nullptr, names));
-      if (sample.address.task < run.spec.tasks.size())
-        out.items.back()["task_id"] = run.spec.tasks[sample.address.task].id.value;
+      add_names(out.items.back(), run.spec, sample.address);
       if (out.items.size() == limit) {
         out.next = after;
         return out;
@@ -166,7 +173,7 @@ void add_schemas(schema_set& schemas) {
             "task_id": {"type": "string"}, "status": {"type": "string"},
             "score": {"type": ["number", "null"]},
             "metrics": {"type": "object"},
-            "execution_time": {"type": ["number", "null"], "description": "Seconds."},
+            "execution_time": {"type": ["number", "null"], "description": "Seconds on the clock from its first call to its last answer."},
             "output": {"type": ["string", "null"], "description": "With include_details."},
             "error_message": {"type": ["string", "null"]}
           }
@@ -176,7 +183,7 @@ void add_schemas(schema_set& schemas) {
         "type": "object",
         "properties": {
           "overall_score": {"type": ["number", "null"], "description": "Plain mean of the tasks' scores."},
-          "average_execution_time": {"type": ["number", "null"], "description": "Seconds."}
+          "average_execution_time": {"type": ["number", "null"], "description": "Seconds; mean over the tasks."}
         }
       },
       "completed_at": {"type": ["string", "null"], "format": "date-time"},
@@ -188,12 +195,12 @@ void add_schemas(schema_set& schemas) {
   schemas.add("Sample", R"({
     "type": "object",
     "properties": {
-      "id": {"type": "string"}, "evaluation_id": {"type": "string"}, "task_id": {"type": "string"},
+      "id": {"type": "string"}, "evaluation_id": {"type": "string"}, "task_id": {"type": "string"}, "prompt_type": {"type": "string"},
       "status": {"type": "string", "enum": ["answered", "scored", "failed"]},
       "score": {"type": ["number", "null"]},
       "scores": {"type": "object"}, "usage": {"type": "object"},
       "cost": {"type": ["number", "null"]},
-      "prompt": {"type": ["string", "null"], "description": "With include_answers."},
+      "prompt": {"type": ["string", "null"], "description": "With include_answers, like everything else that only the answer knows: timing, http_status, finished_at, simulated, ..."},
       "answer": {"type": ["string", "null"], "description": "With include_answers."}
     },
     "required": ["id", "evaluation_id", "status", "score", "scores"]

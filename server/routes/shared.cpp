@@ -89,11 +89,17 @@ void add_all_routes(route_table& table) {
   add_system_routes(table);
   add_auth_routes(table);
   add_user_routes(table);
+  add_api_key_routes(table);
   add_catalogue_routes(table);
   add_evaluation_routes(table);
   add_result_routes(table);
   add_configuration_routes(table);
   add_monitor_routes(table);
+  add_routing_routes(table);
+  add_selection_routes(table);
+  add_llm_schemas(table.schemas());
+  add_openai_routes(table);
+  add_llm_api_routes(table);
   add_web_socket_route(table);
 }
 

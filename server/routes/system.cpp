@@ -132,6 +132,7 @@ void add_system_routes(route_table& table) {
   table.add(std::move(one));
 
   one = declared("/openapi.json", "This API as an OpenAPI 3.1 document", &openapi);
+  one.access = route_access::any_caller;
   table.add(std::move(one));
 
   one = declared("/docs", "This API to read", &docs);

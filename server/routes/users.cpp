@@ -72,7 +72,7 @@ awaitable<result<response>> change(request_context& context) {
 
 awaitable<result<response>> remove(request_context& context) {
   user_id id{context.path_value("id")};
-  auto done = co_await context.edge.auth.users().remove(std::move(id));
+  auto done = co_await context.edge.auth.remove_user(std::move(id));
   if (!done)
     co_return done.error();
   co_return context.answer({{"status", "deleted"}, {"message", "User deleted"}});
@@ -188,7 +188,8 @@ void add_user_routes(route_table& table) {
   table.add(std::move(one));
 
   one = declared(http_method::erase, "/users/{id}", "Delete a user", &remove);
-  one.details = "The last administrator cannot be deleted. Evaluations of the user stay.";
+  one.details =
+      "The user's API keys go too. The last administrator cannot be deleted. Evaluations of the user stay.";
   one.response_schema = "Message";
   table.add(std::move(one));
 

@@ -27,7 +27,7 @@ void add_web_socket_route(route_table& table) {
     "properties": {
       "type": {"const": "subscribe_evaluation"},
       "evaluation_id": {"type": "string", "maxLength": 128},
-      "last_seq": {"type": "integer", "minimum": 0, "description": "The last event that was seen; everything after it is sent.", "default": 0},
+      "last_seq": {"type": "integer", "minimum": 0, "description": "The last event that was seen; everything after it is sent, with 0 the whole past. Without it the past begins with the newest retry, if there was one."},
       "samples": {"type": "boolean", "description": "Also one event for each sample.", "default": false}
     },
     "required": ["type", "evaluation_id"]
@@ -37,7 +37,7 @@ void add_web_socket_route(route_table& table) {
     "properties": {
       "type": {"const": "subscribe"},
       "channels": {"type": "array", "minItems": 1, "maxItems": 100, "items": {"type": "string", "maxLength": 256}, "examples": [["evaluation:eval_1234567890_abcd1234", "alerts"]]},
-      "last_seq": {"type": "integer", "minimum": 0, "default": 0},
+      "last_seq": {"type": "integer", "minimum": 0, "description": "As in subscribe_evaluation, for all of the channels."},
       "samples": {"type": "boolean", "default": false}
     },
     "required": ["type", "channels"]
@@ -86,11 +86,10 @@ void add_web_socket_route(route_table& table) {
       "Say who you are with ?ticket= (preferred), ?token=, an Authorization header, or the first message "
       "{\"type\":\"auth\",\"token\":\"...\"}. Then send "
       "{\"type\":\"subscribe_evaluation\",\"evaluation_id\":\"...\"}. "
-      "Everything after last_seq is sent, then what happens, without gaps. Of progress only the newest waits "
-      "for "
-      "a slow reader; at 1 MiB of backlog the socket is closed with code 3008. Messages of at most 64 KiB, "
-      "about a "
-      "hundred a minute.";
+      "Everything after last_seq is sent, then what happens, without gaps; without last_seq the past begins "
+      "with the newest retry. `subscribed` answers the number of the newest event. Of progress only the "
+      "newest waits for a slow reader; at 1 MiB of backlog the socket is closed with code 3008. Messages of "
+      "at most 64 KiB, about a hundred a minute.";
   one.response_schema = "WebSocketEvent";
   one.success = 101;
   one.query = {secret_text("ticket", "From POST /auth/ws-ticket; good once"),

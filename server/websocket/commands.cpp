@@ -1,5 +1,6 @@
 #include "server/websocket/session.hpp"
 
+#include "server/auth/api_keys.hpp"
 #include "server/families.hpp"
 #include "server/json_text.hpp"
 
@@ -139,14 +140,16 @@ boost::asio::awaitable<void> web_socket_session::obey(std::string_view text) {
 }
 
 result<void> web_socket_session::authenticate(const json& command) {
-  auto found = edge_.auth.verify(command.at("token").get_ref<const std::string&>());
+  auto found = edge_.auth.identify(command.at("token").get_ref<const std::string&>(), peer_);
   if (found && who_ && !who_->anonymous && who_->id != found->id)
     return fault{errc::forbidden, "this socket belongs to another user", "token", "open a new one"};
   if (!found) {
     if (!who_)
       close(code_unauthorized, "the token is not valid");
-    return found.error();
+    return found.error().what;
   }
+  if (auto waiting = edge_.auth.take_request(*found))
+    return std::move(waiting->what);
   who_ = std::move(*found);
   reply("authenticated", {{"user_id", who_->id.value}});
   return {};
@@ -180,7 +183,9 @@ boost::asio::awaitable<result<void>> web_socket_session::subscribe_all(const jso
     close(code_unauthorized, "the session has ended");
     co_return fault{errc::unauthenticated, "the session has ended", {}, "log in again"};
   }
-  const auto last_seq = command.value("last_seq", uint64_t{0});
+  std::optional<uint64_t> last_seq;
+  if (const auto it = command.find("last_seq"); it != command.end())
+    last_seq = it->get<uint64_t>();
   const bool samples = command.value("samples", false);
   for (const auto run : *runs) {
     auto done = co_await subscribe(run, last_seq, samples);
@@ -190,8 +195,8 @@ boost::asio::awaitable<result<void>> web_socket_session::subscribe_all(const jso
   co_return result<void>{};
 }
 
-boost::asio::awaitable<result<void>> web_socket_session::subscribe(run_id run, uint64_t last_seq,
-                                                                   bool samples) {
+boost::asio::awaitable<result<void>>
+web_socket_session::subscribe(run_id run, std::optional<uint64_t> last_seq, bool samples) {
   auto record = followed(run);
   if (!record)
     co_return record.error();
@@ -212,7 +217,9 @@ boost::asio::awaitable<result<void>> web_socket_session::subscribe(run_id run, u
   state.samples = samples;
   state.scorers = scorer_names_of(*record);
   state.round = ++rounds_;
-  queue_->follow(run, last_seq, samples);
+  state.retries_ahead = last_seq ? uint16_t{0} : record->generation;
+  state.searched = 0;
+  queue_->follow(run, last_seq.value_or(0), samples);
   auto answer = co_await listener_->subscribe(run);
   if (!open_)
     co_return result<void>{};
@@ -221,12 +228,21 @@ boost::asio::awaitable<result<void>> web_socket_session::subscribe(run_id run, u
     queue_->forget(run);
     co_return answer.error();
   }
-  if (last_seq > answer->last_seq)
-    queue_->follow(run, answer->last_seq, samples);
-  queue_->expect(run, answer->last_seq);
+  const auto newest = co_await newest_seq(run, answer->last_seq);
+  if (!open_)
+    co_return result<void>{};
+  if (!newest) {
+    subscriptions_.erase(run);
+    queue_->forget(run);
+    listener_->unsubscribe(run);
+    co_return newest.error();
+  }
+  if (last_seq && *last_seq > *newest)
+    queue_->follow(run, *newest, samples);
+  queue_->expect(run, *newest);
   const auto [kind, name] = shown(run);
-  const json data{{kind, name}, {"last_seq", answer->last_seq}};
-  reply("subscribed", data, answer->last_seq);
+  const json data{{kind, name}, {"last_seq", *newest}};
+  reply("subscribed", data, *newest);
   start_catching_up(run);
   co_return result<void>{};
 }
@@ -255,8 +271,8 @@ void web_socket_session::reply(const char* type, const json& data, std::optional
 void web_socket_session::complain(const fault& what) {
   const auto shown = problem_of(family::engine, what);
   reply("error", {{"code", shown.code},
-                  {"message", what.message},
-                  {"field", what.where.empty() ? json(nullptr) : json(what.where)},
+                  {"message", without_api_keys(what.message)},
+                  {"field", what.where.empty() ? json(nullptr) : json(without_api_keys(what.where))},
                   {"hint", what.hint.empty() ? json(nullptr) : json(what.hint)}});
 }
 

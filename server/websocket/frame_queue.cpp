@@ -28,6 +28,8 @@ bool frame_queue::hear(const frame& one) {
   if (one.type == event_type::sample_completed && !run.samples)
     return false;
   run.known = std::max(run.known, one.seq);
+  if (ends_run(one.type))
+    run.newest_progress = {};
   const bool from_store = run.samples || !run.level;
   if (is_progress) {
     if (!run.level)
@@ -198,6 +200,12 @@ bool frame_queue::advance(run_id run, uint64_t sent) {
   if (level)
     wake();
   return level;
+}
+
+void frame_queue::drop_progress(run_id run) {
+  const std::lock_guard lock{mutex_};
+  if (const auto it = runs_.find(run); it != runs_.end())
+    it->second.newest_progress = {};
 }
 
 void frame_queue::expect(run_id run, uint64_t known) {

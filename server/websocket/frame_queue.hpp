@@ -65,6 +65,8 @@ public:
   /// The session has pushed everything up to @p sent. @returns whether the run is level now: nothing newer is
   /// known.
   bool advance(run_id run, uint64_t sent);
+  /// Forgets progress that was heard while catching up: it is older than the end that the store told of.
+  void drop_progress(run_id run);
   /// The run has events up to @p known: the store is read again if the client has not been told all of them.
   void expect(run_id run, uint64_t known);
   /// @returns runs that fell behind since the last call. Each is catching up already.

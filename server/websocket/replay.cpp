@@ -15,8 +15,8 @@ shared_text sample_frame(run_id run, uint64_t seq, const sample_record& sample, 
                          wall_time now) {
   static const std::vector<std::string> none;
   const auto& names = sample.address.task < scorers.size() ? scorers[sample.address.task] : none;
-  return to_frame({run, seq, event_type::sample_completed, now,
-                   shared_text{to_text(sample_to_json(sample, nullptr, names))}});
+  return to_frame(
+      {run, seq, event_type::sample_completed, now, shared_text{to_text(sample_to_json(sample, names))}});
 }
 
 } // namespace
@@ -37,12 +37,40 @@ result<replay_page> read_replay(storage::snapshot& view, run_id run, uint64_t af
   out.last_seq = page->last_seq;
   out.more = page->more;
   for (const auto& one : page->events) {
-    if (const auto* lifecycle = std::get_if<event>(&one.what))
+    if (const auto* lifecycle = std::get_if<event>(&one.what)) {
       out.frames.push_back(to_frame(*lifecycle));
-    else
+      if (lifecycle->type != event_type::log)
+        out.ended = ends_run(lifecycle->type);
+    } else {
       out.frames.push_back(sample_frame(run, one.seq, std::get<sample_record>(one.what), scorers, now));
+    }
   }
   return out;
+}
+
+result<generation_search> find_generation(storage::snapshot& view, run_id run, uint64_t after,
+                                          uint16_t retries) {
+  auto page = view.page_lifecycle(run, after, page_rows);
+  if (!page)
+    return page.error();
+  generation_search out{page->last_seq, retries, page->more};
+  for (const auto& one : page->events) {
+    if (std::get<event>(one.what).type != event_type::evaluation_retried || --out.retries_left > 0)
+      continue;
+    out.last_seq = one.seq - 1;
+    out.more = true;
+    break;
+  }
+  return out;
+}
+
+result<uint64_t> newest_stored(storage::snapshot& view, run_id run) {
+  if (run != alert_channel)
+    return view.last_seq(run);
+  const auto alerts = read_alerts(view, 0, {});
+  if (!alerts)
+    return alerts.error();
+  return alerts->last_seq;
 }
 
 result<replay_page> read_alerts(storage::snapshot& view, uint64_t after, wall_time now) {

@@ -16,6 +16,14 @@ struct replay_page {
   std::vector<shared_text> frames;
   uint64_t last_seq = 0;
   bool more = false;
+  bool ended = false; ///< Its newest event of the run's life is the run's end.
+};
+
+/// How far a search for the newest generation has come.
+struct generation_search {
+  uint64_t last_seq = 0;
+  uint16_t retries_left = 0; ///< Still ahead. At 0 the newest generation begins behind last_seq.
+  bool more = false;
 };
 
 /// The names of the scorers of each task of a run, as samples are shown with.
@@ -27,6 +35,14 @@ scorer_names scorer_names_of(const run_record& run);
 /// @param now The timestamp of sample frames: samples have none of their own.
 result<replay_page> read_replay(storage::snapshot& view, run_id run, uint64_t after, bool samples,
                                 const scorer_names& scorers, wall_time now);
+
+/// Looks behind @p after for the event with which the newest generation begins. @param retries How many
+/// `evaluation_retried` lie ahead, that one included; at least 1.
+result<generation_search> find_generation(storage::snapshot& view, run_id run, uint64_t after,
+                                          uint16_t retries);
+
+/// @returns the number of the newest event that is stored of a run or of the alerts, 0 when there is none.
+result<uint64_t> newest_stored(storage::snapshot& view, run_id run);
 
 /// Reads the alerts that have changed after @p after: each once, as it is now.
 result<replay_page> read_alerts(storage::snapshot& view, uint64_t after, wall_time now);

@@ -68,9 +68,11 @@ judge_upgrade(const request_head& head, const std::optional<principal>& caller, 
   if (!query)
     return problem_of(kind, query.error());
   if (const auto token = query->find("token"); token != query->end()) {
-    auto who = edge.auth.verify(token->second);
+    auto who = edge.auth.identify(token->second, head.peer);
     if (!who)
-      return problem_of(kind, who.error());
+      return problem_of(kind, who.error().what, who.error().retry_after);
+    if (auto waiting = edge.auth.take_request(*who))
+      return problem_of(kind, std::move(waiting->what), waiting->retry_after);
     return std::optional<principal>{std::move(*who)};
   }
   if (const auto ticket = query->find("ticket"); ticket != query->end()) {
@@ -81,25 +83,26 @@ judge_upgrade(const request_head& head, const std::optional<principal>& caller, 
     return who;
   }
   // A wrong header is an error, a missing one means that the first message will say who it is.
-  if (!caller && !head.header("Authorization").empty())
-    return problem_of(
-        kind, fault{errc::unauthenticated, "the token in the Authorization header is not valid", {}, {}});
+  if (!caller && says_who_calls(head))
+    return problem_of(kind, fault{errc::unauthenticated, "the token in the headers is not valid", {}, {}});
   return caller;
 }
 
 awaitable<void> run_web_socket(net_stream stream, web_socket_session::handshake_request handshake,
-                               edge_services& edge, std::optional<principal> who,
+                               edge_services& edge, std::optional<principal> who, std::string peer,
                                std::vector<header_field> headers) {
-  const auto session = std::make_shared<web_socket_session>(std::move(stream), edge, std::move(who));
+  const auto session =
+      std::make_shared<web_socket_session>(std::move(stream), edge, std::move(who), std::move(peer));
   co_await session->run(std::move(handshake), std::move(headers));
 }
 
 // -- life -----------------------------------------------------------------------------------------------
 
-web_socket_session::web_socket_session(net_stream stream, edge_services& edge, std::optional<principal> who)
-    : socket_(std::move(stream)), edge_(edge), who_(std::move(who)), idle_(socket_.get_executor()),
-      drained_(socket_.get_executor()), patience_(socket_.get_executor()), login_(socket_.get_executor()),
-      source_wait_(socket_.get_executor()),
+web_socket_session::web_socket_session(net_stream stream, edge_services& edge, std::optional<principal> who,
+                                       std::string peer)
+    : socket_(std::move(stream)), edge_(edge), who_(std::move(who)), peer_(std::move(peer)),
+      idle_(socket_.get_executor()), drained_(socket_.get_executor()), patience_(socket_.get_executor()),
+      login_(socket_.get_executor()), source_wait_(socket_.get_executor()),
       command_budget_(edge.options.limits.web_socket_commands_per_minute),
       budget_at_(edge.options.time.steady()) {}
 
@@ -253,6 +256,43 @@ bool web_socket_session::is_current(run_id run, uint64_t round) const {
   return open_ && !close_wanted_ && it != subscriptions_.end() && it->second.round == round;
 }
 
+bool web_socket_session::may_read_again(const fault& what) {
+  if (what.code == errc::busy || what.code == errc::deadline_exceeded)
+    return true;
+  complain(what);
+  close(static_cast<uint16_t>(websocket::close_code::internal_error), "the past cannot be read");
+  return false;
+}
+
+awaitable<result<uint64_t>> web_socket_session::newest_seq(run_id run, uint64_t heard) {
+  auto read = [run](storage::snapshot& view) { return newest_stored(view, run); };
+  auto stored = co_await edge_.read_later(std::move(read));
+  if (stored)
+    *stored = std::max(*stored, heard);
+  co_return std::move(stored);
+}
+
+awaitable<result<void>> web_socket_session::seek_generation(run_id run, uint64_t round) {
+  const auto& state = subscriptions_.at(run);
+  auto read = [run, after = state.searched, retries = state.retries_ahead](storage::snapshot& view) {
+    return find_generation(view, run, after, retries);
+  };
+  const auto found = co_await edge_.read_later(std::move(read));
+  if (!is_current(run, round))
+    co_return result<void>{};
+  if (!found)
+    co_return found.error();
+  auto& changed = subscriptions_.at(run);
+  changed.searched = found->last_seq;
+  changed.retries_ahead = found->retries_left;
+  if (found->retries_left == 0)
+    queue_->advance(run, found->last_seq);
+  else if (!found->more)
+    // Rather everything than nothing.
+    changed.retries_ahead = 0;
+  co_return result<void>{};
+}
+
 awaitable<void> web_socket_session::catch_up(run_id run, uint64_t round) {
   constexpr std::chrono::milliseconds pause{50};
   constexpr int most_empty_pages = 100;
@@ -267,6 +307,16 @@ awaitable<void> web_socket_session::catch_up(run_id run, uint64_t round) {
       continue;
     }
     const auto& state = subscriptions_.at(run);
+    if (state.retries_ahead > 0) {
+      const auto step = co_await seek_generation(run, round);
+      if (!step && !may_read_again(step.error()))
+        co_return;
+      if (!step) {
+        later.expires_after(pause);
+        co_await later.async_wait(into(ignored));
+      }
+      continue;
+    }
     const auto after = queue_->sent(run).value_or(0);
     auto read = [run, after, samples = state.samples, scorers = state.scorers,
                  now = edge_.options.time.wall()](storage::snapshot& view) {
@@ -277,12 +327,11 @@ awaitable<void> web_socket_session::catch_up(run_id run, uint64_t round) {
     auto page = co_await edge_.read_later(std::move(read));
     if (!is_current(run, round))
       co_return;
-    if (!page && page.error().code != errc::busy && page.error().code != errc::deadline_exceeded) {
-      complain(page.error());
-      close(static_cast<uint16_t>(websocket::close_code::internal_error), "the past cannot be read");
+    if (!page && !may_read_again(page.error()))
       co_return;
-    }
     if (page) {
+      if (page->ended)
+        queue_->drop_progress(run);
       for (auto& text : page->frames)
         queue_->push(std::move(text));
       if (queue_->advance(run, page->last_seq) && !page->more)
@@ -327,7 +376,14 @@ awaitable<void> web_socket_session::find_source_again() {
         found = false;
         break;
       }
-      queue_->expect(run, answer->last_seq);
+      const auto newest = co_await newest_seq(run, answer->last_seq);
+      if (!open_)
+        break;
+      if (!newest) {
+        found = false;
+        break;
+      }
+      queue_->expect(run, *newest);
     }
   }
   finding_source_ = false;

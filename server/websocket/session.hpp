@@ -31,7 +31,8 @@ public:
   template <class T>
   using awaitable = boost::asio::awaitable<T>;
 
-  web_socket_session(net_stream stream, edge_services& edge, std::optional<principal> who);
+  /// @param peer The caller's address.
+  web_socket_session(net_stream stream, edge_services& edge, std::optional<principal> who, std::string peer);
 
   awaitable<void> run(handshake_request handshake, std::vector<header_field> headers);
 
@@ -44,6 +45,9 @@ private:
     uint64_t round = 0; ///< Of its newest catching up; older ones end.
     bool samples = false;
     scorer_names scorers;
+    /// Retries to pass before the client is told anything: it hears of the newest generation alone.
+    uint16_t retries_ahead = 0;
+    uint64_t searched = 0; ///< Up to here the store was looked through for them.
   };
 
   // -- reading and writing ------------------------------------------------------------------------------
@@ -57,7 +61,9 @@ private:
   awaitable<void> obey(std::string_view text);
   result<void> authenticate(const nlohmann::json& command);
   awaitable<result<void>> subscribe_all(const nlohmann::json& command);
-  awaitable<result<void>> subscribe(run_id run, uint64_t last_seq, bool samples);
+  /// @param last_seq What the client has seen; nothing when it has seen nothing and wants no more than the
+  /// newest generation.
+  awaitable<result<void>> subscribe(run_id run, std::optional<uint64_t> last_seq, bool samples);
   /// The run as the caller may see it; an empty one for the channel of the alerts.
   result<run_record> followed(run_id run) const;
   result<void> unsubscribe_all(const nlohmann::json& command);
@@ -67,6 +73,12 @@ private:
   // -- following runs -----------------------------------------------------------------------------------
   void start_catching_up(run_id run);
   awaitable<void> catch_up(run_id run, uint64_t round);
+  awaitable<result<void>> seek_generation(run_id run, uint64_t round);
+  /// How far the past of @p run reaches. @param heard What the hub says, which knows only what it published
+  /// while somebody listened.
+  awaitable<result<uint64_t>> newest_seq(run_id run, uint64_t heard);
+  /// Ends the socket unless reading again may help.
+  bool may_read_again(const fault& what);
   bool is_current(run_id run, uint64_t round) const;
   awaitable<void> find_source_again();
 
@@ -77,6 +89,7 @@ private:
   boost::beast::websocket::stream<net_stream, false> socket_;
   edge_services& edge_;
   std::optional<principal> who_;
+  const std::string peer_;
   std::shared_ptr<frame_queue> queue_;
   std::unique_ptr<event_listener> listener_;
   std::map<run_id, subscription> subscriptions_;

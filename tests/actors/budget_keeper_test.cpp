@@ -121,7 +121,7 @@ protected:
   }
 
   void settle(run_id run, uint64_t lease, int64_t spent, int64_t returned) {
-    tell(keeper, leases_settled{{{run, lease, dollars(spent), dollars(returned)}}});
+    tell(keeper, leases_settled{{{run, 0, lease, dollars(spent), dollars(returned)}}});
     commit();
   }
 
@@ -187,8 +187,8 @@ TEST_F(budget_keeper_test, RefusesWhatIsSpentAndNamesTheBudget) {
   ASSERT_EQ(at_router().granted.size(), 1u);
   settle(run_a, at_router().granted[0].lease, 3, 0);
   ask_for(run_a, 3, 3, dollars(5));
-  ASSERT_EQ(at_router().refused.size(), 1u);
-  const auto& reason = at_router().refused[0].reason;
+  const auto& reason = at_router().refused.at(0).reason;
+  EXPECT_FALSE(at_router().refused[0].of_model);
   EXPECT_EQ(reason.code, errc::budget_exhausted);
   EXPECT_EQ(reason.where, "max_cost");
   EXPECT_NE(reason.message.find("$3.00 of $5.00"), std::string::npos) << reason.message;
@@ -210,7 +210,7 @@ TEST_F(budget_keeper_test, WaitsForMoneyThatOthersHold) {
 }
 
 TEST_F(budget_keeper_test, DoesNotWaitForEver) {
-  config.per_day = dollars(10);
+  config.find_model = [](const model_id&) { return model_budgets{std::nullopt, dollars(10), std::nullopt}; };
   config.patience = 60s;
   start();
   ask_for(run_a, 8, 8);
@@ -220,6 +220,7 @@ TEST_F(budget_keeper_test, DoesNotWaitForEver) {
   advance(3s, 1s);
   ASSERT_EQ(at_router().refused.size(), 1u);
   EXPECT_EQ(at_router().refused[0].run, run_b);
+  EXPECT_TRUE(at_router().refused[0].of_model);
 }
 
 TEST_F(budget_keeper_test, AfterACrashWhatWasGrantedCountsAsSpentUntilTheJournalSaysOtherwise) {
@@ -356,6 +357,105 @@ TEST_F(budget_keeper_test, AStoreThatTakesNothingGrantsNothing) {
   EXPECT_EQ(day().leased, money{});
   tell(keeper, wish(run_b, dollars(1), dollars(1)));
   EXPECT_EQ(at_router().refused.size(), 2u);
+}
+
+TEST_F(budget_keeper_test, AnInteractiveLaneHasNoBudgetOfARun) {
+  config.per_run = dollars(1);
+  config.per_day = dollars(10);
+  start();
+  auto message = wish(run_a, dollars(3), dollars(3));
+  message.wish.interactive = true;
+  tell(keeper, message);
+  commit();
+  ASSERT_EQ(at_router().granted.size(), 1u);
+  EXPECT_EQ(day().leased, dollars(3));
+  EXPECT_EQ(account({budget_scope::run, to_string(run_a), {}}), control::budget_account{});
+}
+
+TEST_F(budget_keeper_test, WithoutOtherBudgetsAnInteractiveLaneIsUnlimited) {
+  config.per_run = dollars(1);
+  start();
+  auto message = wish(run_a, dollars(3), dollars(3));
+  message.wish.interactive = true;
+  tell(keeper, message);
+  ASSERT_EQ(at_router().granted.size(), 1u);
+  EXPECT_TRUE(at_router().granted[0].unlimited);
+}
+
+TEST_F(budget_keeper_test, WhatAnInteractiveLaneHeldInACrashIsSpent) {
+  config.per_day = dollars(10);
+  start();
+  auto message = wish(run_a, dollars(4), dollars(4));
+  message.wish.interactive = true;
+  tell(keeper, message);
+  commit();
+  settle(run_a, at_router().granted.at(0).lease, 1, 1);
+  crash();
+  commit();
+  EXPECT_EQ(day(), (control::budget_account{dollars(3), money{}})) << "no store tells what became of two";
+}
+
+TEST_F(budget_keeper_test, AnApiKeyHasABudgetOfItsOwnADay) {
+  start();
+  auto message = wish(run_a, dollars(2), dollars(2));
+  message.wish.api_key = "key-7";
+  message.wish.key_budget = dollars(3);
+  tell(keeper, message);
+  commit();
+  settle(run_a, at_router().granted.at(0).lease, 2, 0);
+  EXPECT_EQ(account({budget_scope::api_key, "key-7", "2024-05-31"}).spent, dollars(2));
+  message.wish.run = run_b;
+  tell(keeper, message);
+  ASSERT_EQ(at_router().refused.size(), 1u);
+  EXPECT_NE(at_router().refused[0].reason.message.find("API key 'key-7'"), std::string::npos);
+  *today += 24h;
+  tell(keeper, message);
+  commit();
+  EXPECT_EQ(at_router().granted.size(), 2u);
+}
+
+TEST_F(budget_keeper_test, ModelsOfOneRunHoldLeasesOfTheirOwn) {
+  config.per_day = dollars(10);
+  start();
+  ask_for(run_a, 8, 8);
+  auto other = wish(run_a, dollars(5), dollars(5));
+  other.wish.target = 1;
+  tell(keeper, other);
+  commit();
+  ASSERT_EQ(at_router().recalled.size(), 1u) << "the run's first model holds what its second needs";
+  EXPECT_EQ(at_router().recalled[0].target, 0u);
+  settle(run_a, at_router().granted.at(0).lease, 1, 7);
+  ASSERT_EQ(at_router().granted.size(), 2u);
+  EXPECT_EQ(at_router().granted[1].target, 1u);
+}
+
+TEST_F(budget_keeper_test, AfterACrashCallsThatWereOutCountAsTheirWorstCase) {
+  config.per_day = dollars(10);
+  config.lost_tries = [](run_id) -> result<uint64_t> { return uint64_t{2}; };
+  start();
+  auto message = wish(run_a, dollars(8), dollars(8));
+  message.wish.one_try = dollars(2);
+  tell(keeper, message);
+  commit();
+  (*costs)[run_a] = dollars(1);
+  crash();
+  commit();
+  EXPECT_EQ(day(), (control::budget_account{dollars(1 + 2 * 2), money{}}));
+}
+
+TEST_F(budget_keeper_test, ShowsTheBudgetsOfThePresentDay) {
+  config.per_day = dollars(10);
+  start();
+  ask_for(run_a, 8, 8, dollars(9));
+  settle(run_a, at_router().granted.at(0).lease, 3, 0);
+  const auto shown = ask<budget_states>(keeper, read_budgets{});
+  ASSERT_TRUE(shown.has_value());
+  const budget_state farm{"day",      {},         dollars(10),
+                          dollars(3), dollars(5), wall_time{seconds{1'717'200'000}}, // 2024-06-01
+                          dollars(8)};
+  EXPECT_EQ(shown->budgets, std::vector{farm}) << "budgets of runs are in their records";
+  *today += 24h;
+  EXPECT_TRUE(ask<budget_states>(keeper, read_budgets{})->budgets.empty());
 }
 
 TEST_F(budget_keeper_test, DamagedRowsDoNotStopIt) {

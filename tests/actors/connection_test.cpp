@@ -31,6 +31,7 @@ private:
 struct results_state {
   std::vector<exchange_result> results;
   std::vector<call_delta> deltas;
+  std::vector<connection_probed> probes;
 };
 
 exchange_sink_actor::behavior_type results(exchange_sink_actor::stateful_pointer<results_state> self) {
@@ -39,6 +40,7 @@ exchange_sink_actor::behavior_type results(exchange_sink_actor::stateful_pointer
         self->state.results.insert(self->state.results.end(), batch.results.begin(), batch.results.end());
       },
       [self](const call_delta& delta) { self->state.deltas.push_back(delta); },
+      [self](const connection_probed& probed) { self->state.probes.push_back(probed); },
   };
 }
 
@@ -87,6 +89,22 @@ protected:
   }
 };
 
+TEST_F(connection_test, AProbeAsksForTheListOfModelsAndIsNoCall) {
+  provider_profile provider;
+  provider.base_url = "http://x/v1";
+  const auto made = make(provider);
+  tell(made, probe_connection{call_id{1}, milliseconds{500}});
+  ASSERT_EQ(log.sent.size(), 1u);
+  EXPECT_EQ(log.sent[0].target, "/models");
+  EXPECT_TRUE(log.sent[0].body.empty());
+  EXPECT_EQ(log.sent[0].timeout, milliseconds{500});
+  answer({}, R"({"object":"list","data":[{"id":"m","object":"model"}]})");
+  ASSERT_EQ(state_of<results_state>(owner).probes.size(), 1u);
+  EXPECT_EQ(state_of<results_state>(owner).probes[0].id, call_id{1});
+  EXPECT_FALSE(state_of<results_state>(owner).probes[0].error.has_value());
+  EXPECT_TRUE(got().empty());
+}
+
 TEST_F(connection_test, SendsToTheAddressOfTheProvidersProtocol) {
   provider_profile provider;
   tell(make(provider), exchange_batch{{asking(1, {user("hi")})}});
@@ -110,7 +128,11 @@ TEST_F(connection_test, ReadsTheAnswersOfTheProvidersProtocol) {
   provider_profile provider;
   provider.protocol = wire_protocol::anthropic;
   const auto claude = make(provider);
-  answer({{"anthropic-ratelimit-requests-limit", "50"}, {"anthropic-ratelimit-requests-remaining", "49"}},
+  answer({{"anthropic-ratelimit-requests-limit", "50"},
+          {"anthropic-ratelimit-requests-remaining", "49"},
+          {"anthropic-ratelimit-input-tokens-limit", "80000"},
+          {"anthropic-ratelimit-output-tokens-limit", "16000"},
+          {"anthropic-ratelimit-output-tokens-remaining", "15000"}},
          R"({"type":"message","model":"c","content":[{"type":"text","text":"from Claude"}],)"
          R"("stop_reason":"max_tokens","usage":{"input_tokens":3,"output_tokens":4}})");
   provider.protocol = wire_protocol::gemini;
@@ -122,9 +144,89 @@ TEST_F(connection_test, ReadsTheAnswersOfTheProvidersProtocol) {
   EXPECT_EQ(got()[0].finish, finish_reason::length);
   EXPECT_EQ(got()[0].usage.completion_tokens, 4u);
   EXPECT_EQ(got()[0].limits->limit_requests, 50u);
+  EXPECT_EQ(got()[0].limits->limit_input_tokens, 80'000u);
+  EXPECT_EQ(got()[0].limits->limit_output_tokens, 16'000u);
+  EXPECT_EQ(got()[0].limits->remaining_output_tokens, 15'000u);
   EXPECT_EQ(got()[1].answer.view(), "from Gemini");
   EXPECT_EQ(got()[1].finish, finish_reason::stop);
   EXPECT_EQ(got()[1].usage.prompt_tokens, 5u);
+}
+
+TEST_F(connection_test, AsksForVectorsAndCountsWhereTheProtocolHasThem) {
+  const auto both = [](uint64_t id) {
+    auto embeds = asking(id, {});
+    embeds.kind = call_kind::embed;
+    embeds.stream = true;
+    embeds.inputs = std::make_shared<const embedding_inputs>(embedding_inputs{{"a", "b"}, 8});
+    auto counts = asking(id + 1, {user("hi")});
+    counts.kind = call_kind::count_tokens;
+    return exchange_batch{{embeds, counts}};
+  };
+  provider_profile provider;
+  provider.dialect = api_dialect::llama_cpp;
+  tell(make(provider), both(1));
+  provider = {};
+  provider.protocol = wire_protocol::gemini;
+  provider.base_url = "https://generativelanguage.googleapis.com/v1beta";
+  tell(make(provider), both(3));
+  provider.protocol = wire_protocol::anthropic;
+  provider.base_url = "https://api.anthropic.com/v1";
+  tell(make(provider), both(5));
+  ASSERT_EQ(log.sent.size(), 5u);
+  EXPECT_EQ(log.sent[0].target, "/embeddings");
+  EXPECT_EQ(log.sent[1].target, "/chat/completions/input_tokens");
+  EXPECT_EQ(log.sent[2].target, "/models/m:batchEmbedContents");
+  EXPECT_EQ(log.sent[3].target, "/models/m:countTokens");
+  EXPECT_EQ(log.sent[4].target, "/messages/count_tokens");
+  for (const auto& request : log.sent)
+    EXPECT_FALSE(request.stream) << request.target;
+  ASSERT_EQ(got().size(), 1u) << "Anthropic has no vectors";
+  EXPECT_EQ(got()[0].id, call_id{5});
+  EXPECT_EQ(got()[0].error->code, errc::unsupported);
+}
+
+TEST_F(connection_test, ReadsVectorsAndCountsAsWhatTheyWereAskedFor) {
+  provider_profile provider;
+  provider.protocol = wire_protocol::gemini;
+  const auto gemini = make(provider);
+  auto one = asking(1, {});
+  one.kind = call_kind::embed;
+  one.inputs = std::make_shared<const embedding_inputs>(embedding_inputs{{"a"}, std::nullopt});
+  const std::string_view vectors =
+      R"({"embeddings":[{"values":[0.5,1]}],"usageMetadata":{"promptTokenCount":3},"simulated":true})";
+  tell(gemini, exchange_batch{{one}});
+  answer({}, vectors);
+  one.inputs = std::make_shared<const embedding_inputs>(embedding_inputs{{"a", "b"}, std::nullopt});
+  tell(gemini, exchange_batch{{one}});
+  answer({}, vectors);
+  one = asking(1, {user("hi")});
+  one.kind = call_kind::count_tokens;
+  tell(gemini, exchange_batch{{one}});
+  answer({}, R"({"totalTokens":21})");
+  one.kind = call_kind::chat;
+  tell(gemini, exchange_batch{{one}});
+  answer({}, R"({"candidates":[{"content":{"parts":[{"text":"x"}]},"finishReason":"STOP"}]})");
+  ASSERT_EQ(got().size(), 4u);
+  ASSERT_TRUE(got()[0].embeddings);
+  EXPECT_EQ(got()[0].embeddings->vectors, (std::vector<std::vector<float>>{{0.5F, 1}}));
+  EXPECT_EQ(got()[0].usage.prompt_tokens, 3u);
+  EXPECT_TRUE(got()[0].simulated);
+  EXPECT_EQ(got()[1].error->code, errc::malformed_answer) << "one vector for two texts";
+  EXPECT_TRUE(got()[1].possibly_billed);
+  EXPECT_EQ(got()[2].usage.prompt_tokens, 21u);
+  EXPECT_TRUE(got()[2].usage_present);
+  EXPECT_EQ(got()[3].answer.view(), "x") << "the same number is a chat again";
+}
+
+TEST_F(connection_test, PassesOnWhatTheProviderSaysThatItCharged) {
+  provider_profile provider;
+  provider.dialect = api_dialect::openrouter;
+  const auto asked = make(provider);
+  tell(asked, exchange_batch{{asking(1, {user("hi")})}});
+  answer({}, R"({"choices":[{"message":{"content":"x"},"finish_reason":"stop"}],)"
+             R"("usage":{"prompt_tokens":3,"completion_tokens":1,"cost":0.0025}})");
+  ASSERT_EQ(got().size(), 1u);
+  EXPECT_EQ(got()[0].cost, from_dollars(0.0025));
 }
 
 TEST_F(connection_test, AnswersWhatCannotBeAskedWithoutSendingIt) {

@@ -77,6 +77,8 @@ protected:
     spec.time_limit = time_limit;
     spec.cache = cache;
     spec.max_cost = money{77};
+    spec.api_key = "nightly";
+    spec.key_budget = money{99};
     pinned_task task;
     task.id = task_id{"questions"};
     task.sample_count = samples;
@@ -264,6 +266,41 @@ TEST_F(evaluation_test, ARunSaysHowManyCallsMayBeOutBeforeTheyAre) {
   EXPECT_EQ(store->submitted, before + 2u) << "an answer and its score; no other write for a call";
 }
 
+TEST_F(evaluation_test, ARunSaysHowManyCallsTheWindowLetsOutAndHearsOfALargerOne) {
+  start(500);
+  const auto let_out = [&](uint32_t calls) {
+    lane_credit credit{id, 100};
+    credit.on_the_wire_at_most = calls;
+    tell(child, std::move(credit));
+  };
+  let_out(20);
+  EXPECT_EQ(store->runs.at(id).sent_calls_at_most, 20u);
+  EXPECT_EQ(store->runs.at(id).open_calls_at_most, 128u);
+  let_out(40);
+  EXPECT_EQ(store->runs.at(id).sent_calls_at_most, 40u);
+  let_out(10);
+  EXPECT_EQ(store->runs.at(id).sent_calls_at_most, 40u) << "forty may be out still";
+  tell(child, command_run{id, run_verb::pause});
+  for (const auto& asked : std::vector(routed().calls))
+    send_back(outcome_of(asked));
+  EXPECT_EQ(store->runs.at(id).sent_calls_at_most, 0u) << "it rests";
+}
+
+TEST_F(evaluation_test, TheTimeOfARunIsThatInWhichItWasUnderWay) {
+  start(2);
+  give_credit(1);
+  advance(10s, 500ms);
+  tell(child, command_run{id, run_verb::pause});
+  send_back(outcome_of(routed().calls.at(0)));
+  advance(600s, 10s);
+  tell(child, command_run{id, run_verb::resume});
+  advance(5s, 500ms);
+  send_back(outcome_of(routed().calls.at(1)));
+  const auto& record = store->runs.at(id);
+  ASSERT_EQ(record.state, run_state::completed);
+  EXPECT_EQ(record.active_for.value_or(0ms).count(), 15'000);
+}
+
 TEST_F(evaluation_test, APausedRunAsksWhatWasWithdrawnAgainAndRemembersItsTries) {
   start(2);
   give_credit(1);
@@ -345,6 +382,8 @@ TEST_F(evaluation_test, SaysHowManyAnswersCameFromTheCacheAndWhatTheyWouldHaveCo
   ASSERT_EQ(routed().lanes.size(), 1u);
   EXPECT_EQ(routed().lanes[0].where.cache, cache_use::use);
   EXPECT_EQ(routed().lanes[0].where.max_cost, money{77});
+  EXPECT_EQ(routed().lanes[0].where.api_key, "nightly");
+  EXPECT_EQ(routed().lanes[0].where.key_budget, money{99});
   ASSERT_EQ(routed().calls.size(), 2u);
   EXPECT_EQ(routed().calls[0].repetition, 0u);
   auto given = outcome_of(routed().calls[0]);

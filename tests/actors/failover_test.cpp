@@ -60,6 +60,20 @@ TEST_F(failover, EverySampleIsAnsweredByTheStandbyWhenTheFirstIsGone) {
   EXPECT_EQ(wire.sent_with("standby-key"), 300u) << "none is asked twice there";
 }
 
+TEST_F(failover, QualityIsCountedUnderWhoAnswered) {
+  the_first_is_gone();
+  start_farm(with_standby());
+  submit(30);
+  advance(10s);
+  const auto seen = ask<monitoring::monitor_view>(handles().monitor, read_monitor{});
+  ASSERT_TRUE(seen.has_value());
+  std::map<std::string, uint64_t> judged;
+  for (const auto& one : seen->models)
+    if (one.windows.day.judged > 0)
+      judged[one.provider.value + "/" + one.model.value] = one.windows.day.judged;
+  EXPECT_EQ(judged, (std::map<std::string, uint64_t>{{"standby/second", 30}}));
+}
+
 TEST_F(failover, CallsThatWaitForTheirNextTryMoveToo) {
   cap = 40;
   int number = 0;

@@ -24,6 +24,7 @@ protected:
   rate_limits limits;
   std::optional<uint32_t> max_retries; ///< The model's own.
   uint32_t cap = 8;
+  std::string provider_address = "http://test"; ///< The provider's.
   std::vector<provider_key> keys;
   uint32_t workers_per_prompt_type = 0;
   std::string pinned_name; ///< What the next runs pin; empty leaves it to the configuration.
@@ -50,7 +51,7 @@ protected:
     out.journal.writer = store;
     provider_profile profile;
     profile.id = the_provider;
-    profile.base_url = "http://test";
+    profile.base_url = provider_address;
     profile.keys = keys;
     profile.workers_per_prompt_type = workers_per_prompt_type;
     out.providers.providers = {profile};
@@ -67,6 +68,19 @@ protected:
       return kept;
     };
     out.router.wall = clock;
+    out.budgets.wall = clock;
+    out.budgets.workers = workers;
+    out.budgets.recall = [this]() -> result<std::map<std::string, std::string>> {
+      std::map<std::string, std::string> kept;
+      const std::string table = "budgets/";
+      for (const auto& [key, text] : store->documents)
+        if (key.starts_with(table))
+          kept.emplace(key.substr(table.size()), text);
+      return kept;
+    };
+    out.budgets.journaled_cost = [this](run_id run) -> result<money> { return cost_of(run); };
+    out.budgets.charged_tries = out.router.charged_tries;
+    out.budgets.lost_tries = [this](run_id run) -> result<uint64_t> { return lost_tries(run); };
     out.runs.workers = workers;
     out.runs.wall = clock;
     out.runs.admit = [this](const run_request& request) {
@@ -193,6 +207,24 @@ protected:
     while (wire.answer_next(text))
       run();
     advance(milliseconds{600});
+  }
+
+  /// What the stored answers of a run have cost.
+  money cost_of(run_id id) {
+    money out;
+    for (const auto& [address, response] : store->responses[id])
+      out += response.cost.value_or(money{});
+    return out;
+  }
+
+  uint64_t lost_tries(run_id id) {
+    uint64_t out = 0;
+    if (const auto run = store->runs.find(id); run != store->runs.end())
+      out = run->second.lost_calls + run->second.maybe_lost_calls + run->second.open_calls_at_most;
+    for (const auto& [address, response] : store->responses[id])
+      out +=
+          static_cast<uint64_t>(std::ranges::count_if(response.failures, &attempt_record::possibly_billed));
+    return out;
   }
 
   size_t scored(run_id id) {

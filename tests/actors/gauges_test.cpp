@@ -16,6 +16,7 @@ connection_actor::behavior_type deaf_connection(connection_actor::pointer self) 
       [](const deltas_taken&) {},
       // A promise that nobody keeps.
       [self](const read_gauges&) -> caf::result<gauges> { return self->make_response_promise<gauges>(); },
+      [](const probe_connection&) {},
       [](const io_completed&) {},
       [](const tick&) {},
   };

@@ -159,6 +159,32 @@ TEST_F(provider_test, SustainedRateLimitsBurnNoAttempts) {
   EXPECT_EQ(scored(id), 1u);
 }
 
+TEST_F(provider_test, ALimitThatOnlyRefusalsTellOfIsKept) {
+  double left = 10;
+  auto last = now();
+  uint64_t refused = 0;
+  wire.respond = [&](const http_request&) {
+    const std::chrono::duration<double> passed = now() - last;
+    last = now();
+    left = std::min(10.0, left + 10.0 * passed.count());
+    if (left < 1) {
+      ++refused;
+      return std::optional{fake_wire::failure(0, 429, {{"retry-after", "1"}}, "rate_limit_exceeded")};
+    }
+    left -= 1;
+    return std::optional{fake_wire::answer(0, "right")};
+  };
+  cap = 40;
+  start_farm();
+  const auto id = submit(2'000);
+  advance(10s, 10ms);
+  refused = 0;
+  const auto before = scored(id);
+  advance(60s, 10ms);
+  EXPECT_LE(refused, 60u) << "without a pace, thirty of each second's forty are refused";
+  EXPECT_GE(scored(id) - before, 360u) << "at six tenths of the limit or more";
+}
+
 TEST_F(provider_test, InsufficientQuotaIsNotWaitedFor) {
   wire.respond = [](const http_request&) {
     return std::optional{fake_wire::failure(0, 429, {}, "insufficient_quota")};

@@ -39,10 +39,10 @@ protected:
     return spawn(rate_limiter, config, owner);
   }
 
-  void want(const rate_limiter_actor& limiter, uint64_t count, uint32_t tokens = 1) {
+  void want(const rate_limiter_actor& limiter, uint64_t count, uint32_t tokens = 1, uint32_t output = 0) {
     acquire_slots wish;
     for (uint64_t i = 0; i < count; ++i)
-      wish.requests.push_back({call_id{++next_}, tokens});
+      wish.requests.push_back({call_id{++next_}, tokens, output});
     tell(limiter, std::move(wish));
   }
 
@@ -94,6 +94,44 @@ TEST_F(rate_limiter_test, AClosedKeyGrantsNothingUntilTheTimeIsOver) {
   EXPECT_EQ(granted(), 5u);
 }
 
+TEST_F(rate_limiter_test, ARefusalThatNamesNoLimitTeachesAPaceThatOutlivesTheLimiter) {
+  const auto limiter = make({});
+  want(limiter, 20);
+  ASSERT_EQ(granted(), 20u);
+  for (uint64_t i = 1; i <= 20; ++i) {
+    slot_settlement slot;
+    slot.id = call_id{i};
+    slot.answered = true;
+    tell(limiter, slots_settled{{slot}});
+    advance(100ms);
+  }
+  tell(limiter, key_closed{1s, false});
+  want(limiter, 100);
+  advance(900ms, 10ms);
+  EXPECT_EQ(granted(), 20u);
+  advance(2s, 10ms);
+  EXPECT_GE(granted(), 20u + 12u);
+  EXPECT_LE(granted(), 20u + 20u) << "nine a second, and not all at once";
+  const auto memory = state_of<slot_owner_state>(owner).memory;
+  kill(limiter);
+  const auto before = granted();
+  const auto successor = make({}, memory);
+  want(successor, 100);
+  advance(1s, 10ms);
+  EXPECT_GE(granted() - before, 5u);
+  EXPECT_LE(granted() - before, 10u);
+}
+
+TEST_F(rate_limiter_test, AFewRefusalsBeforeAnyAnswerTeachNothing) {
+  const auto limiter = make({});
+  want(limiter, 5);
+  for (int i = 0; i < 5; ++i)
+    tell(limiter, key_closed{2s, false});
+  want(limiter, 100);
+  advance(3s, 100ms);
+  EXPECT_EQ(granted(), 105u);
+}
+
 TEST_F(rate_limiter_test, AWithdrawnRequestIsNotGranted) {
   const auto limiter = make({0, 0, 1, 0});
   want(limiter, 3);
@@ -114,6 +152,42 @@ TEST_F(rate_limiter_test, HeadersThatSayNothingIsLeftStopTheKeyAtOnce) {
   advance(1s);
   EXPECT_EQ(at_once, 0u);
   EXPECT_LE(granted(), 11u);
+}
+
+TEST_F(rate_limiter_test, LimitsOfInputAndOutputAreKeptApart) {
+  limits_observed seen;
+  seen.limit_input_tokens = 1'000'000;
+  seen.limit_output_tokens = 6'000;
+  const auto talkative = make({});
+  tell(talkative, seen);
+  want(talkative, 1'000, 1'100, 100);
+  advance(5min, 100ms);
+  const auto by_output = granted();
+  EXPECT_LE(by_output, 305u) << "60 a minute by the output, and a burst";
+  EXPECT_GE(by_output, 280u);
+  const auto terse = make({});
+  tell(terse, seen);
+  want(terse, 10'000, 1'100, 0);
+  advance(5min, 100ms);
+  EXPECT_GE(granted() - by_output, 4'000u) << "the input alone allows 909 a minute";
+}
+
+TEST_F(rate_limiter_test, WhatAnAnswerDidNotNeedIsGivenBackToItsDirection) {
+  limits_observed seen;
+  seen.limit_output_tokens = 6'000;
+  seen.remaining_output_tokens = 6'000;
+  const auto limiter = make({});
+  tell(limiter, seen);
+  want(limiter, 100, 1'000, 1'000);
+  advance(2s, 100ms);
+  const auto before = granted();
+  ASSERT_GE(before, 1u);
+  ASSERT_LT(before, 10u);
+  slots_settled settled;
+  for (const auto id : state_of<slot_owner_state>(owner).granted)
+    settled.slots.push_back({id, 1'000, 10, 1'000, 10});
+  tell(limiter, settled);
+  EXPECT_GT(granted(), before);
 }
 
 TEST_F(rate_limiter_test, ADaysQuotaIsUsedUpAndNotSpreadOverTheDay) {

@@ -192,6 +192,23 @@ TEST_F(recovery, TheLastChangeBeforeAQuietTimeReachesTheStore) {
   EXPECT_FALSE(state_of<rate_limiter_state>(the_limiter()).changed);
 }
 
+TEST_F(recovery, AWindowThatRefusalsHaveLoweredStaysLowOverANewProcess) {
+  cap = 10;
+  auto with = config();
+  with.providers.child.in_flight.fixed = false;
+  with.providers.child.in_flight.initial = 10;
+  start_farm(with);
+  submit(60);
+  ASSERT_EQ(wire.requests.size(), 10u);
+  wire.deliver(
+      fake_wire::failure(wire.requests.front().id, 429, {{"retry-after", "1"}}, "rate_limit_exceeded"));
+  advance(5s, 50ms);
+  crash_farm();
+  start_farm(with);
+  advance(3s, 50ms);
+  EXPECT_EQ(wire.requests.size(), 8u);
+}
+
 // -- breakers ----------------------------------------------------------------------------------------------
 
 TEST_F(recovery, AnOpenBreakerStaysOpenWhenItsProviderFalls) {
@@ -224,6 +241,47 @@ TEST_F(recovery, AnOpenBreakerStaysOpenOverANewProcess) {
   EXPECT_EQ(wire.bodies.size(), sent) << "an open breaker sends nothing";
   advance(20s);
   EXPECT_GT(wire.bodies.size(), sent) << "and probes later";
+}
+
+TEST_F(recovery, WhatIsKnownOfAnAddressIsForgottenWithIt) {
+  cap = 30;
+  fail_always(500);
+  start_farm();
+  submit(200);
+  advance(2'500ms);
+  ASSERT_EQ(provider_now().models.at(test::the_model)->breaker.state(), control::breaker_state::open);
+  crash_farm();
+  const auto sent = wire.bodies.size();
+  provider_address = "http://test:8081";
+  answer_always();
+  start_farm();
+  advance(200ms);
+  EXPECT_GT(wire.bodies.size(), sent) << "the other one has never failed";
+  EXPECT_EQ(provider_now().models.at(test::the_model)->breaker.state(), control::breaker_state::closed);
+}
+
+TEST_F(recovery, AnOpenBreakerSaysWhyAndIsTriedSoonAfterANewProcess) {
+  cap = 30;
+  fail_always(500);
+  start_farm();
+  const auto id = submit(200);
+  advance(2'500ms);
+  const auto reason = provider_now().models.at(test::the_model)->last_failure;
+  ASSERT_FALSE(reason.empty());
+  crash_farm();
+  auto& kept = store->documents["provider_state/" + test::the_provider.value];
+  auto memory = nlohmann::json::parse(kept);
+  ASSERT_EQ(memory["models"][test::the_model.value]["breaker_open"], true);
+  memory["models"][test::the_model.value]["breaker_left"] = nanoseconds{60s}.count();
+  kept = memory.dump();
+  const auto sent = wire.bodies.size();
+  start_farm();
+  advance(1s);
+  EXPECT_EQ(wire.bodies.size(), sent);
+  EXPECT_NE(find(id).waiting_for.find("does not answer: " + reason), std::string::npos)
+      << find(id).waiting_for;
+  advance(2s);
+  EXPECT_GT(wire.bodies.size(), sent) << "whoever starts it may have mended the cause";
 }
 
 TEST_F(recovery, GarbageInTheStoreIsNoReasonNotToStart) {

@@ -121,6 +121,29 @@ TEST_F(response_cache_test, WithdrawingOneThatWaitsLeavesTheOthersAlone) {
   EXPECT_EQ(at(run_b).outcomes.size(), 1u);
 }
 
+TEST_F(response_cache_test, OneQuestionOfALaneIsWithdrawnAlone) {
+  open(run_a);
+  ask_call(run_a, 1, "2+2?");
+  ask_call(run_a, 2, "2+2?");
+  ask_call(run_a, 3, "2+2?");
+  tell(cache, withdraw_calls{run_a, milliseconds{0}, {call_id{2}}});
+  ASSERT_EQ(at(run_a).outcomes.size(), 1u);
+  EXPECT_EQ(at(run_a).outcomes[0].id, call_id{2});
+  ASSERT_EQ(at_router().withdrawals.size(), 1u);
+  EXPECT_EQ(at_router().withdrawals[0].calls, std::vector<call_id>{call_id{2}});
+  answer(run_a, 1, "4");
+  EXPECT_EQ(at(run_a).outcomes.size(), 3u);
+}
+
+TEST_F(response_cache_test, ALaneAfterTheOtherOfOneAskerIsWatchedOnce) {
+  open(run_a);
+  tell(cache, open_lane{lane_of(run_b), evaluation_a});
+  EXPECT_EQ(state().watched_sinks.size(), 1u);
+  kill(evaluation_a);
+  EXPECT_TRUE(state().lanes.empty());
+  EXPECT_TRUE(state().watched_sinks.empty());
+}
+
 TEST_F(response_cache_test, WithdrawingTheFirstDoesNotCancelWhoWaitsForIt) {
   open(run_a);
   open(run_b);
@@ -178,6 +201,54 @@ TEST_F(response_cache_test, CallsOfAnUnknownProviderPassThrough) {
   EXPECT_EQ(at_router().calls.size(), 2u);
   answer(run_a, 1, "4");
   EXPECT_EQ(at(run_a).outcomes.size(), 1u);
+}
+
+TEST_F(response_cache_test, VectorsAndCountsPassThroughAndAreNotKept) {
+  open(run_a);
+  uint64_t id = 0;
+  for (const auto kind : {call_kind::embed, call_kind::count_tokens})
+    for (int i = 0; i < 2; ++i) {
+      call_batch batch{lane_of(run_a), {}, evaluation_a};
+      auto& request = batch.calls.emplace_back();
+      request.id = call_id{++id};
+      request.kind = kind;
+      request.messages.push_back({chat_role::user, shared_text{"2+2?"}});
+      request.inputs = std::make_shared<const embedding_inputs>(embedding_inputs{{"2+2?"}, std::nullopt});
+      tell(cache, std::move(batch));
+      ASSERT_EQ(at_router().calls.size(), id) << "each is sent itself";
+      EXPECT_EQ(at_router().calls.back().second.kind, kind);
+      auto outcome = answered(id, "");
+      outcome.embeddings = std::make_shared<const embedding_vectors>(embedding_vectors{{{1, 2}}});
+      tell(cache, call_outcome_batch{run_a, {outcome}});
+      ASSERT_EQ(at(run_a).outcomes.size(), id);
+      EXPECT_FALSE(at(run_a).outcomes.back().cached);
+      EXPECT_EQ(at(run_a).outcomes.back().embeddings, outcome.embeddings);
+    }
+  commit();
+  EXPECT_EQ(stored_answers(), 0u);
+  EXPECT_EQ(state().misses, 0u);
+  EXPECT_TRUE(state().calls.empty());
+  ask_call(run_a, ++id, "2+2?");
+  EXPECT_EQ(at_router().calls.size(), id) << "a chat of the same words is another question";
+}
+
+TEST_F(response_cache_test, ABatchOfAllKindsIsTakenApart) {
+  open(run_a);
+  call_batch batch{lane_of(run_a), {}, evaluation_a};
+  for (uint64_t id = 1; id <= 4; ++id) {
+    auto& request = batch.calls.emplace_back();
+    request.id = call_id{id};
+    request.kind = id % 2 == 0 ? call_kind::chat : call_kind::count_tokens;
+    request.messages.push_back({chat_role::user, shared_text{"2+2?"}});
+  }
+  tell(cache, std::move(batch));
+  EXPECT_EQ(at_router().calls.size(), 3u) << "both counts, and one of the two chats";
+  answer(run_a, 2, "4");
+  EXPECT_EQ(at(run_a).outcomes.size(), 2u) << "both chats";
+  answer(run_a, 1, "");
+  answer(run_a, 3, "");
+  EXPECT_EQ(at(run_a).outcomes.size(), 4u);
+  EXPECT_TRUE(state().calls.empty());
 }
 
 TEST_F(response_cache_test, AStreamOfAKnownAnswerIsOnePiece) {

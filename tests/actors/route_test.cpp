@@ -16,6 +16,7 @@ const run_id the_run{1'700'000'000U, 7U};
 struct asker_state {
   std::vector<call_outcome> outcomes;
   std::vector<uint32_t> credits;
+  std::vector<uint32_t> on_the_wire;
 };
 
 call_sink_actor::behavior_type asker(call_sink_actor::stateful_pointer<asker_state> self) {
@@ -24,7 +25,10 @@ call_sink_actor::behavior_type asker(call_sink_actor::stateful_pointer<asker_sta
         auto& all = self->state.outcomes;
         all.insert(all.end(), batch.outcomes.begin(), batch.outcomes.end());
       },
-      [self](const lane_credit& credit) { self->state.credits.push_back(credit.calls); },
+      [self](const lane_credit& credit) {
+        self->state.credits.push_back(credit.calls);
+        self->state.on_the_wire.push_back(credit.on_the_wire);
+      },
       [](const call_delta&) {},
       [](const calls_on_the_wire&) {},
   };
@@ -285,6 +289,24 @@ TEST_F(route_test, LeastLoadedSpreadsByTheShareOfTheWindowInUse) {
     ask(1);
   EXPECT_EQ(sent(first), 3u) << "a window of five against one of ten";
   EXPECT_EQ(sent(second), 6u);
+}
+
+TEST_F(route_test, CallsOnTheWireAreThoseOfAllTargetsAndNoneWhereAProviderHasFallen) {
+  start();
+  const auto on_the_wire = [&](const char* model, const char* provider, uint32_t calls) {
+    tell(router, lane_credit{the_run, 10, model_id{model}, provider_id{provider}, true, {}, calls});
+  };
+  EXPECT_EQ(asked().on_the_wire.back(), 0u);
+  on_the_wire("m", "a", 3);
+  on_the_wire("n", "b", 4);
+  EXPECT_EQ(asked().on_the_wire.back(), 7u);
+  const auto told = asked().on_the_wire.size();
+  on_the_wire("n", "b", 4);
+  EXPECT_EQ(asked().on_the_wire.size(), told) << "no news";
+  tell(router, open_lane{the_lane(), evaluation});
+  EXPECT_EQ(asked().on_the_wire.back(), 7u) << "said again to whoever announces the lane again";
+  kill(first);
+  EXPECT_EQ(asked().on_the_wire.back(), 4u);
 }
 
 TEST_F(route_test, CallsOfAProviderThatStaysDownGoToTheOther) {

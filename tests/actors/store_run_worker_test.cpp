@@ -5,6 +5,7 @@
 #include "tests/storage/support.hpp"
 
 #include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
 
 #include <fstream>
 
@@ -253,6 +254,32 @@ TEST_F(store_run_worker_test, AnInterruptedRunIsReadWithTheCountersOfItsAnswers)
   EXPECT_EQ(progress.current_task, task_id{"sums"});
 }
 
+TEST_F(store_run_worker_test, TheScoreThatProgressShowsIsTheOneOfTheResult) {
+  write("task.yaml", "id: sums\nname: Sums\ndescription: Sums.\ndataset: rows.jsonl\nprompt: '{q}'\n"
+                     "target: '{a}'\nfailed_samples: zero\nscorers:\n"
+                     "  - {name: same, type: exact_match, weight: 3, primary: true}\n"
+                     "  - {name: within, type: contains, weight: 1, primary: true}\n");
+  write("rows.jsonl", rows(8));
+  const auto record = pin(request());
+  storage::write_batch stored;
+  stored.runs = {record};
+  for (const uint32_t sample : {0, 2, 3}) {
+    auto row = storage::testing::sample_of(record.spec.id, sample);
+    row.scores = {{0, sample == 0 ? 0.0 : 1.0, ""}, {1, 1.0, ""}};
+    stored.samples.push_back(row);
+  }
+  stored.samples.push_back(storage::testing::sample_of(record.spec.id, 1, sample_status::failed));
+  ASSERT_FALSE(farm.write(std::move(stored)).error);
+  store_run_worker worker{farm.data()};
+  const auto found = worker.recover(record);
+  ASSERT_FALSE(found.error.has_value()) << to_string(*found.error);
+  EXPECT_DOUBLE_EQ(found.record.progress.score().value_or(-1), (0.25 + 1 + 1 + 0) / 4);
+  const auto computed = worker.summarise(found.record);
+  const auto document = nlohmann::json::parse(computed.document);
+  EXPECT_DOUBLE_EQ(document["summary_metrics"]["overall_score"].get<double>(),
+                   found.record.progress.score().value_or(-1));
+}
+
 TEST_F(store_run_worker_test, AFinalRunKeepsTheCountersOfItsRecord) {
   write_task();
   write("rows.jsonl", rows(8));
@@ -261,6 +288,73 @@ TEST_F(store_run_worker_test, AFinalRunKeepsTheCountersOfItsRecord) {
   record.progress.done = 5;
   refresh_counts(farm.data(), record);
   EXPECT_EQ(record.progress.done, 5u);
+}
+
+// -- the result --------------------------------------------------------------------------------------------
+
+/// The time of a task is from its first call to its last answer, however many are out at once.
+class time_of_a_task : public store_run_worker_test {
+protected:
+  const wall_time start{std::chrono::milliseconds{1'700'000'000'000}};
+
+  /// @param took Of its last try, in seconds.
+  response_record answer(uint32_t sample, int at, int took, uint16_t attempt = 0) const {
+    auto row = storage::testing::response_of(storage::testing::first_run, sample, attempt);
+    row.finished_at = start + seconds{at};
+    row.timing.connect = seconds{took} / 2;
+    row.timing.transfer = seconds{took} - row.timing.connect;
+    return row;
+  }
+
+  nlohmann::json result_of(const run_record& record) const {
+    const auto document = compute_result(farm.data(), record);
+    return document ? nlohmann::json::parse(*document) : nlohmann::json{};
+  }
+};
+
+TEST_F(time_of_a_task, IsTimeOnTheClockAndGoesThroughRestarts) {
+  write_task();
+  write("rows.jsonl", rows(5));
+  const auto record = pin(request());
+  storage::write_batch stored;
+  stored.runs = {record};
+  for (uint32_t i = 0; i < 3; ++i)
+    stored.samples.push_back(storage::testing::sample_of(record.spec.id, i));
+  // Two at once, and one after a pause of more than a minute.
+  stored.responses = {answer(0, 10, 4), answer(1, 12, 5), answer(2, 100, 1)};
+  ASSERT_FALSE(farm.write(std::move(stored)).error);
+  const auto found = result_of(record);
+  EXPECT_EQ(found["task_results"][0]["execution_time"], 94.0);
+  EXPECT_EQ(found["task_results"][0]["prompt_types"][0]["execution_time"], 94.0);
+  EXPECT_EQ(found["summary_metrics"]["average_execution_time"], 94.0);
+}
+
+TEST_F(time_of_a_task, BeginsWithTheFirstTryOfACall) {
+  write_task();
+  write("rows.jsonl", rows(5));
+  const auto record = pin(request());
+  auto tried_often = storage::testing::sample_of(record.spec.id, 0);
+  tried_often.duration = seconds{9};
+  storage::write_batch stored;
+  stored.runs = {record};
+  stored.samples = {tried_often};
+  stored.responses = {answer(0, 10, 2, 3)};
+  ASSERT_FALSE(farm.write(std::move(stored)).error);
+  EXPECT_EQ(result_of(record)["task_results"][0]["execution_time"], 9.0);
+}
+
+TEST_F(time_of_a_task, IsZeroWhenNobodyWasAsked) {
+  write_task();
+  write("rows.jsonl", rows(5));
+  auto record = pin(request());
+  record.finished_at = start;
+  storage::write_batch stored;
+  stored.runs = {record};
+  ASSERT_FALSE(farm.write(std::move(stored)).error);
+  const auto found = result_of(record);
+  EXPECT_EQ(found["task_results"][0]["execution_time"], 0.0);
+  EXPECT_EQ(found["summary_metrics"]["average_execution_time"], 0.0);
+  EXPECT_EQ(found["completed_at"], to_rfc3339(start));
 }
 
 // -- what model_args say -----------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ TEST_F(waiting_calls, AreExplainedWhileTheProviderDoesNotAnswer) {
   everything_is_right();
   advance(3min, 100ms);
   EXPECT_EQ(find(id).waiting_for, "");
-  EXPECT_GE(log_events(id, "go out again"), 1u);
+  EXPECT_GE(log_events(id, "answered again"), 1u);
 }
 
 TEST_F(waiting_calls, AreExplainedWhileTheProviderAsksToWait) {
@@ -73,6 +73,28 @@ TEST_F(waiting_calls, DoNotFillTheStoredLog) {
   advance(20min, 100ms);
   EXPECT_EQ(find(id).state, run_state::completed);
   EXPECT_LE(store->events[id].size(), 50u);
+}
+
+TEST_F(waiting_calls, AreExplainedOnceHoweverOftenOneIsTried) {
+  cap = 40;
+  nobody_answers();
+  start_farm();
+  const auto id = submit(200);
+  size_t changes = 0;
+  bool waited = false;
+  for (int i = 0; i < 250; ++i) {
+    advance(100ms);
+    const bool waits = !find(id).waiting_for.empty();
+    changes += waits != waited ? 1 : 0;
+    waited = waits;
+  }
+  ASSERT_EQ(find(id).state, run_state::running);
+  EXPECT_GE(changes, 1u);
+  EXPECT_EQ(log_events(id, "calls wait"), 1u) << "a try that fails is no new wait";
+  EXPECT_EQ(log_events(id, "answered again"), 0u);
+  everything_is_right();
+  advance(3min, 100ms);
+  EXPECT_GE(log_events(id, "answered again"), 1u);
 }
 
 TEST_F(waiting_calls, AreNotExplainedOverAndOverAgain) {

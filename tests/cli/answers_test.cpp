@@ -1,5 +1,7 @@
 #include "binary_fixture.hpp"
 
+#include <set>
+
 namespace assay::cli::test {
 namespace {
 
@@ -122,6 +124,30 @@ TEST_F(answers, ListsEachChatModelOnce) {
   EXPECT_GT(models.size(), 20U);
 }
 
+TEST_F(answers, ListsModelsThatMakeVectorsWhenAsked) {
+  const auto ids = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {"models", "--json"});
+    std::set<std::string> out;
+    const auto listed = json::parse(assay(words).out);
+    for (const auto& model : listed["models"])
+      out.insert(model["model_id"].get<std::string>());
+    return out;
+  };
+  const auto vectors = ids({"--all", "--kind", "embeddings"});
+  EXPECT_TRUE(vectors.contains("text-embedding-3-small"));
+  EXPECT_TRUE(vectors.contains("gemini-embedding-001"));
+  EXPECT_FALSE(vectors.contains("gpt-4o"));
+  EXPECT_TRUE(ids({"--kind", "embeddings"}).empty()) << "no provider has a key";
+  const auto any = ids({"--all", "--kind", "any"});
+  EXPECT_TRUE(any.contains("text-embedding-3-small"));
+  EXPECT_TRUE(any.contains("gpt-4o"));
+  environment["OPENAI_API_KEY"] = "k";
+  EXPECT_TRUE(ids({"--kind", "embeddings"}).contains("text-embedding-3-small"));
+  EXPECT_FALSE(ids({"--kind", "embeddings"}).contains("gemini-embedding-001"));
+  EXPECT_FALSE(ids({}).contains("text-embedding-3-small"));
+  EXPECT_EQ(assay({"models", "--kind", "pictures"}).code, 2);
+}
+
 TEST_F(answers, SaysThatAValueIsIgnored) {
   environment["DEBUG"] = "maybe";
   for (const std::vector<std::string>& words :
@@ -148,7 +174,7 @@ TEST_F(answers, MakesNoFolderForAPortFile) {
 TEST_F(answers, SaysWhatBecameOfEachTryOfASample) {
   write_task(1);
   start_mock({"--fault", "status:status=400,times=1"});
-  ASSERT_EQ(assay({"run", "-m", "sim-p100", "-t", "sums/sums.yaml"}).code, 1);
+  ASSERT_EQ(assay({"run", "-m", "sim-p100", "-t", "sums/sums.yaml"}).code, 5);
   const auto sample = assay({"show", "last", "sums:plain:0"});
   EXPECT_EQ(sample.code, 0) << sample.err;
   EXPECT_NE(sample.out.find("given up"), std::string::npos) << sample.out;

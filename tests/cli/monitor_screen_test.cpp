@@ -28,8 +28,25 @@ const json alerts =
 const json advice =
     json::parse(R"({"items":[{"action":"add_key","model_id":"m","reason":"limits are used up"}]})");
 
+const json retries = json::parse(
+    R"({"providers":[{"provider":"p","answered_after_retry":12,"given_up":3},{"provider":"quiet","answered_after_retry":0,"given_up":0}],
+  "advice":[{"action":"longer_wait","error":"provider_unavailable","provider":"p","reason":"it helps"}]})");
+
+TEST(monitor_screen, ShowsWhatRetriesBroughtAndWhoDoesNotAnswer) {
+  auto more = overview;
+  more["providers"] = json::parse(
+      R"([{"provider":"down","healthy":false,"reason":"refused"},{"provider":"up","healthy":true}])");
+  more["scaled"] = json::parse(R"([{"provider":"p","model_id":"m","share":0.5,"reason":"too slow"}])");
+  const auto shown = render_monitor({more, models, alerts, advice, retries}, {});
+  for (const auto* part :
+       {"12 answered after a retry, 3 given up", "longer_wait after provider_unavailable at p: it helps",
+        "down  refused", "50.0 % of its calls in flight: too slow"})
+    EXPECT_THAT(shown, HasSubstr(part));
+  EXPECT_THAT(shown, Not(HasSubstr("quiet")));
+}
+
 TEST(monitor_screen, ShowsWindowsModelsAlertsAndAdvice) {
-  const auto shown = render_monitor({overview, models, alerts, advice}, {});
+  const auto shown = render_monitor({overview, models, alerts, advice, retries}, {});
   for (const auto* part :
        {"1,200", "99.5 %", "3.25 s", "10,500", "77.5", "1700", "#7 open", "add_key m: limits"})
     EXPECT_THAT(shown, HasSubstr(part));
@@ -37,20 +54,20 @@ TEST(monitor_screen, ShowsWindowsModelsAlertsAndAdvice) {
 }
 
 TEST(monitor_screen, NamesCannotSteerTheTerminal) {
-  EXPECT_THAT(render_monitor({overview, models, alerts, advice}, {}), Not(HasSubstr("\x1b")));
+  EXPECT_THAT(render_monitor({overview, models, alerts, advice, retries}, {}), Not(HasSubstr("\x1b")));
 }
 
 TEST(monitor_screen, AnswersOfAnotherVersionAreNoReasonToFail) {
   const json none;
   const json odd = json::parse(R"({"items":[{}],"windows":[],"alerts":7})");
-  EXPECT_THAT(render_monitor({none, none, none, none}, {}), HasSubstr("no calls"));
-  EXPECT_THAT(render_monitor({odd, odd, odd, odd}, {true, true, 40}), HasSubstr("-"));
-  EXPECT_THAT(render_monitor_line({none, none, none, none}), HasSubstr("calls_1m=-"));
+  EXPECT_THAT(render_monitor({none, none, none, none, none}, {}), HasSubstr("no calls"));
+  EXPECT_THAT(render_monitor({odd, odd, odd, odd, odd}, {true, true, 40}), HasSubstr("-"));
+  EXPECT_THAT(render_monitor_line({none, none, none, none, none}), HasSubstr("calls_1m=-"));
 }
 
 TEST(monitor_screen, APipeGetsOneLine) {
   EXPECT_EQ(
-      render_monitor_line({overview, models, alerts, advice}),
+      render_monitor_line({overview, models, alerts, advice, retries}),
       "2024-01-01T12:00:00Z calls_1m=1,200 success_1m=99.5 % p95_1m=3.25 s cost_1h=$2.5000 alerts_open=1");
 }
 

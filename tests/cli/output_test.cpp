@@ -72,6 +72,36 @@ TEST(table, FitsIntoTheTerminalByCuttingItsWidestTextColumn) {
   EXPECT_NE(rows.render(plain, 40).find("12345"), std::string::npos);
 }
 
+TEST(table, NeverCutsWhatOneHasToTypeAgain) {
+  table rows({{"task", align::left, squeeze::whole}, {"category"}, {"prompt types"}});
+  rows.add({"arithmetic_word_problems", "single_turn", "baseline, cot, few_shot"});
+  const auto text = rows.render(plain, 50);
+  EXPECT_NE(text.find("arithmetic_word_problems"), std::string::npos) << text;
+  for (const auto& line : lines_of(text))
+    EXPECT_LE(display_width(line), 50U) << text;
+  EXPECT_NE(rows.render(plain, 20).find("arithmetic_word_problems"), std::string::npos)
+      << "also where nothing else can give room";
+}
+
+TEST(table, LeavesOutWhatIsEmptyAndThenWhatIsSpareWhereThereIsNoRoom) {
+  table rows({{"run", align::left, squeeze::whole},
+              {"created", align::left, squeeze::spare},
+              {"cost", align::right, squeeze::spare},
+              {"error"},
+              {"tasks"}});
+  rows.add({"eval_1700000000_0000002a", "2026-01-01 00:00:00", "$1.00", "", "sums"});
+  EXPECT_NE(rows.render(plain).find("error"), std::string::npos) << "there is room";
+  const auto wide = rows.render(plain, 62);
+  EXPECT_EQ(wide.find("error"), std::string::npos) << wide;
+  EXPECT_NE(wide.find("2026-01-01 00:00:00"), std::string::npos) << wide;
+  const auto narrow = rows.render(plain, 40);
+  EXPECT_EQ(narrow.find("2026"), std::string::npos) << "the widest goes first\n" << narrow;
+  EXPECT_NE(narrow.find("$1.00"), std::string::npos) << narrow;
+  EXPECT_NE(narrow.find("eval_1700000000_0000002a"), std::string::npos) << narrow;
+  for (const auto& line : lines_of(narrow))
+    EXPECT_LE(display_width(line), 40U) << narrow;
+}
+
 TEST(table, HasNoEscapeSequencesWhereThereAreNoColours) {
   table rows({{"a"}});
   rows.add({"b"});

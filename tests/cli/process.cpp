@@ -102,6 +102,19 @@ finished run_assay(const std::vector<std::string>& arguments, const std::string&
   return process(all, folder, environment).wait();
 }
 
+bool wait_for_text(const std::string& path, const std::string& text, const process& writer) {
+  const auto until = std::chrono::steady_clock::now() + patience;
+  while (std::chrono::steady_clock::now() < until) {
+    const bool running = writer.running();
+    if (content(path).find(text) != std::string::npos)
+      return true;
+    if (!running)
+      return false;
+    breathe();
+  }
+  return false;
+}
+
 std::string wait_for_file(const std::string& path, const process& writer) {
   const auto until = std::chrono::steady_clock::now() + patience;
   while (std::chrono::steady_clock::now() < until) {

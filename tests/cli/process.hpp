@@ -30,6 +30,7 @@ public:
   bool running() const;
   /// Where its standard output goes.
   const std::string& out_file() const noexcept { return out_file_; }
+  const std::string& err_file() const noexcept { return err_file_; }
 
 private:
   pid_t pid_ = -1;
@@ -45,5 +46,8 @@ finished run_assay(const std::vector<std::string>& arguments, const std::string&
 
 /// Waits until a file has content, at most a minute; empty when it does not.
 std::string wait_for_file(const std::string& path, const process& writer);
+
+/// Waits until a file has @p text in it, at most a minute. @returns whether it came.
+bool wait_for_text(const std::string& path, const std::string& text, const process& writer);
 
 } // namespace assay::cli::test

@@ -45,6 +45,14 @@ progress_line half_done() {
   return out;
 }
 
+TEST(render_progress, SaysHowManyCallsAreInBatches) {
+  auto run = half_done();
+  run.record.progress.in_batches = 60;
+  EXPECT_NE(render_progress(run, 10, {}).find("60 in batches"), std::string::npos);
+  run.record.state = run_state::completed;
+  EXPECT_EQ(render_progress(run, 10, {}).find("in batches"), std::string::npos);
+}
+
 TEST(render_progress, ShowsWhatMattersOnOneLine) {
   const auto line = render_progress(half_done(), 12, {});
   for (const char* part : {"sim-strong", "50 %", "100/200", "12.3/s", "score 0.500", "2 failed", "$0.5"})

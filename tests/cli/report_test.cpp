@@ -1,3 +1,4 @@
+#include "cli/progress.hpp"
 #include "cli/run_report.hpp"
 
 #include <gtest/gtest.h>
@@ -87,6 +88,37 @@ TEST(explained, NamesTheProviderAndWhatToDo) {
   EXPECT_NE(explained(failed).hint.find("OPENAI_API_KEY"), std::string::npos);
   failed.error = fault{errc::dataset_changed, "it differs", {}, "look"};
   EXPECT_EQ(explained(failed), *failed.error) << "no provider is to blame";
+}
+
+TEST(explained, HasNoHoleForAProviderWithoutAKeyVariable) {
+  run_record failed;
+  failed.spec.provider = provider_id{"mock"};
+  for (const auto code : {errc::quota_exhausted, errc::credentials_rejected}) {
+    failed.error = fault{code, "HTTP 401", {}, {}};
+    EXPECT_NE(explained(failed).hint.find("providers.mock.api_key"), std::string::npos)
+        << explained(failed).hint;
+  }
+}
+
+TEST(render_outcomes, CallsARunInterruptedThatNobodyGoesOnWith) {
+  auto left = outcome("m", 0.5);
+  left.record.state = run_state::running;
+  EXPECT_NE(render_outcomes({}, {left}).find("running"), std::string::npos);
+  EXPECT_FALSE(outcome_json(left).contains("interrupted"));
+  left.interrupted = true;
+  const auto text = render_outcomes({}, {left});
+  EXPECT_NE(text.find("interrupted"), std::string::npos) << text;
+  EXPECT_EQ(text.find("running"), std::string::npos) << text;
+  EXPECT_EQ(outcome_json(left)["interrupted"], true);
+}
+
+TEST(model_label, SaysWhoIsSimulated) {
+  run_spec spec;
+  spec.model = model_id{"sim-p100"};
+  spec.provider = provider_id{"mock"};
+  EXPECT_EQ(model_label(spec), "sim-p100 (simulated)");
+  spec.provider = provider_id{"openai"};
+  EXPECT_EQ(model_label(spec), "sim-p100");
 }
 
 TEST(render_outcomes, SurvivesDocumentsOfAnotherShape) {

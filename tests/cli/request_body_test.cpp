@@ -36,6 +36,7 @@ TEST(request_body, BecomesARequestWithEverythingThatWasAsked) {
   flags.metadata = R"({"experiment": "x"})";
   flags.predict_only = true;
   flags.use_cache = "true";
+  flags.batch = "auto";
   flags.max_cost = 2.5;
   flags.log_samples = false;
   const auto request = request_of(flags);
@@ -43,6 +44,7 @@ TEST(request_body, BecomesARequestWithEverythingThatWasAsked) {
   EXPECT_EQ(request->model.value, "sim-strong");
   EXPECT_EQ(request->limit, 20U);
   EXPECT_EQ(request->cache, cache_use::use);
+  EXPECT_EQ(request->execution, execution_wish::automatic);
   EXPECT_EQ(request->max_cost, from_dollars(2.5));
   EXPECT_EQ(request->num_fewshot, 3U);
   EXPECT_EQ(request->generation.temperature, 0.5);

@@ -126,6 +126,7 @@ TEST_F(served, RunsCanBeWatchedUntilTheirEnd) {
   const auto id = submit(40);
   const auto watched = assay({"watch", id, "--json"});
   EXPECT_EQ(watched.code, 0) << watched.err;
+  EXPECT_NE(watched.err.find("sim-p100 (simulated)"), std::string::npos) << watched.err;
   const auto result = json::parse(watched.out, nullptr, false);
   ASSERT_TRUE(result.is_object()) << watched.out;
   EXPECT_EQ(result["evaluation_id"], id);
@@ -153,6 +154,13 @@ TEST_F(served, TheMonitorShowsCallsTimesAndQuality) {
   const auto text = assay({"monitor", "--once"});
   EXPECT_NE(text.out.find("sim-p100"), std::string::npos) << text.out;
   EXPECT_EQ(assay({"monitor", "--once", "--range", "2h"}).code, 2);
+  const auto chosen = assay({"models", "select", "--priority", "quality", "--content-size", "10", "--json"});
+  EXPECT_EQ(chosen.code, 0) << chosen.err;
+  const auto choice = json::parse(chosen.out, nullptr, false);
+  ASSERT_TRUE(choice.is_object()) << chosen.out;
+  EXPECT_FALSE(choice["model"].get<std::string>().empty());
+  EXPECT_FALSE(choice["alternatives"].empty());
+  EXPECT_EQ(assay({"models", "select", "--priority", "beauty"}).code, 2);
 }
 
 TEST_F(served, RunsAreListedPausedResumedAndCancelledThroughTheServer) {
@@ -257,6 +265,38 @@ TEST_F(served, UsersAreManagedThroughTheServer) {
   EXPECT_EQ(json::parse(assay({"users", "--json"}).out)["users"][1]["roles"], json({"viewer", "evaluator"}));
   environment["ASSAY_ADMIN_PASSWORD"] = "another one";
   EXPECT_EQ(assay({"users"}).code, 5);
+}
+
+TEST_F(served, ApiKeysAreMadeThroughTheServerAndSignIn) {
+  // Made in the folder before any server has run.
+  environment["ASSAY_NEW_PASSWORD"] = "a-long-password";
+  ASSERT_EQ(assay({"users", "add", "admin", "--role", "admin"}).code, 0);
+  const auto first = assay({"users", "keys", "add", "admin", "--name", "folder"});
+  ASSERT_EQ(first.code, 0) << first.err;
+  environment["ASSAY_PASSWORD"] = "a-long-password";
+  password = "a-long-password";
+  start();
+  EXPECT_EQ(assay({"users", "add", "alice", "--role", "evaluator"}).code, 0);
+  const auto made = assay({"users", "keys", "add", "alice", "--name", "laptop"});
+  ASSERT_EQ(made.code, 0) << made.err;
+  const auto key = made.out.substr(0, made.out.size() - 1);
+  EXPECT_EQ(json::parse(assay({"users", "keys", "--json"}).out)["keys"].size(), 2U);
+  EXPECT_EQ(json::parse(assay({"users", "keys", "list", "alice", "--json"}).out)["keys"].size(), 1U);
+
+  environment["ASSAY_TOKEN"] = first.out.substr(0, first.out.size() - 1);
+  EXPECT_EQ(assay({"users"}).code, 0) << "the key of an administrator is a token";
+  environment["ASSAY_TOKEN"] = key;
+  EXPECT_EQ(assay({"runs"}).code, 0);
+  EXPECT_NE(assay({"users"}).code, 0) << "an evaluator's key manages no users";
+  EXPECT_NE(assay({"users", "keys", "add", "alice", "--name", "more"}).code, 0);
+  environment.erase("ASSAY_TOKEN");
+  EXPECT_EQ(assay({"users", "keys", "remove", key.substr(9, 12)}).code, 0);
+  environment["ASSAY_TOKEN"] = key;
+  const auto refused = assay({"runs"});
+  EXPECT_EQ(refused.code, 5) << refused.err;
+  EXPECT_EQ(refused.err.find(key.substr(22)), std::string::npos) << refused.err;
+  stop();
+  EXPECT_EQ(last.err.find(key.substr(22)), std::string::npos) << "the log does not have it";
 }
 
 TEST_F(served, EndsInOrderOnASignalAndGoesOnAtTheNextStart) {

@@ -31,11 +31,15 @@ protected:
 TEST_F(troubles, AFullDiskEndsARunWithItsReason) {
   write_task(1500);
   start_mock({"--latency", "fixed:5ms"});
-  // No file may grow beyond 400 blocks of 512 bytes: the store fills up while the run goes on.
-  const auto command = "ulimit -f 400; exec " ASSAY_BINARY " run -m sim-p100 -t sums/sums.yaml";
-  const auto done = process({"/bin/sh", "-c", command}, folder, environment).wait();
-  EXPECT_EQ(done.code, 6) << done.out << done.err;
-  EXPECT_NE(done.err.find("No space left on device"), std::string::npos) << done.err;
+  // No file may grow beyond so many blocks of 512 bytes: the store fills up while the run goes on. At a whole
+  // page the write is refused, within one it is cut short.
+  for (const auto* blocks : {"400", "603"}) {
+    const auto command =
+        std::string("ulimit -f ") + blocks + "; exec " ASSAY_BINARY " run -m sim-p100 -t sums/sums.yaml";
+    const auto done = process({"/bin/sh", "-c", command}, folder, environment).wait();
+    EXPECT_EQ(done.code, 6) << done.out << done.err;
+    EXPECT_NE(done.err.find("make room on the disk"), std::string::npos) << done.err;
+  }
   const auto again = assay(run_sums({"--json"}));
   ASSERT_EQ(again.code, 0) << again.err;
   EXPECT_EQ(json::parse(again.out)["evaluations"][0]["summary_metrics"]["total_samples"], 1500)
@@ -166,7 +170,7 @@ TEST_F(troubles, WhatAProviderSaidIsShownOnOneLineAndWithItsSamples) {
   write_task(2);
   start_mock({"--fault", "html_body:every=1"});
   const auto done = assay(run_sums({"--set", "retry.max_attempts=1"}));
-  EXPECT_EQ(done.code, 1) << done.err;
+  EXPECT_EQ(done.code, 5) << done.err;
   EXPECT_NE(done.out.find("(simulated)"), std::string::npos) << "also when no answer says so: " << done.out;
   const auto at = done.err.find("failed: ");
   ASSERT_NE(at, std::string::npos) << done.err;
@@ -189,6 +193,89 @@ TEST_F(troubles, ARunThatRanOutOfTimeIsResumedWithoutAServer) {
   const auto done = assay({"resume", "last", "--json"});
   EXPECT_EQ(done.code, 0) << done.err;
   EXPECT_EQ(json::parse(assay({"runs", "--json"}).out)["evaluations"][0]["state"], "completed");
+}
+
+TEST_F(troubles, ARunWhoseProviderIsToBlameEndsWithFive) {
+  write_task(2);
+  for (const auto* rule : {"status:status=401,every=1", "status:status=503,every=1", "html_body:every=1"}) {
+    start_mock({"--fault", rule});
+    const auto done = assay(run_sums({"--set", "retry.max_attempts=1"}));
+    EXPECT_EQ(done.code, 5) << rule << done.out << done.err;
+    EXPECT_EQ(done.err.find(" in )"), std::string::npos) << "advice with a hole: " << done.err;
+    mock.reset();
+    fs::remove(folder + "/mock.port");
+  }
+}
+
+TEST_F(troubles, OutputThatCannotBeWrittenIsNoSuccess) {
+  write_task(1);
+  start_mock();
+  const auto to = [&](const std::string& command) {
+    return process({"/bin/sh", "-c", "exec " ASSAY_BINARY " " + command}, folder, environment).wait();
+  };
+  const auto run = to("run -m sim-p100 -t sums/sums.yaml > /dev/full");
+  EXPECT_EQ(run.code, 6) << run.err;
+  EXPECT_NE(run.err.find("standard output could not be written"), std::string::npos) << run.err;
+  for (const auto* command : {"results", "results last --json", "tasks", "--help", "--version"})
+    EXPECT_EQ(to(std::string(command) + " > /dev/full").code, 6) << command;
+  EXPECT_EQ(to("results last --json > there.json").code, 0);
+  EXPECT_TRUE(json::accept(std::ifstream(folder + "/there.json")));
+  // Who has seen enough is no disk that is full.
+  const auto enough =
+      process({"/bin/sh", "-c", "(" ASSAY_BINARY " completion bash; echo $? > code) | true"}, folder).wait();
+  EXPECT_EQ(enough.err, "");
+  EXPECT_EQ(wait_for_file(folder + "/code", *mock), "0\n");
+}
+
+TEST_F(troubles, NumbersOfRowsAreCountsAboveNothing) {
+  for (const auto* number : {"-1", "0"})
+    for (const auto& words : {std::vector<std::string>{"results", "-n"},
+                              {"results", "list", "-n"},
+                              {"runs", "-n"},
+                              {"show", "last", "-n"}}) {
+      auto all = words;
+      all.emplace_back(number);
+      EXPECT_EQ(assay(all).code, 2) << words[0] << " -n " << number;
+    }
+}
+
+TEST_F(troubles, IdsStayWholeOnANarrowTerminal) {
+  write_task(2);
+  std::ofstream(folder + "/sums/long.yaml")
+      << "id: arithmetic_of_small_sums\ndataset: sums.jsonl\nlanguages: [en]\n"
+         "prompts:\n  plain: \"What is {a} plus 1? Only the number.\"\n"
+         "  polite: \"Please say what {a} plus 1 is, only the number.\"\n"
+         "target: \"{b}\"\nscorer: {type: numeric}\n";
+  start_mock();
+  ASSERT_EQ(assay({"run", "-m", "sim-p100", "-t", "sums/long.yaml"}).code, 0);
+  const auto on_80_columns = [&](const std::string& command) {
+    const auto done =
+        process({"/usr/bin/script", "-qec", "stty cols 80; exec " ASSAY_BINARY " " + command, "/dev/null"},
+                folder, environment)
+            .wait();
+    EXPECT_EQ(done.code, 0) << command << done.out;
+    return done.out;
+  };
+  const auto tasks = on_80_columns("tasks --include-path sums");
+  EXPECT_NE(tasks.find("arithmetic_of_small_sums "), std::string::npos) << tasks;
+  const auto samples = on_80_columns("show last");
+  EXPECT_NE(samples.find("arithmetic_of_small_sums:plain:1 "), std::string::npos) << samples;
+  const auto runs = on_80_columns("results");
+  const auto id = json::parse(assay({"results", "--json"}).out)["evaluations"][0].value("evaluation_id", "?");
+  EXPECT_NE(runs.find(id), std::string::npos) << runs;
+}
+
+TEST_F(troubles, TaskFilesCanBeShownAsTheyCanBeRun) {
+  write_task(3);
+  for (const auto* path : {"sums/sums.yaml", "./sums/sums.yaml"}) {
+    const auto shown = assay({"tasks", "show", path, "--json"});
+    ASSERT_EQ(shown.code, 0) << shown.err;
+    EXPECT_TRUE(json::parse(shown.out)["dataset"].get<std::string>().ends_with("sums.jsonl")) << shown.out;
+  }
+  const auto all = assay({"tasks", "show", "./sums"});
+  EXPECT_EQ(all.code, 0) << all.err;
+  EXPECT_NE(all.out.find("sums"), std::string::npos) << all.out;
+  EXPECT_EQ(assay({"tasks", "show", "sums/none.yaml"}).code, 4);
 }
 
 TEST_F(troubles, ABackupLeavesAFolderAloneThatHoldsSomethingElse) {

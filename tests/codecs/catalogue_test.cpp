@@ -52,6 +52,20 @@ TEST(catalogue, KeepsRetiredModelsAndSaysSo) {
   EXPECT_FALSE(shipped("gpt-4o").deprecated);
 }
 
+TEST(catalogue, PricesModelsThatMakeVectorsByTheirInputAlone) {
+  for (const auto& [name, price] :
+       {std::pair{"text-embedding-3-small", 0.02}, std::pair{"text-embedding-3-large", 0.13},
+        std::pair{"text-embedding-ada-002", 0.10}, std::pair{"gemini-embedding-001", 0.15}}) {
+    const auto& entry = shipped(name);
+    EXPECT_FALSE(entry.answers_with_text()) << name;
+    ASSERT_TRUE(entry.prices) << name;
+    EXPECT_DOUBLE_EQ(entry.prices->input_per_mtok, price) << name;
+    EXPECT_DOUBLE_EQ(entry.prices->output_per_mtok, 0) << name;
+    EXPECT_GT(entry.context_window, 0U) << name;
+  }
+  EXPECT_TRUE(shipped("gpt-4o").answers_with_text());
+}
+
 TEST(catalogue, UsesOnlyTheDocumentsWordsForCapabilities) {
   const std::set<std::string> words{"text_generation", "code_completion",  "text",
                                     "vision",          "function_calling", "code",

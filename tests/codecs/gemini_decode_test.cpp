@@ -71,6 +71,17 @@ TEST(gemini_answer, ReadsCallsWithTheirSignatures) {
                                     {"own", "now", "{}"}}));
 }
 
+TEST(gemini_answer, EndsWithCallsAlsoUnderTheWordOfOtherServers) {
+  const auto ended = [](std::string_view parts) {
+    return decode(answered(200, candidate(R"("content":{"parts":[)" + std::string(parts)
+                                          + R"(]},"finishReason":"FUNCTION_CALL")")));
+  };
+  const auto answer = answer_in(ended(R"({"functionCall":{"name":"now"}})"));
+  EXPECT_EQ(answer.finish, finish_reason::tool_calls);
+  ASSERT_EQ(answer.tool_calls.size(), 1U);
+  EXPECT_EQ(answer_in(ended(R"({"text":"x"})")).finish, finish_reason::unknown) << "there is no call";
+}
+
 TEST(gemini_answer, ReadsSeveralCandidatesInTheirOrder) {
   const auto answer = answer_in(decode(answered(200, R"({"candidates":[
     {"index":1,"content":{"parts":[{"text":"b"}]},"finishReason":"STOP"},

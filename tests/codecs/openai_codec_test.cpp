@@ -234,8 +234,12 @@ TEST(openai_counts, AreMadeWhereThereIsACall) {
   EXPECT_EQ(code_of<uint32_t>(vllm->decode_count(answered(200, R"({"count":"5"})"), noon_of_tests())),
             errc::malformed_answer);
   for (const auto dialect : {api_dialect::compatible, api_dialect::openai, api_dialect::azure,
-                             api_dialect::deepseek, api_dialect::ollama, api_dialect::llama_factory})
+                             api_dialect::deepseek, api_dialect::ollama, api_dialect::llama_factory}) {
     EXPECT_EQ(codec_of(dialect)->encode_count(asked.request()).error().code, errc::unsupported);
+    EXPECT_FALSE(codec_of(dialect)->counts_tokens());
+  }
+  EXPECT_TRUE(llama->counts_tokens());
+  EXPECT_TRUE(vllm->counts_tokens());
 }
 
 // -- whatever comes ----------------------------------------------------------------------------------------

@@ -41,6 +41,15 @@ TEST_F(fields, OpenMapsStayOpen) {
             nlohmann::json::parse(R"({"limit":3,"anything":{"deep":[1,"two",3.5,true,"4"]}})"));
 }
 
+TEST_F(fields, TheGatewayHasBoundsAndATime) {
+  file("local.yaml", "gateway: {max_open: 10, max_open_per_user: 2, timeout: 1500ms}\n");
+  const auto values = loaded();
+  EXPECT_EQ(values.gateway.max_open, 10U);
+  EXPECT_EQ(values.gateway.max_open_per_user, 2U);
+  EXPECT_EQ(values.gateway.timeout, milliseconds{1500});
+  EXPECT_TRUE(has(refused("gateway: {max_open: 0}\n").where, "gateway.max_open"));
+}
+
 struct wrong_value {
   std::string_view yaml;
   std::string_view where;

@@ -1,5 +1,7 @@
 #include "tests/config/support.hpp"
 
+#include <algorithm>
+
 namespace assay::config {
 namespace {
 
@@ -53,6 +55,19 @@ TEST_F(models, WhatIsSaidWins) {
   EXPECT_EQ(gpt.monthly_budget, from_dollars(500));
   EXPECT_EQ(gpt.target_response_time, seconds{5});
   EXPECT_EQ(gpt.target_success_rate, 0.95);
+}
+
+TEST_F(models, BudgetsOfAModelNeedItsPrices) {
+  const auto warns = [](const settings& values) {
+    return std::any_of(values.warnings.begin(), values.warnings.end(), [](const std::string& one) {
+      return one.find("mine: cost_management needs prices") != std::string::npos;
+    });
+  };
+  file("local.yaml", "models: {mine: {provider: openai, cost_management: {daily_budget: 5}}}\n");
+  EXPECT_TRUE(warns(loaded()));
+  file("local.yaml", "models: {mine: {provider: openai, cost_management: {daily_budget: 5}, "
+                     "prices: {input_per_mtok: 1, output_per_mtok: 2}}}\n");
+  EXPECT_FALSE(warns(loaded()));
 }
 
 TEST_F(models, AModelMayHaveAFixedNumberOfCallsInFlight) {

@@ -55,6 +55,27 @@ TEST_F(providers, AreOverriddenAndAddedByConfiguration) {
   EXPECT_FALSE(find_provider(values, provider_id("openai"))->quota_429_is_throttle);
 }
 
+TEST_F(providers, HaveBatchApisWhereTheVendorsHaveThem) {
+  file("local.yaml", "providers:\n"
+                     "  deepseek: {batch: {available: true, price_factor: 0.7, window: 12h}}\n"
+                     "  anthropic: {base_url: 'https://proxy.example/v1'}\n"
+                     "  gemini: {batch: {available: false}}\n");
+  const auto all = loaded();
+  const auto terms = [&](std::string_view id) {
+    return find_provider(all, provider_id(std::string(id)))->batches;
+  };
+  EXPECT_TRUE(terms("openai").available);
+  EXPECT_EQ(terms("openai").price_factor, 0.5);
+  EXPECT_EQ(terms("openai").window, std::chrono::hours{24});
+  EXPECT_TRUE(terms("mock").available);
+  EXPECT_FALSE(terms("anthropic").available) << "nobody knows what stands behind another address";
+  EXPECT_FALSE(terms("gemini").available);
+  EXPECT_FALSE(terms("openrouter").available);
+  EXPECT_TRUE(terms("deepseek").available);
+  EXPECT_EQ(terms("deepseek").price_factor, 0.7);
+  EXPECT_EQ(terms("deepseek").window, std::chrono::hours{12});
+}
+
 TEST_F(providers, WithoutAnAddressSayWhatIsMissing) {
   const auto values = loaded();
   const auto usable = check_usable(*find_provider(values, provider_id("hosted")));

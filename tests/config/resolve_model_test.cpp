@@ -136,6 +136,7 @@ TEST_F(resolving, ArgumentsThatMakeNoSenseAreErrors) {
   EXPECT_EQ(missed("gpt-4o", "num_concurrent=0").where, "model_args.num_concurrent");
   EXPECT_EQ(missed("gpt-4o", "temperature=nan").where, "model_args.temperature");
   EXPECT_EQ(missed("gpt-4o", "nonsense").where, "model_args");
+  EXPECT_EQ(missed("gpt-4o", "nonsense=1").where, "model_args.nonsense");
   EXPECT_EQ(missed("openai", "model=x,base_url=file:///etc/passwd").where, "model_args.base_url");
   EXPECT_TRUE(has(missed("claude-3-haiku", "model=gpt-4o").message, "configured as"));
 }

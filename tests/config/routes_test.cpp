@@ -31,6 +31,21 @@ TEST_F(routes, AreAskedForLikeModels) {
   EXPECT_EQ(found->model.route.models[1].weight, 1u);
 }
 
+TEST_F(routes, AreNotTakenForTheirFirstModel) {
+  file("local.yaml", "routes:\n  either: {models: [sim-p100, sim-weak]}\n"
+                     "models:\n  safe: {provider: mock, model: sim-p90, fallbacks: [sim-weak]}\n");
+  for (const auto* name : {"sim-p100", "mock/sim-p100"}) {
+    const auto found = resolve_model(loaded(), name);
+    ASSERT_TRUE(found) << to_string(found.error());
+    EXPECT_EQ(found->model.wire_model, "sim-p100");
+    EXPECT_NE(found->model.id.value, "either");
+    EXPECT_TRUE(found->model.route.models.empty());
+  }
+  const auto found = resolve_model(loaded(), "mock/sim-p90");
+  ASSERT_TRUE(found) << to_string(found.error());
+  EXPECT_EQ(found->model.id.value, "safe") << "a model with fallbacks is one, however it is asked for";
+}
+
 TEST_F(routes, FallbacksFollowTheirModelInOrder) {
   file("local.yaml",
        "models:\n  first: {provider: mock, model: sim-strong, fallbacks: [sim-fast, sim-weak]}\n");

@@ -108,10 +108,37 @@ TEST(budget_refusals, SayWhichBudgetHowMuchAndWhatToDo) {
 
 TEST(budget_keys, ComeBackFromTheirNames) {
   for (const auto& key : {the_run, the_day, budget_key{budget_scope::tenant, "a|b", "2024-05-31"},
-                          budget_key{budget_scope::model_month, "m", "2024-05"}})
+                          budget_key{budget_scope::model_month, "m", "2024-05"},
+                          budget_key{budget_scope::api_key, "key-7", "2024-05-31"}})
     EXPECT_EQ(budget_key_from_string(to_string(key)), key);
   for (const auto* text : {"", "day", "day|", "hour||2024", "|"})
     EXPECT_FALSE(budget_key_from_string(text)) << text;
+}
+
+TEST(budget_periods, EndWithTheDayOrTheMonth) {
+  const wall_time late{seconds{1'735'689'599}}; // 2024-12-31T23:59:59Z
+  EXPECT_EQ(next_period(budget_scope::day, late), wall_time{seconds{1'735'689'600}});
+  EXPECT_EQ(next_period(budget_scope::api_key, late), wall_time{seconds{1'735'689'600}});
+  EXPECT_EQ(next_period(budget_scope::model_month, late), wall_time{seconds{1'735'689'600}});
+  EXPECT_EQ(next_period(budget_scope::model_month, wall_time{seconds{1'717'156'800}}),
+            wall_time{seconds{1'717'200'000}}); // 2024-06-01
+  EXPECT_FALSE(next_period(budget_scope::run, late));
+}
+
+TEST(budget_refusals, SayWhenOneCallIsTooMuch) {
+  const budget_refusal refusal{{the_run, dollars(2), {}}, {}, dollars(3), true};
+  const auto reason = to_fault(refusal);
+  EXPECT_EQ(reason.message,
+            "the budget of run eval_1 is too small for one call: $0.00 of $2.00, and the next call "
+            "may cost $3.00");
+  EXPECT_NE(reason.hint.find("max_tokens"), std::string::npos);
+}
+
+TEST(budget_refusals, NameTheSettingThatWasSmaller) {
+  const budget_refusal refusal{{the_run, dollars(2), "budgets.per_run"}, {dollars(2), {}}, dollars(1), true};
+  const auto reason = to_fault(refusal);
+  EXPECT_EQ(reason.where, "budgets.per_run");
+  EXPECT_NE(reason.hint.find("retry"), std::string::npos);
 }
 
 TEST(budget_periods, AreThoseOfUtc) {

@@ -29,6 +29,28 @@ std::vector<int> drain(queue& line) {
   return items;
 }
 
+TEST(fair_queue, GivesOneItemBackAndServesTheRest) {
+  queue line{10};
+  for (int i = 0; i < 3; ++i)
+    ASSERT_TRUE(line.push(int{i}, of("a", 1)));
+  ASSERT_TRUE(line.push(10, of("b", 2)));
+  line.push_front(9, of("a", 1));
+  EXPECT_TRUE(line.remove(1, 1));
+  EXPECT_TRUE(line.remove(1, 9));
+  EXPECT_FALSE(line.remove(1, 1)) << "it is gone";
+  EXPECT_FALSE(line.remove(1, 10)) << "it is another run's";
+  EXPECT_FALSE(line.remove(7, 0));
+  EXPECT_EQ(line.size(), 3u);
+  EXPECT_TRUE(line.remove(2, 10));
+  EXPECT_THAT(drain(line), ElementsAre(0, 2));
+  ASSERT_TRUE(line.push(5, of("b", 2)));
+  EXPECT_THAT(drain(line), ElementsAre(5));
+  line.pause_run(3);
+  ASSERT_TRUE(line.push(6, of("c", 3)));
+  EXPECT_TRUE(line.remove(3, 6));
+  EXPECT_TRUE(line.is_paused(3));
+}
+
 TEST(fair_queue, ServesOneRunInOrder) {
   queue line{10};
   for (int i = 0; i < 4; ++i)

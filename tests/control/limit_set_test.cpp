@@ -104,6 +104,41 @@ TEST(limit_set, ClosesUntilRetryAfter) {
   EXPECT_EQ(set.acquire({}, start + 20s).kind, admission_kind::admitted);
 }
 
+/// Ten answers a second for two seconds, then a refusal.
+limit_set refused_set(const rate_limits& configured) {
+  limit_set set{configured, false, start};
+  for (int i = 0; i < 20; ++i)
+    set.answered(1, start + i * 100ms);
+  set.refused(start + 2s, 0s);
+  return set;
+}
+
+TEST(limit_set, KeepsToAPaceAfterARefusalWithoutALimit) {
+  auto set = refused_set({});
+  ASSERT_TRUE(set.pace(start + 2s).has_value());
+  int admitted = 0;
+  for (auto now = start + 2s; now < start + 4s; now += 1ms)
+    while (set.acquire({}, now).kind == admission_kind::admitted)
+      ++admitted;
+  EXPECT_GE(admitted, 16);
+  EXPECT_LE(admitted, 19) << "nine a second";
+  const auto waits = set.acquire({}, start + 4s);
+  EXPECT_EQ(waits.kind, admission_kind::wait);
+  EXPECT_FALSE(waits.blocked_by.has_value());
+  EXPECT_EQ(set.wait_for({}, start + 4s), waits.wait);
+  EXPECT_EQ(set.wait_for({}, start + 400s), 0s) << "forgotten";
+  limit_set next{{}, set.export_state(start + 4s), start + 5s, 1s};
+  EXPECT_EQ(next.pace(start + 5s), set.pace(start + 4s));
+  EXPECT_GT(next.wait_for({}, start + 5s), 0s) << "no burst after a restart";
+}
+
+TEST(limit_set, AKnownLimitNeedsNoPace) {
+  EXPECT_FALSE(refused_set(limits(600, 0)).pace(start + 2s).has_value());
+  auto set = refused_set({});
+  set.learn(limit_dimension::requests_per_minute, 6'000, 5'000, start + 3s);
+  EXPECT_FALSE(set.pace(start + 3s).has_value()) << "headers go before guesses";
+}
+
 TEST(limit_set, LearnsLimitsFromHeaders) {
   limit_set set{limits(0, 0), false, start};
   set.learn(limit_dimension::output_tokens_per_minute, 0, 0, start);

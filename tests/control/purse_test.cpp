@@ -58,7 +58,7 @@ TEST_F(purse_test, AsksForItsFirstLeaseAndHoldsCallsUntilItComes) {
   EXPECT_EQ(reserve(1, 3), purse::verdict::hold);
   const auto wishes = money_of.take_wishes();
   ASSERT_EQ(wishes.size(), 1u) << "once";
-  EXPECT_EQ(wishes[0].run, run_a);
+  EXPECT_EQ(wishes[0].lane, run_a);
   EXPECT_EQ(wishes[0].wanted, dollars(10));
   const auto out = money_of.grant(run_a, lease_of(1, dollars(10)));
   EXPECT_EQ(out.go, std::vector{call_id{1}});
@@ -226,6 +226,41 @@ TEST_F(purse_test, AChargeBeyondTheReservationIsReported) {
   EXPECT_EQ(money_of.take_settlements().at(0).spent, dollars(3));
 }
 
+TEST_F(purse_test, EachModelOfARunHasPricesAndALeaseOfItsOwn) {
+  auto cheap = a_dollar_each();
+  cheap.output_per_mtok = 0.5e6;
+  money_of.open({run_a, 0}, "m", a_dollar_each());
+  money_of.open({run_a, 1}, "n", cheap);
+  EXPECT_EQ(money_of.take_wishes().size(), 2u);
+  (void)money_of.grant({run_a, 0}, lease_of(1, dollars(3)));
+  (void)money_of.grant({run_a, 1}, lease_of(2, dollars(3)));
+  EXPECT_EQ(money_of.reserve({run_a, 0}, call_id{1}, worth(4)).what, purse::verdict::hold);
+  EXPECT_EQ(money_of.reserve({run_a, 1}, call_id{2}, worth(4)).what, purse::verdict::go);
+  money_of.settle(call_id{2}, dollars(1));
+  for (const auto& one : money_of.take_settlements())
+    EXPECT_EQ(one.lease, one.lane.target == 0 ? 1u : 2u);
+}
+
+TEST_F(purse_test, AForgottenCallIsNeitherHeldNorReserved) {
+  hold(10);
+  EXPECT_EQ(reserve(1, 8), purse::verdict::go);
+  EXPECT_EQ(reserve(2, 8), purse::verdict::hold);
+  money_of.forget(run_a, call_id{2});
+  money_of.forget(run_a, call_id{1});
+  EXPECT_EQ(money_of.reserved(), money{});
+  EXPECT_TRUE(money_of.grant(run_a, lease_of(2, dollars(10))).go.empty());
+}
+
+TEST_F(purse_test, OnlyWhatComesBackIsUrgent) {
+  hold(10);
+  EXPECT_EQ(reserve(1, 8), purse::verdict::go);
+  money_of.settle(call_id{1}, dollars(2));
+  EXPECT_TRUE(money_of.has_news());
+  EXPECT_FALSE(money_of.is_urgent());
+  money_of.close(run_a);
+  EXPECT_TRUE(money_of.is_urgent());
+}
+
 /// Two lanes and one ledger, in every order: what the ledger calls spent is what was charged, nothing is lost
 /// on the way, and the limit holds at every moment.
 TEST(purse_and_ledger, NeverOvershootAndLoseNothing) {
@@ -263,10 +298,10 @@ TEST(purse_and_ledger, NeverOvershootAndLoseNothing) {
       for (const auto& wish : all.take_wishes()) {
         const auto answer = ledger.lease(claims, wish.least, wish.wanted);
         if (const auto* amount = std::get_if<money>(&answer)) {
-          for (const auto id : all.grant(wish.run, lease_of(++leases, *amount)).go)
+          for (const auto id : all.grant(wish.lane, lease_of(++leases, *amount)).go)
             flying.emplace_back(id, sizes[id]);
         } else {
-          (void)all.refuse(wish.run, to_fault(std::get<budget_refusal>(answer)));
+          (void)all.refuse(wish.lane, to_fault(std::get<budget_refusal>(answer)));
         }
       }
       money at_risk = charged;

@@ -130,7 +130,7 @@ def the_api(bench):
     address = url.partition("://")[2]
     document = read("docs/api.md").replace("127.0.0.1:8000", address)
     blocks = [block.text for block in blocks_of(document, "bash")]
-    sign_in, look_round, refresh, users, create, follow, ticket, health, from_elsewhere = blocks
+    sign_in, look_round, refresh, users, make_key, use_key, create, follow, ticket, health, from_elsewhere = blocks
 
     answer = json.loads(run_block(bench, sign_in))
     named = re.search(r"The answer has\s+(.*?)\.", document, re.S).group(1)
@@ -149,6 +149,13 @@ def the_api(bench):
     made, changed, listed, *done = json_values(run_block(bench, users, **known))
     check((made["roles"], changed["roles"], listed["total"]) == (["viewer"], ["viewer", "evaluator"], 2), str(listed))
     check([one["status"] for one in done] == ["changed", "deleted"], str(done))
+    made, listed = json_values(run_block(bench, make_key, **known))
+    check(made["key"].startswith(f"sk-assay-{made['id']}-") and listed["items"][0]["id"] == made["id"], str(listed))
+    use_key = use_key.replace('API_KEY="..."', f"API_KEY={made['key']}").replace('KEY_ID="..."', f"KEY_ID={made['id']}")
+    first, second, changed, gone = json_values(run_block(bench, use_key, **known))
+    check(first["items"] == second["items"] and len(first["items"]) == 1, str(second))
+    check((changed["requests_per_minute"], changed["budget_per_day"]) == (None, 20), str(changed))
+    check(gone["status"] == "deleted", str(gone))
     known["ID"] = json.loads(run_block(bench, create, **known))["evaluation_id"]
 
     python, = blocks_of(document, "python")
@@ -171,7 +178,7 @@ def the_api(bench):
     for file in result["output"]["files"]:
         check((bench.folder / "results" / file).stat().st_size > 0 and file.startswith("first_try/sim-strong/"), file)
 
-    shown, = json_values(blocks_of(document, "json")[0].text)
+    shown, = [json.loads(block.text) for block in blocks_of(document, "json") if block.text.startswith('{"error"')]
     error, = json_values(run_block(bench, create.replace("chinese_arithmetic", "nothing_like_it"), **known))
     check(error["error"]["code"] == shown["error"]["code"] and error["error"]["field"] == shown["error"]["field"], str(error))
     check(set(shown) == set(error) and set(shown["error"]) == set(error["error"]), f"{shown} against {error}")
@@ -192,7 +199,7 @@ def the_monitoring(bench):
     """docs/monitoring.md: every call answers, and the call made elsewhere is counted."""
     _, url = bench.start_server()
     document = read("docs/monitoring.md").replace("127.0.0.1:8000", url.partition("://")[2])
-    look, alerts, record = [block.text for block in blocks_of(document, "bash")]
+    look, alerts, budgets, record = [block.text for block in blocks_of(document, "bash")]
     sign_in = blocks_of(read("docs/api.md").replace("127.0.0.1:8000", url.partition("://")[2]), "bash")[0].text
     known = {"ACCESS_TOKEN": json.loads(run_block(bench, sign_in))["access_token"]}
 
@@ -208,6 +215,45 @@ def the_monitoring(bench):
     limits, found = json_values(run_block(bench, alerts, **known))
     check(limits["error_rate_threshold"] == 0.2 and limits["cost_threshold_per_hour"] == 10.0, str(limits))
     check(found["items"] == [], str(found))
+    kept, = json_values(run_block(bench, budgets, **known))
+    check(kept["items"] == [], str(kept))
+
+
+def the_routing(bench):
+    """docs/routing.md: the route is shown, changed and taken back; a model is chosen; retries are listed."""
+    bench.start_mock()
+    config = bench.folder / "routes.yaml"
+    config.write_text(blocks_of(read("docs/routing.md"), "yaml")[0].text, encoding="utf-8")
+    _, url = bench.start_server("--config", config)
+    address = url.partition("://")[2]
+    routes, select, retries = [block.text for block in
+                               blocks_of(read("docs/routing.md").replace("127.0.0.1:8000", address), "bash")]
+    sign_in = blocks_of(read("docs/api.md").replace("127.0.0.1:8000", address), "bash")[0].text
+    known = {"ACCESS_TOKEN": json.loads(run_block(bench, sign_in))["access_token"]}
+
+    shown, changed, back = json_values(run_block(bench, routes, **known))
+    route, = [one for one in shown["routes"] if one["route"] == "either"]
+    check(route["strategy"] == "in_order" and not route["changed"], str(route))
+    check(changed["strategy"] == "weighted_random" and [one["weight"] for one in changed["targets"]] == [3, 1], str(changed))
+    check(back["strategy"] == "in_order" and not back["changed"], str(back))
+    chosen, = json_values(run_block(bench, select, **known))
+    check(chosen["model"] and chosen["reasons"] and chosen["alternatives"], str(chosen)[:1000])
+    seen, = json_values(run_block(bench, retries, **known))
+    check(seen["advice"] == [] and seen["retries"] == [], str(seen)[:1000])
+
+
+def the_gateway(bench):
+    """docs/gateway.md: the call answers, and the headers are those that it names."""
+    bench.start_mock()
+    _, url = bench.start_server()
+    document = read("docs/gateway.md").replace("127.0.0.1:8000", url.partition("://")[2])
+    sign_in = blocks_of(read("docs/api.md").replace("127.0.0.1:8000", url.partition("://")[2]), "bash")[0].text
+    known = {"ACCESS_TOKEN": json.loads(run_block(bench, sign_in))["access_token"]}
+    ask, = [block.text for block in blocks_of(document, "bash")]
+    printed = run_block(bench, ask.replace("curl ", "curl -i ", 1), **known)
+    check('"object":"chat.completion"' in printed, printed)
+    for name in re.findall(r"(?m)^    (x-assay-[a-z-]+):", document):
+        check(f"\n{name}: " in printed, f"{name} is not in {printed}")
 
 
 def json_values(text):
@@ -309,5 +355,5 @@ def the_table_of_tasks(bench):
 
 
 if __name__ == "__main__":
-    main([every_command_exists, every_test_that_is_named_exists, every_link_leads_somewhere, the_api, the_monitoring, the_configuration,
-          the_environment, a_task_of_ones_own, the_table_of_tasks])
+    main([every_command_exists, every_test_that_is_named_exists, every_link_leads_somewhere, the_api, the_monitoring, the_routing,
+          the_gateway, the_configuration, the_environment, a_task_of_ones_own, the_table_of_tasks])

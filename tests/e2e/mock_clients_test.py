@@ -15,15 +15,15 @@ SKIPPED = 77
 CLIENTS = ["openai@6", "@anthropic-ai/sdk@1", "@google/genai@1"]
 
 
-def installed(folder):
-    """Installs the clients. Returns why that is not possible, or nothing."""
+def installed(folder, packages=CLIENTS):
+    """Installs the packages. Returns why that is not possible, or nothing."""
     for tool in ("node", "npm"):
         if shutil.which(tool) is None:
             return f"{tool} is not installed"
     (folder / "package.json").write_text("{}", encoding="utf-8")
     # Scripts of packages are not run; a registry that does not answer must not hold the tests up.
     command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-save", "--fetch-retries=1",
-               "--fetch-timeout=20000", *CLIENTS]
+               "--fetch-timeout=20000", *packages]
     log = folder / "npm.log"
     with open(log, "w", encoding="utf-8") as out:
         process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
@@ -37,7 +37,7 @@ def installed(folder):
             return "npm did not finish within 180 s"
     if code != 0:
         words = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return f"npm cannot install the clients: {words[0] if words else code}"
+        return f"npm cannot install the packages: {words[0] if words else code}"
     return None
 
 

@@ -72,14 +72,14 @@ def a_models_timeout_ends_a_hang(bench):
                                             "max_retries: 0}\n", encoding="utf-8")
     done = bench.run("run", "--config", bench.folder / "slow.yaml", "-m", "slow", "-t", "date_reasoning", "--limit", 1,
                      limit=60)
-    check(done.returncode == 1, f"exit {done.returncode}: {done.stderr[-2000:]}")
+    check(done.returncode == 5, f"exit {done.returncode}: {done.stderr[-2000:]}")
 
 
 def the_settings_of_retries_are_kept(bench):
     bench.start_mock("--fault", "status:status=503,every=1")
     bench.env["ASSAY_RETRY__MAX_ATTEMPTS"] = "2"
     done = bench.run("run", "-m", "sim-strong", "-t", "arithmetic_word_problems", "--limit", 3)
-    check(done.returncode == 1, f"every sample has failed: exit {done.returncode}")
+    check(done.returncode == 5, f"every sample has failed: exit {done.returncode}")
     received = sum(1 for call in bench.calls() if call["event"] == "received")
     check(received == 6, f"3 samples at 2 tries each took {received} calls")
 
@@ -98,6 +98,26 @@ def answers_that_were_paid_for_are_not_asked_again(bench):
     check(scores[1]["cached"] == scores[1]["total_samples"] and scores[1]["total_cost"] == 0, str(scores[1]))
 
 
+def a_run_costs_no_more_than_it_may(bench):
+    task = bench.write_task("dear", 300)
+    bench.start_mock("--tasks-dir", bench.folder / "tasks")
+    (bench.folder / "dear.yaml").write_text(
+        "models:\n  dear: {provider: mock, model: sim-p100, max_tokens: 16, prices: {input_per_mtok: 10, "
+        "output_per_mtok: 40}}\n", encoding="utf-8")
+    done = bench.run("run", "--config", bench.folder / "dear.yaml", "-m", "dear", "-t", task, "--max-cost", "0.01",
+                     "--output", "json")
+    check(done.returncode == 1, f"exit {done.returncode}: {done.stderr[-2000:]}")
+    check("max_cost" in done.stdout + done.stderr, f"it says which budget is spent: {done.stderr[-1000:]}")
+    cost = json.loads(done.stdout)["evaluations"][0]["summary_metrics"]["total_cost"]
+    check(0 < cost <= 0.01, f"the run cost ${cost}")
+    asked = sum(1 for call in bench.calls() if call["event"] == "received")
+    check(0 < asked < 300, f"{asked} calls of 300")
+    more = bench.run("retry", "--config", bench.folder / "dear.yaml", "last", "--max-cost", "5")
+    check(more.returncode == 0, f"exit {more.returncode}: {more.stderr[-2000:]}")
+    received = sum(1 for call in bench.calls() if call["event"] == "received")
+    check(received == 300, f"{received} calls for 300 samples: what was paid for is not asked again")
+
+
 if __name__ == "__main__":
     main([
         shipped_tasks_and_two_models,
@@ -110,4 +130,5 @@ if __name__ == "__main__":
         a_models_timeout_ends_a_hang,
         the_settings_of_retries_are_kept,
         answers_that_were_paid_for_are_not_asked_again,
+        a_run_costs_no_more_than_it_may,
     ])

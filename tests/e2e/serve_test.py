@@ -49,7 +49,7 @@ def the_documented_calls(bench):
     wait_until("the evaluation", lambda: status(url, token, evaluation)["status"] == "completed")
     result = json.loads(curl(f"{url}/results/{evaluation}", *bearer, "-G", "-d", "include_details=true"))
     check(result["task_results"][0]["task_id"] == "arithmetic_word_problems", str(result)[:500])
-    check(json.loads(curl(f"{url}/openapi.json"))["openapi"].startswith("3.1"), "openapi")
+    check(json.loads(curl(f"{url}/openapi.json", *bearer))["openapi"].startswith("3.1"), "openapi")
     server.send_signal(signal.SIGTERM)
     check(server.wait(timeout=60) == 0, "an orderly stop ends with 0")
 

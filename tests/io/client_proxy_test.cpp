@@ -122,7 +122,7 @@ TEST(fetch_proxy, ReportsAProxyThatRefusesBreaksOrTalksNonsense) {
 TEST(fetch_proxy, GivesUpOnASilentProxy) {
   script_server proxy([](peer& client) -> awaitable<void> { co_await client.until_closed(); });
   auto request = through(proxy, "https://farm.test");
-  request.timeout = milliseconds(50);
+  request.timeout = milliseconds(500);
   const auto answer = fetch(request);
   ASSERT_FALSE(answer);
   EXPECT_THAT(answer.error().message, HasSubstr("the proxy"));

@@ -106,7 +106,7 @@ TEST(http_pool_proxy, ReportsAProxyThatBreaksOrTalksNonsense) {
 TEST(http_pool_proxy, GivesUpOnASilentProxy) {
   script_server proxy([](peer& client) -> awaitable<void> { co_await client.until_closed(); });
   auto options = through(proxy, "https://provider.test");
-  options.connect_timeout = milliseconds(50);
+  options.connect_timeout = milliseconds(500);
   pool_client client(options);
   const auto outcome = client.exchange(make_request(1));
   EXPECT_EQ(outcome.error, errc::connect_failed);

@@ -13,6 +13,7 @@ namespace {
 
 using testing::HasSubstr;
 using testing::Not;
+using testing::SizeIs;
 using testing::StartsWith;
 
 awaitable<void> answer_everything(peer& client) {
@@ -258,7 +259,7 @@ TEST(http_pool, TakesBatchesFromManyThreads) {
 TEST(http_pool, ClosesSocketsThatStayIdle) {
   script_server server(answer_everything);
   auto options = pool_client::options_for(server.port());
-  options.idle_timeout = milliseconds(30);
+  options.idle_timeout = milliseconds(300);
   pool_client client(options);
   ASSERT_EQ(client.exchange(make_request(1)).status, 200);
   EXPECT_TRUE(client.wait_until([](const pool_stats& s) { return s.connections == 0; }));
@@ -273,6 +274,54 @@ TEST(http_pool, TriesAllAddressesOfAName) {
   pool_client client(options);
   const auto outcome = client.exchange(make_request(1));
   EXPECT_EQ(outcome.status, 200) << outcome.error_message;
+}
+
+TEST(http_pool, SendsOtherMethodsAndContentTypes) {
+  std::vector<std::string> seen;
+  std::mutex mutex;
+  script_server server([&](peer& client) -> awaitable<void> {
+    for (;;) {
+      std::string request = co_await client.request();
+      {
+        std::lock_guard lock(mutex);
+        seen.push_back(std::move(request));
+      }
+      co_await client.answer("ok");
+    }
+  });
+  pool_client client(server.port());
+  auto request = make_request(1, "--b\r\n\r\nx\r\n--b--");
+  request.content_type = "multipart/form-data; boundary=b";
+  ASSERT_EQ(client.exchange(request).status, 200);
+  request = make_request(2, "");
+  request.method = http_method::delete_;
+  ASSERT_EQ(client.exchange(request).status, 200);
+  request.id = 3;
+  request.method = http_method::post;
+  ASSERT_EQ(client.exchange(request).status, 200);
+  request = make_request(4, "{}");
+  request.method = http_method::put;
+  ASSERT_EQ(client.exchange(request).status, 200);
+  std::lock_guard lock(mutex);
+  ASSERT_THAT(seen, SizeIs(4));
+  EXPECT_THAT(seen[0], StartsWith("POST "));
+  EXPECT_THAT(
+      seen[0],
+      HasSubstr("\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 15\r\n\r\n--b"));
+  EXPECT_THAT(seen[0], Not(HasSubstr("application/json\r\nContent-")));
+  EXPECT_THAT(seen[1], StartsWith("DELETE /v1/"));
+  EXPECT_THAT(seen[1], Not(HasSubstr("Content-")));
+  EXPECT_THAT(seen[2], StartsWith("POST /v1/"));
+  EXPECT_THAT(seen[2], HasSubstr("\r\nContent-Length: 0\r\n\r\n"));
+  EXPECT_THAT(seen[3], StartsWith("PUT /v1/"));
+  EXPECT_THAT(seen[3], HasSubstr("\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"));
+}
+
+TEST(http_pool, RefusesAContentTypeThatWouldSplitTheRequest) {
+  pool_client client(uint16_t{1});
+  auto request = make_request(1);
+  request.content_type = "text/plain\r\nX-Evil: 1";
+  EXPECT_EQ(client.exchange(request).error, errc::invalid_argument);
 }
 
 } // namespace

@@ -85,6 +85,11 @@ http_outcome pool_client::wait_for(uint64_t id) {
   return outcomes_.find(id)->second;
 }
 
+bool pool_client::wait_for_outcomes(size_t count) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, std::chrono::minutes(1), [&] { return outcomes_.size() >= count; });
+}
+
 std::string pool_client::wait_for_bytes(uint64_t id, size_t count) {
   std::unique_lock lock(mutex_);
   std::string text;

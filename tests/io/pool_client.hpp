@@ -47,6 +47,9 @@ public:
   /// Waits (at most a minute) until the request has its outcome. The status of one that never comes is -1.
   http_outcome wait_for(uint64_t id);
 
+  /// Waits (at most a minute) until so many outcomes have come, of whatever request.
+  bool wait_for_outcomes(size_t count);
+
   /// Waits (at most a minute) until so many bytes of a stream have come, or its outcome.
   /// @returns what has come.
   std::string wait_for_bytes(uint64_t id, size_t count);

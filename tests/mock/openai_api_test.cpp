@@ -175,6 +175,28 @@ TEST(mock_openai, SendsTheSameVectorInBase64) {
   EXPECT_EQ(values, embed("sim-strong", "x", 3));
 }
 
+TEST(mock_openai, CountsTokensAsLlamaCppDoes) {
+  service_bench bench({}, small_sums());
+  const auto answer = bench.post("/v1/chat/completions/input_tokens", chat_with({}));
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  const auto chat = bench.post(chat_path, chat_with({})).json();
+  EXPECT_EQ(answer.json()["input_tokens"], chat["usage"]["prompt_tokens"]);
+  EXPECT_EQ(answer.json()["simulated"], true);
+}
+
+TEST(mock_openai, CountsTokensAsVllmDoes) {
+  service_bench bench({}, small_sums());
+  const auto answer = bench.post("/tokenize", chat_with({}));
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  const auto chat = bench.post(chat_path, chat_with({})).json();
+  EXPECT_EQ(answer.json()["count"], chat["usage"]["prompt_tokens"]);
+  EXPECT_EQ(answer.json()["tokens"].size(), answer.json()["count"].get<size_t>());
+  const auto plain = bench.post("/tokenize", {{"model", "sim-p100"}, {"prompt", "abcdefgh"}});
+  EXPECT_EQ(plain.json()["count"], 2) << plain.body;
+  EXPECT_EQ(bench.post("/tokenize", {{"model", "nobody"}, {"prompt", "x"}}).status, 404);
+  EXPECT_EQ(bench.post("/tokenize", {{"prompt", "x"}}).status, 400);
+}
+
 TEST(mock_openai, RefusesEmbeddingsOfNothing) {
   service_bench bench;
   const auto status = [&](const json& input) {

@@ -35,6 +35,16 @@ TEST(mock_routes, TellTheProtocolsApartByTheirPaths) {
   EXPECT_EQ(shown("POST", "/compatible-mode/v1/chat/completions"), "dashscope " + op(operation::chat));
 }
 
+TEST(mock_routes, FindWhereEachProtocolCountsTokens) {
+  EXPECT_EQ(shown("POST", "/v1/messages/count_tokens"), "anthropic " + op(operation::count_tokens));
+  EXPECT_EQ(shown("POST", "/v1beta/models/m:countTokens"), "gemini " + op(operation::count_tokens) + " m");
+  EXPECT_EQ(shown("POST", "/v1/chat/completions/input_tokens"), "openai " + op(operation::count_tokens));
+  EXPECT_EQ(shown("POST", "/tokenize"), "openai " + op(operation::tokenize));
+  EXPECT_EQ(shown("GET", "/tokenize"), "openai " + op(operation::tokenize) + " wrong method");
+  EXPECT_EQ(shown("POST", "/nothing", true), "openai " + op(operation::none))
+      << "as before there was /tokenize";
+}
+
 TEST(mock_routes, LetTheVersionHeaderDecideWhoseModelsAreListed) {
   EXPECT_EQ(shown("GET", "/v1/models"), "openai " + op(operation::list_models));
   EXPECT_EQ(shown("GET", "/v1/models", true), "anthropic " + op(operation::list_models));

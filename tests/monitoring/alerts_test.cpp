@@ -49,6 +49,38 @@ TEST_F(alert_book_test, AValueOverItsThresholdForAWhileOpensOneAlert) {
   EXPECT_EQ(opened[0].message, "error rate of m at p was 50.0 % over 5m, above 10.0 % (100 calls)");
 }
 
+TEST_F(alert_book_test, EachBudgetHasAnAlertOfItsOwn) {
+  reading day;
+  day.kind = alert_kind::budget;
+  day.budget = "day";
+  day.value = 9;
+  day.threshold = 8;
+  auto model = day;
+  model.budget = "model_day/m";
+  const auto opened = see({day, model}, 60s);
+  ASSERT_EQ(opened.size(), 2u);
+  EXPECT_EQ(opened[0].budget, "day");
+  EXPECT_EQ(opened[0].message, "$9.00 of budget day is spent, above $8.00; at its limit calls end");
+  EXPECT_EQ(alert_from_text(to_text(opened[1])), opened[1]);
+  // A new day has a new account.
+  day.value = 0;
+  const auto over = see({day, model}, 120s);
+  ASSERT_EQ(over.size(), 1u);
+  EXPECT_EQ(over[0].state, alert_state::resolved);
+}
+
+TEST_F(alert_book_test, WhatNothingIsKnownOfStaysOpen) {
+  reading day;
+  day.kind = alert_kind::budget;
+  day.budget = "day";
+  day.value = 9;
+  day.threshold = 8;
+  ASSERT_EQ(see({day}, 60s).size(), 1u);
+  std::vector<reading> unknown;
+  keep_open(book, alert_kind::budget, unknown);
+  EXPECT_TRUE(see(unknown, 300s).empty());
+}
+
 TEST_F(alert_book_test, AShortPeakOpensNothing) {
   EXPECT_TRUE(see({error_rate(0.5)}, 20s).empty());
   EXPECT_TRUE(see({error_rate(0.05)}, 5s).empty());
@@ -169,6 +201,23 @@ std::map<alert_kind, reading> by_kind(const std::vector<reading>& all) {
   for (const auto& one : all)
     out[one.kind] = one;
   return out;
+}
+
+TEST_F(alert_book_test, AChangeByTheFarmIsKeptAndNeverOpen) {
+  const auto noted =
+      book.note({provider_id{"p"}, model_id{"m"}, "half of the calls in flight", 0.5, 1, 40}, now);
+  EXPECT_EQ(noted.kind, alert_kind::fleet_change);
+  EXPECT_EQ(noted.state, alert_state::resolved);
+  EXPECT_EQ(noted.resolved_at, now);
+  EXPECT_EQ(noted.value, 0.5);
+  EXPECT_EQ(noted.threshold, 1);
+  EXPECT_EQ(book.count(alert_state::open), 0u);
+  EXPECT_EQ(book.list().at(0), noted);
+  EXPECT_EQ(alert_from_text(to_text(noted)), noted);
+  EXPECT_FALSE(book.acknowledge(noted.id, "ann", now).has_value());
+  EXPECT_TRUE(see({}, 30s).empty()) << "nobody watches it";
+  const auto next = book.note({provider_id{"p"}, {}, "again", 0, 0, 0}, now);
+  EXPECT_GT(next.seq, noted.seq);
 }
 
 TEST(readings, TargetsAndThresholdsAreSetAgainstTheWindows) {

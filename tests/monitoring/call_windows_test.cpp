@@ -3,6 +3,7 @@
 #include "tests/monitoring/support.hpp"
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 namespace assay::monitoring {
 namespace {
@@ -51,6 +52,36 @@ TEST(call_windows, PercentilesErrorsTokensAndCostAreThoseOfTheWindow) {
   const auto five = windows.summary(window_span::five_minutes, noon + 1s);
   EXPECT_EQ(five.samples, 103u);
   EXPECT_EQ(five.errors.at("provider_timeout"), 1u);
+}
+
+TEST(call_windows, AnswersFromBatchesCountButDoNotBlurTheTimes) {
+  call_windows windows;
+  windows.add(noon, answered(100ms, 0.02));
+  auto from_batch = answered(0ms, 0.01);
+  from_batch.batched = true;
+  windows.add(noon, from_batch);
+  const auto seen = windows.summary(window_span::hour, noon);
+  EXPECT_EQ(seen.samples, 2u);
+  EXPECT_EQ(seen.measured, 1u);
+  EXPECT_EQ(seen.prompt_tokens, 20u);
+  EXPECT_NEAR(to_dollars(seen.cost), 0.03, 1e-9);
+  EXPECT_EQ(seen.mean, 100ms);
+  const auto stored = tally_from_text(to_text(windows.tally(window_span::hour, noon)));
+  ASSERT_TRUE(stored.has_value());
+  EXPECT_EQ(summarise(*stored, 3600s), seen);
+}
+
+TEST(call_windows, WithoutTimesMeansAreUnknown) {
+  call_tally tally;
+  auto from_batch = answered(0ms);
+  from_batch.batched = true;
+  tally.add(from_batch);
+  const auto shown = window_json(summarise(tally, 60s));
+  EXPECT_EQ(shown["samples"], 1);
+  EXPECT_TRUE(shown["response_time_avg"].is_null());
+  EXPECT_TRUE(shown["response_time_p95"].is_null());
+  EXPECT_EQ(shown["success_rate"], 1.0);
+  EXPECT_TRUE(tally_from_text(to_text(tally)).has_value());
 }
 
 TEST(call_windows, WithoutCallsRatesAreUnknown) {

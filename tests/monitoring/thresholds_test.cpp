@@ -47,6 +47,7 @@ TEST(thresholds, ComeBackFromTheirOwnForm) {
   value.minimum_samples = 7;
   value.scaling = {1, 0.5, 0.25};
   value.auto_scaling_enabled = true;
+  value.apply_retry_advice = true;
   EXPECT_EQ(changed(thresholds{}, json(value)).value(), value);
 }
 

@@ -43,6 +43,10 @@ TEST(interfaces, ConversationsOfTheHotPathAreOneWay) {
   static_assert(one_way_for<exchange_batch, connection_actor>);
   static_assert(one_way_for<io_completed, connection_actor>);
   static_assert(one_way_for<exchange_result_batch, exchange_sink_actor, provider_actor>);
+  static_assert(one_way_for<probe_connection, connection_actor>);
+  static_assert(one_way_for<connection_probed, exchange_sink_actor, provider_actor>);
+  static_assert(one_way_for<tune_provider, tuned_actor, provider_actor>);
+  static_assert(one_way_for<provider_met, monitor_actor>);
   static_assert(one_way_for<append, journal_actor>);
   static_assert(one_way_for<writer_reported, journal_actor>);
   static_assert(one_way_for<committed, commit_sink_actor, evaluation_actor>);
@@ -52,6 +56,11 @@ TEST(interfaces, ConversationsOfTheHotPathAreOneWay) {
   static_assert(one_way_for<publish_events, event_hub_actor>);
   static_assert(one_way_for<publish_progress, event_hub_actor>);
   static_assert(one_way_for<frame_batch, event_sink_actor>);
+  static_assert(one_way_for<ask_models, gateway_actor>);
+  static_assert(one_way_for<withdraw_questions, gateway_actor>);
+  static_assert(one_way_for<call_outcome_batch, answer_sink_actor, gateway_actor>);
+  static_assert(one_way_for<call_delta, answer_sink_actor, gateway_actor>);
+  static_assert(one_way_for<deltas_taken, gateway_actor>);
 }
 
 /// The check can tell the two apart.

@@ -110,6 +110,9 @@ private:
     }
   }
 
+  static call_way word(call_way) { return call_way::batch; }
+  static execution_wish word(execution_wish) { return execution_wish::automatic; }
+  static call_kind word(call_kind) { return call_kind::embed; }
   static errc word(errc) { return errc::rate_limited; }
   static chat_role word(chat_role) { return chat_role::assistant; }
   static answer_form word(answer_form) { return answer_form::json_schema; }
@@ -124,6 +127,8 @@ private:
   static monitoring::window_span word(monitoring::window_span) { return monitoring::window_span::day; }
   static monitoring::alert_kind word(monitoring::alert_kind) { return monitoring::alert_kind::cost_per_hour; }
   static monitoring::alert_state word(monitoring::alert_state) { return monitoring::alert_state::resolved; }
+  static monitoring::wait_half word(monitoring::wait_half) { return monitoring::wait_half::longer; }
+  static control::retry_strategy word(control::retry_strategy) { return control::retry_strategy::immediate; }
   // There is one kind so far.
   static run_kind word(run_kind only) { return only; }
 

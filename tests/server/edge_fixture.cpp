@@ -34,11 +34,13 @@ edge_test::edge_test() {
   model.name = "Claude 3 Haiku";
   model.provider = provider_id{"anthropic"};
   all->models.push_back(std::move(model));
-  all->unlisted_model = [](const model_id& id) -> std::optional<model_profile> {
-    if (id.value != "sim-p70")
+  all->unlisted_model = [](const model_id& id) -> std::optional<unlisted_model_profile> {
+    if (id.value != "sim-p70" && id.value != "keyless")
       return std::nullopt;
-    model_profile unlisted;
-    unlisted.id = id;
+    unlisted_model_profile unlisted;
+    unlisted.model.id = id;
+    if (id.value == "keyless")
+      unlisted.unavailable = "provider openai has no key";
     return unlisted;
   };
   options.current_catalogue = [all] { return all; };

@@ -81,6 +81,19 @@ TEST_F(edge_monitor_test, ShowsWhatTheMonitorKnows) {
   EXPECT_EQ(get("/monitor/thresholds", viewer).json()["scaling_thresholds"]["response_time_high"], 8.0);
 }
 
+TEST_F(edge_monitor_test, ShowsWhatIsLeftOfTheBudgets) {
+  start();
+  const auto answer = get("/monitor/budgets", user("vera", "viewer"));
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  const auto one = answer.json()["items"][0];
+  EXPECT_EQ(one["scope"], "model_day");
+  EXPECT_EQ(one["name"], "gpt-4o");
+  EXPECT_EQ(one["limit"], 50.0);
+  EXPECT_EQ(one["spent"], 12.5);
+  EXPECT_EQ(one["left"], 37.0);
+  EXPECT_EQ(one["resets_at"], "2024-01-02T00:00:00Z");
+}
+
 TEST_F(edge_monitor_test, NeedsThePermissionAndNamesWhatIsWrong) {
   start();
   EXPECT_EQ(get("/monitor/overview").status, 401);

@@ -110,6 +110,21 @@ TEST_F(edge_runs_test, HidesTheEvaluationsOfOthers) {
   EXPECT_EQ(post("/evaluations", depends, eva).status, 201);
 }
 
+TEST_F(edge_runs_test, ARetryMaySayWhatTheRunMayCostFromNowOn) {
+  start();
+  const auto eva = user("eva", "evaluator");
+  const auto id = to_string(farm_.put_run("eva", run_state::failed).spec.id);
+  const auto path = "/evaluations/" + id + "/retry";
+  EXPECT_EQ(post(path, R"({"max_cost": -1})", eva).status, 422);
+  EXPECT_EQ(post(path, R"({"max_cost": "much"})", eva).status, 422);
+  EXPECT_TRUE(farm_.commands().empty());
+  ASSERT_EQ(post(path, R"({"max_cost": 5})", eva).status, 200);
+  ASSERT_EQ(post(path, "{}", eva).status, 200);
+  ASSERT_EQ(farm_.commands().size(), 2u);
+  EXPECT_EQ(farm_.commands()[0].max_cost, from_dollars(5));
+  EXPECT_FALSE(farm_.commands()[1].max_cost.has_value());
+}
+
 TEST_F(edge_runs_test, ShowsAViewerEverythingAndLetsItChangeNothing) {
   start();
   const auto viewer = user("vera", "viewer");
@@ -242,4 +257,44 @@ TEST_F(edge_runs_test, PagesThroughSamples) {
   EXPECT_EQ(full["scores"]["exact_match"]["value"], 1.0);
   for (const auto* cursor : {"x", "1-2-3", "0-0-0-0-0-99999", "0-0-0-0-0-0-0", "-1-0-0-0-0-0"})
     EXPECT_EQ(get(base + "&cursor=" + cursor, admin()).json()["error"]["field"], "cursor") << cursor;
+}
+
+TEST_F(edge_runs_test, LeavesOutOfSamplesWhatWasNotRead) {
+  start();
+  const auto run = farm_.put_run("admin").spec.id;
+  farm_.change_run(run, [](run_record& record) { record.spec.prompt_types = {"baseline"}; });
+  farm_.finish_samples(run, 0, 1);
+  const auto path = "/results/" + to_string(run) + "/samples";
+  const auto brief = get(path, admin()).json()["items"][0];
+  EXPECT_EQ(brief["prompt_type"], "baseline");
+  EXPECT_EQ(brief["task_id"], "arithmetic");
+  for (const auto* key : {"answer", "simulated", "http_status", "finished_at", "finish_reason"})
+    EXPECT_FALSE(brief.contains(key)) << key;
+  const auto full = get(path + "?include_answers=true", admin()).json()["items"][0];
+  EXPECT_EQ(full["answer"], "42");
+  EXPECT_EQ(full["simulated"], false);
+}
+
+TEST_F(edge_runs_test, SaysThatThereIsNothingToRetry) {
+  start();
+  const auto retried = [&](run_id run) {
+    const auto reply = post("/evaluations/" + to_string(run) + "/retry", "{}", admin());
+    EXPECT_EQ(reply.status, 200);
+    return reply.json()["message"].get<std::string>();
+  };
+  EXPECT_EQ(retried(farm_.put_run("admin", run_state::completed).spec.id),
+            "Nothing to ask again: no sample has failed");
+  const auto failed = farm_.put_run("admin", run_state::completed).spec.id;
+  farm_.change_run(failed, [](run_record& record) { record.progress.failed = 2; });
+  EXPECT_EQ(retried(failed), "Evaluation will ask its failed samples again");
+}
+
+TEST_F(edge_runs_test, RefusesAKeyThatIsGivenTwice) {
+  start();
+  const auto reply =
+      post("/evaluations", R"({"model_id":"m","task_ids":["a"],"configuration":{"limit":5,"limit":5000}})",
+           admin());
+  EXPECT_EQ(reply.status, 422);
+  EXPECT_EQ(reply.json()["error"]["field"], "configuration.limit");
+  EXPECT_TRUE(farm_.submitted().empty());
 }

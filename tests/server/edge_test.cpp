@@ -119,6 +119,8 @@ TEST_F(edge_test, ListsModelsAsABareArray) {
   EXPECT_EQ(reply.json()[0]["model_id"], "claude-3-haiku");
   EXPECT_EQ(get("/models/claude-3-haiku", admin()).json()["provider"], "anthropic");
   EXPECT_EQ(get("/models/none", admin()).status, 404);
+  EXPECT_EQ(get("/models/keyless", admin()).json()["unavailable"], "provider openai has no key");
+  EXPECT_FALSE(get("/models/sim-p70", admin()).json().contains("unavailable"));
   EXPECT_EQ(get("/models/sim-p70", admin()).json()["model_id"], "sim-p70")
       << "what can be evaluated can be looked up";
 }
@@ -134,12 +136,14 @@ TEST_F(edge_test, TellsProgramsAndBrowsersWhatItIs) {
 
 TEST_F(edge_test, ServesItsDocumentation) {
   start();
-  const auto document = get("/openapi.json");
+  EXPECT_EQ(get("/openapi.json").status, 401);
+  const auto document = get("/openapi.json", admin());
   EXPECT_EQ(document.json()["openapi"], "3.1.0");
   const auto page = get("/docs");
   EXPECT_EQ(page.status, 200);
   EXPECT_THAT(page.header("content-type"), HasSubstr("text/html"));
   EXPECT_THAT(page.body, HasSubstr("/evaluations/{id}"));
+  EXPECT_THAT(page.body, testing::Not(HasSubstr("fetch("))) << "the page needs nothing that needs a token";
   EXPECT_THAT(page.header("content-security-policy"), HasSubstr("sha256-"));
 }
 

@@ -7,6 +7,7 @@
 #include "server/bridge/actor_farm.hpp"
 #include "storage/snapshot.hpp"
 #include "storage/writer.hpp"
+#include "tests/server/fake_gateway.hpp"
 
 #include <caf/actor_system.hpp>
 #include <caf/exit_reason.hpp>
@@ -48,7 +49,10 @@ struct fake_farm::implementation {
   std::vector<command_run> commands;
   std::vector<call_observation> observed;
   monitoring::monitor_view view;
+  monitoring::routing_view routing;
+  std::vector<change_routing> routing_changes;
   std::map<std::string, run_id> by_key;
+  fake_gateway gateway;
   farm_handles handles;
   root_supervisor_actor root;
 
@@ -59,6 +63,7 @@ struct fake_farm::implementation {
   void spawn_hub();
   void spawn_runs();
   void spawn_journal();
+  void spawn_router();
   void spawn_root();
 };
 
@@ -130,11 +135,10 @@ void fake_farm::implementation::spawn_hub() {
         [](const assay::publish_events&) {},
         [](const assay::publish_progress&) {},
         [this](const subscribe& asked) -> caf::result<subscribed> {
-          auto view = storage::snapshot::open(store);
-          const auto last = view.value().last_seq(asked.run).value();
           const std::lock_guard lock{mutex};
           sinks.emplace_back(asked.run, asked.sink);
-          return subscribed{asked.run, last};
+          // The farm's own hub does not know what happened while nobody listened either.
+          return subscribed{asked.run, 0};
         },
         [this](const unsubscribe& asked) {
           const std::lock_guard lock{mutex};
@@ -196,6 +200,9 @@ void fake_farm::implementation::spawn_runs() {
             commands.push_back(asked);
           }
           auto record = find(asked.run);
+          if (asked.verb == run_verb::retry && record.state == run_state::completed
+              && record.progress.failed == 0)
+            return record;
           if (is_final(record.state) && asked.verb != run_verb::retry)
             return to_caf_error(
                 {errc::invalid_transition, "the evaluation has ended", to_string(asked.run), {}});
@@ -229,6 +236,46 @@ void fake_farm::implementation::spawn_runs() {
   handles.runs = system.spawn(behave);
 }
 
+void fake_farm::implementation::spawn_router() {
+  const auto behave = [this](model_router_actor::pointer) -> model_router_actor::behavior_type {
+    return {
+        [](const open_lane&) {},
+        [](const call_batch&) {},
+        [](const withdraw_calls&) {},
+        [](const recall_calls&) {},
+        [](const deltas_taken&) {},
+        [](const close_lane&) {},
+        [](const call_outcome_batch&) {},
+        [](const lane_credit&) {},
+        [](const call_delta&) {},
+        [](const calls_on_the_wire&) {},
+        [](const provider_up&) {},
+        [](const lease_granted&) {},
+        [](const lease_refused&) {},
+        [](const lease_recalled&) {},
+        [](const read_gauges&) -> caf::result<gauges> { return gauges{}; },
+        [this](const read_routing&) -> caf::result<monitoring::routing_view> {
+          const std::lock_guard lock{mutex};
+          return routing;
+        },
+        [this](const change_routing& wish) -> caf::result<monitoring::route_view> {
+          const std::lock_guard lock{mutex};
+          routing_changes.push_back(wish);
+          for (auto& one : routing.routes)
+            if (one.route == wish.route) {
+              one.strategy = wish.strategy.value_or(one.strategy);
+              one.changed = true;
+              one.changed_by = wish.who.value;
+              return one;
+            }
+          return to_caf_error({errc::not_found, "there is no such route", "route", {}});
+        },
+        [](const tick&) {},
+    };
+  };
+  handles.router = system.spawn(behave);
+}
+
 void fake_farm::implementation::spawn_root() {
   const auto behave_monitor = [this](monitor_actor::pointer) -> monitor_actor::behavior_type {
     return {
@@ -237,6 +284,7 @@ void fake_farm::implementation::spawn_root() {
           observed.insert(observed.end(), seen.calls.begin(), seen.calls.end());
         },
         [](const observe_quality&) {},
+        [](const observe_budgets&) {},
         [](const read_statistics&) -> caf::result<statistics> {
           model_statistics one;
           one.model = model_id{"gpt \"quoted\"\n"};
@@ -271,12 +319,36 @@ void fake_farm::implementation::spawn_root() {
         [](const read_gauges&) -> caf::result<gauges> {
           return gauges{{{metric::alerts, {"open"}, 2}}, {}};
         },
+        [](const read_retries&) -> caf::result<retry_report> {
+          return retry_report{
+              R"({"timestamp":"2024-01-01T12:00:00Z","providers":[],"retries":[],"advice":[],)"
+              R"("recent":[]})"};
+        },
+        [](const provider_met&) {},
+        [](const provider_checked&) {},
         [](const statistics_recalled&) {},
         [](const expired_statistics_found&) {},
         [](const tick&) {},
     };
   };
   handles.monitor = system.spawn(behave_monitor);
+  const auto behave_budgets = [](budget_keeper_actor::pointer) -> budget_keeper_actor::behavior_type {
+    return {
+        [](const committed&) {},
+        [](const request_lease&) {},
+        [](const leases_settled&) {},
+        [](const read_budgets&) -> caf::result<budget_states> {
+          budget_states out;
+          out.budgets.push_back({"model_day", "gpt-4o", from_dollars(50), from_dollars(12.5),
+                                 from_dollars(0.5), wall_time{seconds{1'704'153'600}}, from_dollars(40)});
+          return out;
+        },
+        [](const read_gauges&) -> caf::result<gauges> { return gauges{}; },
+        [](const run_cost_found&) {},
+        [](const tick&) {},
+    };
+  };
+  handles.budgets = system.spawn(behave_budgets);
   const auto behave = [this](root_supervisor_actor::pointer) -> root_supervisor_actor::behavior_type {
     return {
         [this](const find_farm&) -> caf::result<farm_handles> {
@@ -310,6 +382,8 @@ fake_farm::fake_farm() : implementation_(std::make_unique<implementation>()) {
   state.spawn_journal();
   state.spawn_hub();
   state.spawn_runs();
+  state.spawn_router();
+  state.handles.gateway = state.gateway.spawn(state.system);
   state.spawn_root();
 }
 
@@ -326,6 +400,9 @@ fake_farm::~fake_farm() {
     end(state.handles.event_hub);
     end(state.handles.runs);
     end(state.handles.monitor);
+    end(state.handles.budgets);
+    end(state.handles.router);
+    end(state.handles.gateway);
     state.root = nullptr;
     state.handles = {};
     state.sinks.clear();
@@ -343,6 +420,14 @@ std::shared_ptr<storage::store> fake_farm::store() const { return implementation
 std::unique_ptr<farm_access> fake_farm::access() {
   return make_actor_farm(implementation_->system, implementation_->root);
 }
+
+// -- the gateway ----------------------------------------------------------------------------------------
+
+std::vector<model_question> fake_farm::questions() const { return implementation_->gateway.questions(); }
+
+size_t fake_farm::withdrawn() const { return implementation_->gateway.withdrawn(); }
+
+uint64_t fake_farm::taken() const { return implementation_->gateway.taken(); }
 
 // -- what is stored -------------------------------------------------------------------------------------
 
@@ -433,6 +518,12 @@ void fake_farm::lose_run_supervisor() {
   implementation_->spawn_runs();
 }
 
+void fake_farm::lose_gateway() {
+  const std::lock_guard lock{implementation_->mutex};
+  caf::anon_send_exit(implementation_->handles.gateway, caf::exit_reason::kill);
+  implementation_->handles.gateway = implementation_->gateway.spawn(implementation_->system);
+}
+
 std::vector<submit_run> fake_farm::submitted() const {
   const std::lock_guard lock{implementation_->mutex};
   return implementation_->submitted;
@@ -453,6 +544,16 @@ std::vector<call_observation> fake_farm::observed() const {
 void fake_farm::set_view(monitoring::monitor_view view) {
   const std::lock_guard lock{implementation_->mutex};
   implementation_->view = std::move(view);
+}
+
+void fake_farm::set_routing(monitoring::routing_view view) {
+  const std::lock_guard lock{implementation_->mutex};
+  implementation_->routing = std::move(view);
+}
+
+std::vector<change_routing> fake_farm::routing_changes() const {
+  const std::lock_guard lock{implementation_->mutex};
+  return implementation_->routing_changes;
 }
 
 void fake_farm::put_statistics(const std::string& key, const std::string& text) {

@@ -3,6 +3,7 @@
 #include "core/monitoring/monitor_view.hpp"
 #include "core/values/event.hpp"
 #include "core/values/run.hpp"
+#include "protocol/messages/gateway.hpp"
 #include "protocol/messages/runs.hpp"
 #include "server/farm_access.hpp"
 #include "storage/store.hpp"
@@ -45,14 +46,24 @@ public:
   /// Ends the hub; the next one to ask the root is given a new one.
   void lose_hub();
   void lose_run_supervisor();
+  /// Ends the gateway; the next one to ask the root is given a new one.
+  void lose_gateway();
 
   // -- what the edge asked ------------------------------------------------------------------------------
   std::vector<submit_run> submitted() const;
   std::vector<command_run> commands() const;
   std::vector<call_observation> observed() const;
+  /// Questions that reached the gateway, which is a fake_gateway.
+  std::vector<model_question> questions() const;
+  /// How many questions were withdrawn.
+  size_t withdrawn() const;
+  /// Bytes of pieces that were taken, in all.
+  uint64_t taken() const;
 
   // -- what the monitor knows ---------------------------------------------------------------------------
   void set_view(monitoring::monitor_view view);
+  void set_routing(monitoring::routing_view view);
+  std::vector<change_routing> routing_changes() const;
   void put_statistics(const std::string& key, const std::string& text);
   /// Stores an alert as the monitor does, and publishes it.
   void put_alert(const monitoring::alert& one, bool publish = true);

@@ -22,6 +22,8 @@ TEST(families, AreToldByThePath) {
   EXPECT_EQ(family_of_path("/api/v10"), family::engine);
   EXPECT_EQ(family_of_path("/api/tasks/1"), family::datalab);
   EXPECT_EQ(family_of_path("/tasks"), family::engine);
+  EXPECT_EQ(family_of_path("/v1/models"), family::openai);
+  EXPECT_EQ(family_of_path("/v10"), family::engine);
 }
 
 TEST(families, GiveTheSameFailureTheirOwnStatusAndWord) {
@@ -45,7 +47,7 @@ TEST(families, KnowEveryErrorCode) {
     const auto code = static_cast<errc>(number);
     if (to_string(code) == "unknown")
       continue;
-    for (const auto kind : {family::engine, family::jobs, family::datalab}) {
+    for (const auto kind : {family::engine, family::jobs, family::datalab, family::openai}) {
       const auto shown = problem_of(kind, {code, "x", {}, {}});
       EXPECT_GE(shown.status, 400u);
       EXPECT_NE(status_phrase(shown.status), "Unknown") << shown.status;
@@ -72,6 +74,25 @@ TEST(families, ShapeErrorsAsTheirClientsReadThem) {
   EXPECT_EQ(datalab["status"], "error");
   EXPECT_EQ(datalab["error_code"], "VALIDATION_ERROR");
   EXPECT_EQ(datalab["request_id"], "req-1");
+}
+
+TEST(families, ShapeErrorsAsOpenAisClientsReadThem) {
+  const auto shown = [](fault what) {
+    return json::parse(error_body(family::openai, problem_of(family::openai, std::move(what)), facts));
+  };
+  const auto wrong = shown({errc::invalid_argument, "must be positive", "n", "give 1 or more"})["error"];
+  EXPECT_EQ(wrong.size(), 4u);
+  EXPECT_EQ(wrong["message"], "n: must be positive (give 1 or more)");
+  EXPECT_EQ(wrong["type"], "invalid_request_error");
+  EXPECT_EQ(wrong["param"], "n");
+  EXPECT_EQ(wrong["code"], nullptr);
+  EXPECT_EQ(shown({errc::not_found, "no", "model", {}})["error"]["code"], "model_not_found");
+  EXPECT_EQ(shown({errc::not_found, "no such path", {}, {}})["error"]["code"], nullptr);
+  EXPECT_EQ(shown({errc::budget_exhausted, "spent", {}, {}})["error"]["type"], "insufficient_quota");
+  // The caller's key is good, whatever the provider thinks of ours.
+  EXPECT_EQ(problem_of(family::openai, {errc::credentials_rejected, "x", {}, {}}).status, 502u);
+  EXPECT_EQ(problem_of(family::openai, {errc::unauthenticated, "x", {}, {}}).status, 401u);
+  EXPECT_EQ(problem_of(family::openai, {errc::rate_limited, "x", {}, {}}).retry_after, seconds{1});
 }
 
 TEST(families, ShapeSuccesses) {

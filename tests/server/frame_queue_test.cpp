@@ -85,6 +85,19 @@ TEST(frame_queue, TellsTheNewestProgressHeardWhileCatchingUp) {
   EXPECT_EQ(drained(queue), (texts{"new"}));
 }
 
+TEST(frame_queue, TellsNoProgressAfterTheEnd) {
+  frame_queue queue{1000, [] {}};
+  queue.follow(run, 0, false);
+  queue.push_live({progress(1, "older"), live(2, event_type::evaluation_completed)});
+  EXPECT_TRUE(queue.advance(run, 2));
+  EXPECT_FALSE(queue.front()) << "the end was heard";
+  queue.follow(run, 0, false);
+  queue.push_live({progress(1, "older")});
+  queue.drop_progress(run);
+  EXPECT_TRUE(queue.advance(run, 2));
+  EXPECT_FALSE(queue.front()) << "the end was read";
+}
+
 TEST(frame_queue, ReadsSamplesFromTheStoreWhoeverAnnouncesThem) {
   int woken = 0;
   frame_queue queue{1000, [&] { ++woken; }};

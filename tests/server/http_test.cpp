@@ -71,6 +71,11 @@ TEST(json_texts, SayWhereTheErrorIs) {
   EXPECT_NE(broken.error().where.find("line 2"), std::string::npos);
 }
 
+TEST(json_texts, RefuseANameThatOneObjectHasTwice) {
+  EXPECT_EQ(parse_json(R"({"a":[{"b":1},{"b":2,"c":{"d":1,"d":1}}],"b":3})").error().where, "a.c.d");
+  EXPECT_TRUE(parse_json(R"({"a":[{"b":1},{"b":2}],"b":{"a":1}})")) << "each object has its own names";
+}
+
 TEST(json_texts, RefuseDeepNesting) {
   EXPECT_TRUE(parse_json(std::string(deepest_json, '[') + std::string(deepest_json, ']')));
   EXPECT_FALSE(parse_json(std::string(100'000, '[')));

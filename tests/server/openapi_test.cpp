@@ -73,6 +73,14 @@ TEST(openapi, HasEverySchemaThatIsReferredToAndRefersToEveryone) {
     EXPECT_TRUE(referred.contains("#/components/schemas/" + name)) << name << " is used by nobody";
 }
 
+TEST(openapi, SaysHowTokensAndKeysAreSent) {
+  const auto document = openapi_document(table(), "1");
+  EXPECT_EQ(document["security"], json::parse(R"([{"bearer":[]},{"x_api_key":[]}])"));
+  const auto& schemes = document["components"]["securitySchemes"];
+  EXPECT_EQ(schemes["bearer"]["scheme"], "bearer");
+  EXPECT_EQ(schemes["x_api_key"]["name"], "x-api-key");
+}
+
 TEST(openapi, ShowsAnswersAndErrorsInTheFormOfTheirFamily) {
   const auto document = openapi_document(table(), "1");
   const auto& reload = document["paths"]["/api/v1/config"]["post"]["responses"];

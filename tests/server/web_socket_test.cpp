@@ -65,13 +65,55 @@ TEST_F(web_socket_test, GoesOnWhereAClientStopped) {
     farm_.happen(run, event_type::log);
   auto socket = connect(admin());
   socket->send(subscribe(run, {{"last_seq", 3}}));
-  socket->receive_type("subscribed");
+  EXPECT_EQ(socket->receive().json()["data"]["last_seq"], 5) << "though nobody listened before";
   EXPECT_EQ(socket->receive().json()["seq"], 4);
   EXPECT_EQ(socket->receive().json()["seq"], 5);
   socket->send(subscribe(run, {{"last_seq", 1'000'000}}));
   socket->receive_type("subscribed");
   farm_.happen(run, event_type::log);
   EXPECT_EQ(socket->receive().json()["seq"], 6) << "a number from the future does not silence the present";
+}
+
+TEST_F(web_socket_test, BeginsWithTheNewestGeneration) {
+  start();
+  const auto run = farm_.put_run("admin").spec.id;
+  farm_.happen(run, event_type::evaluation_created);
+  farm_.finish_samples(run, 0, 3);
+  for (uint16_t generation = 1; generation <= 2; ++generation) {
+    farm_.happen(run, event_type::evaluation_completed);
+    farm_.change_run(run, [&](run_record& record) { record.generation = generation; });
+    farm_.happen(run, event_type::evaluation_retried);
+  }
+  auto socket = connect(admin());
+  socket->send(subscribe(run));
+  EXPECT_EQ(socket->receive().json()["data"]["last_seq"], 8);
+  const auto first = socket->receive().json();
+  EXPECT_EQ(first["type"], "evaluation_retried");
+  EXPECT_EQ(first["seq"], 8);
+  farm_.finish_samples(run, 3, 1);
+  EXPECT_EQ(farm_.happen(run, event_type::evaluation_completed), 10U);
+  EXPECT_EQ(socket->receive().json()["seq"], 10);
+
+  socket->send(subscribe(run, {{"samples", true}}));
+  socket->receive_type("subscribed");
+  EXPECT_EQ(socket->receive().json()["type"], "evaluation_retried");
+  EXPECT_EQ(socket->receive().json()["type"], "sample_completed");
+  EXPECT_EQ(socket->receive().json()["type"], "evaluation_completed");
+
+  socket->send(subscribe(run, {{"last_seq", 0}}));
+  socket->receive_type("subscribed");
+  EXPECT_EQ(socket->receive().json()["type"], "evaluation_created") << "the whole past, for who asks";
+}
+
+TEST_F(web_socket_test, TellsEverythingWhenTheNewestGenerationIsNotFound) {
+  start();
+  const auto run = farm_.put_run("admin").spec.id;
+  farm_.happen(run, event_type::evaluation_created);
+  farm_.change_run(run, [](run_record& record) { record.generation = 3; });
+  auto socket = connect(admin());
+  socket->send(subscribe(run));
+  socket->receive_type("subscribed");
+  EXPECT_EQ(socket->receive().json()["type"], "evaluation_created");
 }
 
 TEST_F(web_socket_test, LosesAndRepeatsNothingWhileEventsHappen) {

@@ -86,6 +86,36 @@ TEST(primary_score, IgnoresScorersOfWeightZero) {
   EXPECT_FALSE(primary_score(std::vector{value(0, 1)}, scorers));
 }
 
+TEST(counted_score, AddsUpToTheTasksScore) {
+  const std::vector<scorer_weight> scorers{{3, true}, {1, true}, {10, false}};
+  sample_record one;
+  one.status = sample_status::scored;
+  one.scores = {value(0, 1), value(1, 0), value(2, 0)};
+  sample_record lacking = one;
+  lacking.scores = {value(0, 1)};
+  sample_record failed;
+  failed.status = sample_status::failed;
+  sample_record unscored;
+  unscored.status = sample_status::scored;
+  for (const auto rule : {failed_samples::exclude, failed_samples::zero}) {
+    task_accumulator task(scorers, rule);
+    task.add(one.scores);
+    task.add(lacking.scores);
+    task.add_failed();
+    task.add_unscored();
+    double sum = 0;
+    uint64_t count = 0;
+    for (const auto* sample : {&one, &lacking, &failed, &unscored})
+      if (const auto part = counted_score(*sample, scorers, rule)) {
+        sum += *part;
+        ++count;
+      }
+    const auto score = task.finish();
+    EXPECT_EQ(count, score.primary.count);
+    EXPECT_DOUBLE_EQ(sum / static_cast<double>(count), score.score.value_or(-1));
+  }
+}
+
 TEST(overall_score, IsThePlainMeanOfTheTasksThatHaveAScore) {
   const std::vector<std::optional<double>> tasks{0.9, std::nullopt, 0.3};
   EXPECT_DOUBLE_EQ(*overall_score(tasks), 0.6);

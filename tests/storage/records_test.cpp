@@ -187,6 +187,7 @@ TEST(records, SurviveAnyBytes) {
     for (uint64_t i = 0; i <= numbers.below(6); ++i)
       bytes[numbers.below(bytes.size())] = static_cast<char>(numbers.next());
     refused += !decoder.response(first_run, {}, 0, bytes);
+    refused += !decoder.times(bytes);
     refused += !decoder.sample(first_run, {}, bytes);
     refused += !decoder.status(bytes);
     refused += !decoder.run(bytes);

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <utility>
 
 namespace assay::storage {
 namespace {
@@ -332,6 +333,43 @@ TEST(responses, AreFoundByAttempt) {
   } while (after);
   ASSERT_EQ(paged.size(), 5U);
   EXPECT_TRUE(same(paged[4], response_of(first_run, 6, 7)));
+}
+
+TEST(responses, TellTheirTimesWithoutTheirTexts) {
+  const temp_folder temp;
+  test_farm farm(temp.data());
+  write_batch batch;
+  for (uint32_t i = 0; i < 5; ++i) {
+    auto response = full_response();
+    response.address = address_of(i);
+    response.attempt = static_cast<uint16_t>(i);
+    response.finished_at += seconds{i};
+    response.timing.first_byte = milliseconds{i};
+    response.answer = shared_text(std::string(3 << 20, 'x'));
+    batch.responses = {response};
+    ASSERT_FALSE(farm.write(std::exchange(batch, {})).error);
+  }
+  batch.responses = {response_of(second_run, 9)};
+  ASSERT_FALSE(farm.write(std::move(batch)).error);
+  auto view = farm.look();
+  uint32_t found = 0;
+  size_t pages = 0;
+  std::optional<response_place> after;
+  do {
+    const auto page = view.page_times(first_run, after, 2).value();
+    for (const auto& [place, times] : page.times) {
+      EXPECT_EQ(place.address, address_of(found));
+      EXPECT_EQ(place.attempt, found);
+      EXPECT_EQ(times.finished_at, full_response().finished_at + seconds{found});
+      EXPECT_EQ(times.timing.first_byte, milliseconds{found});
+      EXPECT_EQ(times.timing.transfer, full_response().timing.transfer);
+      ++found;
+    }
+    after = page.next;
+    ++pages;
+  } while (after);
+  EXPECT_EQ(found, 5U);
+  EXPECT_EQ(pages, 3U);
 }
 
 TEST(responses, EndAPageOfLargeOnesEarly) {

@@ -316,6 +316,7 @@ public:
     scoring::scorer_definition definition;
     definition.type = scoring::scorer_type::exact_match;
     task.scorers.push_back(std::move(*scoring::make_scorer(definition)));
+    task.score.scorers.push_back({1, true});
     made->push_back(std::move(task));
     plan_ = std::move(made);
   }

@@ -76,6 +76,22 @@ TEST_F(task_catalogues, FilterTheirList) {
   EXPECT_EQ(listed({.language = "zh"}), strings{"b"});
 }
 
+TEST_F(task_catalogues, KnowWhichGroupsAModelCanDo) {
+  write_task("a.yaml", "a");
+  const auto few = load().catalogue;
+  model_profile model;
+  EXPECT_EQ(few->groups_for(model), (strings{"single_turn_scenarios", "multi_turn_scenarios"}))
+      << "groups that exist, with tasks or without";
+  model.capabilities = {"text_generation", "vision"};
+  write_task("b.yaml", "b", "category: translation\n");
+  EXPECT_EQ(load().catalogue->groups_for(model),
+            (strings{"single_turn_scenarios", "multi_turn_scenarios", "translation_scenarios"}));
+  model.capabilities = {"embeddings"};
+  EXPECT_EQ(few->groups_for(model), strings{});
+  model.supported_tasks = {"grading"};
+  EXPECT_EQ(few->groups_for(model), strings{"grading"}) << "as configured";
+}
+
 TEST_F(task_catalogues, ResolveGroupsToTheirTasks) {
   write_task("a.yaml", "single_turn_scenarios_bug_fix", "tags: [python, code]\n");
   write_task("b.yaml", "sums", "tags: [math]\n");

@@ -97,28 +97,29 @@ TEST(run_request, TakesAnUnknownWordUnderModelAsAModel) {
   EXPECT_EQ(accepted({{"model", "my-model"}, {"tasks", {"a"}}}).model.value, "my-model");
 }
 
-TEST(run_request, NamesBothFieldsOfAContradiction) {
+TEST(run_request, NamesTheFieldThatContradictsAnother) {
   auto body = smallest();
   body["temperature"] = 0.1;
   body["configuration"] = {{"temperature", 0.2}};
-  EXPECT_EQ(refused(body).where, "temperature, configuration.temperature");
+  EXPECT_EQ(refused(body).where, "configuration.temperature");
+  EXPECT_EQ(refused(body).message, "contradicts temperature");
 
   body = smallest();
   body["max_tokens"] = 10;
   body["gen_kwargs"] = {{"max_gen_toks", 20}};
-  EXPECT_EQ(refused(body).where, "max_tokens, gen_kwargs.max_gen_toks");
+  EXPECT_EQ(refused(body).where, "gen_kwargs.max_gen_toks");
 
   body = smallest();
   body["tasks"] = {"other"};
-  EXPECT_EQ(refused(body).where, "task_ids, tasks");
+  EXPECT_EQ(refused(body).where, "tasks");
 
   body = smallest();
   body["model"] = "gpt-4o";
-  EXPECT_EQ(refused(body).where, "model_id, model");
+  EXPECT_EQ(refused(body).where, "model");
 
   body = smallest();
   body["model_args"] = "model=x";
-  EXPECT_EQ(refused(body).where, "model_args, model_id");
+  EXPECT_EQ(refused(body).where, "model_args");
 }
 
 TEST(run_request, AcceptsTheSameValueInTwoPlaces) {
@@ -139,10 +140,22 @@ TEST(run_request, RefusesUnknownFieldsAndSuggestsTheNearest) {
 }
 
 TEST(run_request, KeepsUnknownConfigurationAndSaysSo) {
-  const auto request = accepted(with("configuration", {{"limt", 3}, {"my_own", "x"}}));
-  EXPECT_FALSE(request.limit);
-  EXPECT_THAT(request.notes, Contains(HasSubstr("did you mean 'limit'?")));
+  const auto request = accepted(with("configuration", {{"top_k", 3}, {"my_own", "x"}}));
+  EXPECT_THAT(request.notes, Contains(HasSubstr("configuration.my_own")));
+  EXPECT_THAT(request.notes, Contains(HasSubstr("configuration.top_k"))) << "near to top_p, and no slip";
   EXPECT_EQ(json::parse(request.requested).at("my_own"), "x");
+}
+
+TEST(run_request, RefusesConfigurationThatIsNearlyASetting) {
+  const auto error = refused(with("configuration", {{"limt", 3}}));
+  EXPECT_EQ(error.where, "configuration.limt");
+  EXPECT_THAT(error.hint, HasSubstr("did you mean 'limit'?"));
+}
+
+TEST(run_request, SaysOfTextsWhatIsWrong) {
+  EXPECT_EQ(refused(with("task_ids", {"a", 5})).message, "must be a text, not 5");
+  EXPECT_EQ(refused(with("task_ids", {std::string(300, 'x')})).message,
+            "must have at most 256 bytes, not 300");
 }
 
 TEST(run_request, NamesTheFieldOfEveryWrongValue) {
@@ -313,4 +326,11 @@ TEST(closest_word, FindsLikelyMisspellingsOnly) {
   EXPECT_EQ(closest_word("xyz", words), "");
   EXPECT_EQ(closest_word("", words), "");
   EXPECT_EQ(closest_word(std::string(1000, 'a'), words), "");
+}
+
+TEST(run_request, SaysHowItsCallsGo) {
+  EXPECT_EQ(accepted(smallest()).execution, execution_wish::online);
+  EXPECT_EQ(accepted(with("execution", "batch")).execution, execution_wish::batch);
+  EXPECT_EQ(accepted(with("configuration", {{"execution", "auto"}})).execution, execution_wish::automatic);
+  EXPECT_EQ(refused(with("execution", "sometimes")).where, "execution");
 }

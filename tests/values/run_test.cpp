@@ -14,6 +14,8 @@ run_record full_run() {
   auto& spec = run.spec;
   spec.id = run_id{1704110400U, 0xabcd1234U};
   spec.owner = user_id{"alice"};
+  spec.api_key = "nightly";
+  spec.key_budget = money{12};
   spec.model = model_id{"claude-3-haiku"};
   spec.provider = provider_id{"anthropic"};
   spec.wire_model = "claude-3-haiku-20240307";
@@ -66,11 +68,13 @@ run_record full_run() {
   run.progress.score_sum = 13.5;
   run.progress.scored = 27;
   run.progress.in_flight = 6;
+  run.progress.waiting = 58;
   run.progress.samples_per_second = 1.0 / 3.0;
   run.progress.estimated_completion = wall_time{1704110500000ms};
   run.last_seq = 77;
   run.open_calls_at_most = 64;
   run.lost_calls = 3;
+  run.maybe_lost_calls = 2;
   return run;
 }
 
@@ -80,11 +84,14 @@ TEST(run_storage, ARunFromBeforeCallRulesHasNone) {
   stored["spec"].erase("route");
   stored.erase("open_calls_at_most");
   stored.erase("lost_calls");
+  stored.erase("maybe_lost_calls");
   const auto again = stored.get<run_record>();
   EXPECT_EQ(again.spec.calls, call_rules{});
   EXPECT_EQ(again.spec.route, call_route{});
   EXPECT_EQ(again.open_calls_at_most, 0U);
   EXPECT_EQ(again.lost_calls, 0U);
+  EXPECT_EQ(again.sent_calls_at_most, 0U);
+  EXPECT_EQ(again.maybe_lost_calls, 0U);
 }
 
 TEST(run_storage, LostCallsAreAtMostTheSamplesThatAreLeft) {
@@ -97,6 +104,20 @@ TEST(run_storage, LostCallsAreAtMostTheSamplesThatAreLeft) {
   EXPECT_EQ(run.lost_calls, 3U + 19U) << "each end without order counts once";
 }
 
+TEST(run_storage, OfTheCallsThatWereOutThoseThatMayHaveBeenSentAreLost) {
+  auto run = full_run();
+  run.sent_calls_at_most = 6;
+  run = json(run).get<run_record>();
+  book_lost_calls(run);
+  EXPECT_EQ(run.lost_calls, 3U + 6U);
+  EXPECT_EQ(run.maybe_lost_calls, 2U + 13U) << "what nothing can exceed is 19";
+  EXPECT_EQ(run.progress.possibly_billed, 1U + 6U);
+  const auto shown = run_status_json(run);
+  EXPECT_EQ(shown["samples"]["possibly_billed"], 7);
+  EXPECT_EQ(shown["samples"]["possibly_billed_at_most"], 22);
+  EXPECT_EQ(run.sent_calls_at_most, 0U);
+}
+
 TEST(run_storage, ReadsBackEverythingItWrote) {
   const auto run = full_run();
   const json stored = run;
@@ -104,6 +125,8 @@ TEST(run_storage, ReadsBackEverythingItWrote) {
   EXPECT_EQ(json(again), stored);
   EXPECT_EQ(again.spec.id, run.spec.id);
   EXPECT_EQ(again.spec.owner, run.spec.owner);
+  EXPECT_EQ(again.spec.api_key, "nightly");
+  EXPECT_EQ(again.spec.key_budget, money{12});
   EXPECT_EQ(again.spec.model, run.spec.model);
   EXPECT_EQ(again.spec.provider, run.spec.provider);
   EXPECT_EQ(again.spec.wire_model, run.spec.wire_model);
@@ -147,6 +170,7 @@ TEST(run_storage, ReadsBackEverythingItWrote) {
   EXPECT_EQ(again.progress.score_sum, 13.5);
   EXPECT_EQ(again.progress.scored, 27U);
   EXPECT_EQ(again.progress.in_flight, 6U);
+  EXPECT_EQ(again.progress.waiting, 58U);
   EXPECT_EQ(again.progress.samples_per_second, run.progress.samples_per_second);
   EXPECT_EQ(again.progress.estimated_completion, run.progress.estimated_completion);
 }
@@ -202,13 +226,35 @@ TEST(run_status, HasTheDocumentedKeys) {
   EXPECT_EQ(out["metadata"]["experiment_name"], "baseline");
   EXPECT_EQ(out["configuration"]["limit"], 5);
   EXPECT_EQ(out["task_ids"], json({"first", "second"}));
-  EXPECT_EQ(
-      out["samples"],
-      json::parse(
-          R"({"total":48,"done":24,"failed":2,"in_flight":6,"possibly_billed":1,"lost_calls":3,"cached":0})"));
+  EXPECT_EQ(out["samples"],
+            json::parse(R"({"total":48,"done":24,"failed":2,"in_flight":6,"waiting":58,"in_batches":0,)"
+                        R"("possibly_billed":1,"possibly_billed_at_most":3,"lost_calls":3,"cached":0})"));
   EXPECT_EQ(out["score"], 0.5);
   EXPECT_DOUBLE_EQ(out["cost"].get<double>(), 123456.789012345);
   EXPECT_TRUE(out["execution_time"].is_null());
+}
+
+TEST(run_status, TheExecutionTimeIsThatInWhichTheRunWasUnderWay) {
+  auto run = full_run();
+  EXPECT_EQ(execution_time_of(run), milliseconds{60'500}) << "of a record that does not count it";
+  run.active_for = milliseconds{12'250};
+  run = json::parse(json(run).dump()).get<run_record>();
+  EXPECT_EQ(run_status_json(run)["execution_time"], 12.25);
+  run.finished_at.reset();
+  EXPECT_FALSE(execution_time_of(run).has_value());
+}
+
+TEST(run_status, TheScoreIsTheMeanOfTheTasksHoweverManySamplesEachHas) {
+  auto run = full_run();
+  run.progress.task_scores.clear();
+  run.progress.add_score(0, {9, 10});
+  run.progress.add_score(1, {1, 2});
+  run = json::parse(json(run).dump()).get<run_record>();
+  EXPECT_DOUBLE_EQ(run_status_json(run)["score"].get<double>(), 0.7);
+  run.progress.add_score(3, {0, 1});
+  EXPECT_DOUBLE_EQ(run.progress.score().value_or(-1), 1.4 / 3) << "a task without samples does not count";
+  run.progress.task_scores.assign(2, {});
+  EXPECT_FALSE(run.progress.score().has_value());
 }
 
 TEST(run_status, SaysWhatFailedAndWhatToDo) {
@@ -220,6 +266,18 @@ TEST(run_status, SaysWhatFailedAndWhatToDo) {
   EXPECT_EQ(out["error"]["hint"], "raise it");
   EXPECT_EQ(out["execution_time"], 60.5);
   EXPECT_TRUE(out["current_task"].is_null()) << "nothing runs any more";
+  EXPECT_TRUE(out["estimated_completion"].is_null()) << "it has ended";
+}
+
+TEST(run_status, IsToldOfTheMomentOfItsEnd) {
+  auto run = full_run();
+  const wall_time now{1704110499000ms};
+  EXPECT_EQ(moment_of(run, now), run.finished_at);
+  run.state = run_state::running;
+  EXPECT_EQ(moment_of(run, now), now) << "of an end before a retry";
+  run.state = run_state::cancelled;
+  run.finished_at.reset();
+  EXPECT_EQ(moment_of(run, now), now);
 }
 
 TEST(run_status, ReportsAnEmptyQueuedRun) {

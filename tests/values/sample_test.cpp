@@ -77,5 +77,14 @@ TEST(sample_json, HasTheSameKeysWithAndWithoutAResponse) {
   EXPECT_EQ(with.size(), without.size());
 }
 
+TEST(sample_json, LeavesOutWhatWasNotLookedFor) {
+  const auto out = sample_to_json(scored_sample(), {"exact_match", "f1"});
+  EXPECT_EQ(out["id"], "1:2:30:4");
+  EXPECT_EQ(out["score"], 1.0);
+  for (const auto* key :
+       {"prompt", "answer", "simulated", "http_status", "finished_at", "finish_reason", "retries"})
+    EXPECT_FALSE(out.contains(key)) << key;
+}
+
 } // namespace
 } // namespace assay

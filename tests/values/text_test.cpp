@@ -7,6 +7,13 @@
 namespace assay {
 namespace {
 
+TEST(same_word, LooksAtLettersAlone) {
+  EXPECT_TRUE(same_word("Round_Robin", "round_ROBIN"));
+  EXPECT_TRUE(same_word("", ""));
+  EXPECT_FALSE(same_word("round_robin", "round_robi"));
+  EXPECT_FALSE(same_word("a[", "a{")) << "these differ as letters of two cases do";
+}
+
 TEST(valid_utf8, LeavesWellFormedTextAlone) {
   for (const std::string text :
        {"", "plain", "gr\xC3\xBC\xC3\x9F", "\xE4\xB8\xAD\xE6\x96\x87", "\xF0\x9F\x98\x80"})

@@ -1,0 +1,87 @@
+#include "actors/fleet/provider_detail.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace assay::provider_detail {
+
+namespace {
+
+uint32_t prompt_of(const pinned_model& pinned, const call& request) {
+  if (request.kind == call_kind::embed)
+    return request.inputs ? codecs::estimate_inputs(request.inputs->texts, *pinned.rates) : 0;
+  return codecs::estimate_prompt(request.messages, request.options.get(), *pinned.rates);
+}
+
+/// What pictures take depends on their size, which nobody here has looked at.
+bool has_images(const call& request) {
+  return std::ranges::any_of(request.messages, [](const chat_message& message) {
+    return message.extras && !message.extras->images.empty();
+  });
+}
+
+} // namespace
+
+bool need_not_wait(const call& request) { return request.movable || request.kind == call_kind::count_tokens; }
+
+uint32_t prompt_estimate(open_call& open) {
+  if (!open.prompt_estimate)
+    open.prompt_estimate = prompt_of(*open.pinned, open.request);
+  return *open.prompt_estimate;
+}
+
+uint32_t tokens_to_reserve(open_call& open) {
+  const auto& request = open.request;
+  if (request.kind == call_kind::count_tokens)
+    return 0;
+  const uint64_t sum =
+      uint64_t{open.model->tokens.apply(prompt_estimate(open))} + uint64_t{request.answer_tokens};
+  const auto most = uint64_t{std::numeric_limits<uint32_t>::max()};
+  return std::max(request.estimated_tokens, static_cast<uint32_t>(std::min(sum, most)));
+}
+
+uint32_t answer_share(open_call& open) {
+  if (open.request.kind != call_kind::chat)
+    return 0;
+  return open.reserved - std::min(open.reserved, open.model->tokens.apply(prompt_estimate(open)));
+}
+
+token_usage estimated_usage(open_call& open, const exchange_result& result) {
+  token_usage usage;
+  usage.prompt_tokens = open.model->tokens.apply(prompt_estimate(open));
+  if (open.request.kind == call_kind::chat)
+    usage.completion_tokens = codecs::estimate_tokens(result.answer.view(), *open.pinned->rates);
+  return usage;
+}
+
+void learn_tokens(self_pointer self, open_call& open, const exchange_result& result) {
+  const bool counts_something = result.usage_present && result.usage.prompt_tokens > 0;
+  if (open.request.kind == call_kind::count_tokens || !counts_something || has_images(open.request))
+    return;
+  auto& model = *open.model;
+  model.tokens.observe(prompt_estimate(open), result.usage.prompt_tokens);
+  // A start from nothing is not worth a write, and neither is a hair's breadth.
+  constexpr uint32_t worth_keeping = 16;
+  constexpr double worth_telling = 0.02;
+  const auto& now = model.tokens.export_state();
+  if (now.observations < worth_keeping
+      || std::abs(now.log_factor - model.told_log_factor.value_or(now.log_factor + 1)) < worth_telling)
+    return;
+  model.told_log_factor = now.log_factor;
+  self->state.memory_changed = true;
+}
+
+call_outcome counted_here(const model_state& model, const pinned_model& pinned, call&& request,
+                          wall_time now) {
+  call_outcome out;
+  out.id = request.id;
+  out.usage.prompt_tokens = model.tokens.apply(prompt_of(pinned, request));
+  out.usage_estimated = true;
+  out.cost = money{};
+  out.failures = std::move(request.failures);
+  out.finished_at = now;
+  return out;
+}
+
+} // namespace assay::provider_detail

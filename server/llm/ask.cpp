@@ -1,0 +1,138 @@
+#include "server/llm/ask.hpp"
+
+#include "server/caller_watch.hpp"
+#include "server/services.hpp"
+
+#include <array>
+#include <charconv>
+#include <cstdio>
+
+namespace assay::server {
+
+namespace {
+
+constexpr double longest_timeout = 86'400;
+
+model_question question_of(const request_context& context, const asking& how, std::string model) {
+  model_question out;
+  if (context.caller) {
+    out.tenant = context.caller->id;
+    out.api_key = context.caller->api_key;
+    out.key_budget = context.caller->key_budget;
+  }
+  out.model = std::move(model);
+  out.cache = how.cache;
+  out.request.timeout = how.timeout;
+  return out;
+}
+
+} // namespace
+
+result<asking> asking_of(const request_context& context) {
+  asking out;
+  out.timeout = context.edge.options.model_timeout;
+  if (const auto word = context.http.header("x-assay-cache"); !word.empty()) {
+    const auto use = cache_use_from_string(word);
+    if (!use)
+      return fault{errc::invalid_argument, "must be off, use, rewrite or remove", "x-assay-cache", {}};
+    out.cache = *use;
+  }
+  if (const auto text = context.http.header("x-assay-timeout"); !text.empty()) {
+    double number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc{} || end != text.data() + text.size()
+        || !(number >= 0.1 && number <= longest_timeout))
+      return fault{
+          errc::invalid_argument, "must be a number of seconds, from 0.1 to 86400", "x-assay-timeout", {}};
+    out.timeout = milliseconds{static_cast<milliseconds::rep>(number * 1000)};
+  }
+  return out;
+}
+
+model_question chat_call(const request_context& context, const asking& how, llm::chat_question question) {
+  auto out = question_of(context, how, std::move(question.model));
+  out.request.messages = std::move(question.messages);
+  out.request.parameters = std::move(question.parameters);
+  out.request.options = std::move(question.options);
+  out.request.stream = question.stream;
+  return out;
+}
+
+model_question embedding_call(const request_context& context, const asking& how,
+                              llm::embedding_question question) {
+  auto out = question_of(context, how, std::move(question.model));
+  size_t bytes = 0;
+  for (const auto& text : question.texts)
+    bytes += text.size();
+  out.request.estimated_tokens = static_cast<uint32_t>(bytes / 4 + 1);
+  out.request.kind = call_kind::embed;
+  auto inputs = std::make_shared<embedding_inputs>();
+  inputs->texts = std::move(question.texts);
+  inputs->dimensions = question.dimensions;
+  out.request.inputs = std::move(inputs);
+  return out;
+}
+
+model_question count_call(const request_context& context, const asking& how, llm::chat_question question) {
+  auto out = chat_call(context, how, std::move(question));
+  out.request.stream = false;
+  out.request.kind = call_kind::count_tokens;
+  return out;
+}
+
+void charge_tokens(edge_services& edge, const std::string& api_key, const call_outcome& outcome) {
+  if (!api_key.empty() && !outcome.cached)
+    edge.auth.keys().spend_tokens(api_key, int64_t{outcome.usage.prompt_tokens}
+                                               + int64_t{outcome.usage.completion_tokens});
+}
+
+boost::asio::awaitable<result<call_outcome>> ask_and_wait(request_context& context, model_question question) {
+  const auto api_key = question.api_key;
+  const bool takes_tokens = question.request.kind != call_kind::count_tokens;
+  auto asked = co_await context.edge.farm.ask_model(std::move(question));
+  if (!asked)
+    co_return asked.error();
+  auto& waiting = **asked;
+  if (context.watch != nullptr)
+    context.watch->start([&waiting] { waiting.abandon(); });
+  while (true) {
+    auto news = co_await waiting.next();
+    const bool over = !news || news->outcome;
+    if (over && context.watch != nullptr)
+      context.watch->stop();
+    if (!news)
+      co_return news.error();
+    if (!news->outcome)
+      continue;
+    if (news->outcome->error)
+      co_return *news->outcome->error;
+    if (takes_tokens)
+      charge_tokens(context.edge, api_key, *news->outcome);
+    co_return std::move(*news->outcome);
+  }
+}
+
+llm::model_answer answer_of(const call_outcome& outcome) {
+  llm::model_answer out;
+  out.text = outcome.answer.view();
+  out.extras = outcome.extras.get();
+  out.finish = outcome.finish;
+  out.usage = outcome.usage;
+  out.served_model = outcome.served_model;
+  return out;
+}
+
+std::vector<header_field> facts_of(const call_outcome& outcome) {
+  std::vector<header_field> out;
+  if (!outcome.served_by.empty())
+    out.push_back({"x-assay-served-by", outcome.served_by});
+  if (outcome.cost) {
+    std::array<char, 40> text{};
+    std::snprintf(text.data(), text.size(), "%.9f", to_dollars(*outcome.cost));
+    out.push_back({"x-assay-cost", text.data()});
+  }
+  out.push_back({"x-assay-cached", outcome.cached ? "true" : "false"});
+  return out;
+}
+
+} // namespace assay::server

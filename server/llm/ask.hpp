@@ -1,0 +1,47 @@
+#pragma once
+
+#include "core/llm/chat_reply.hpp"
+#include "core/llm/question.hpp"
+#include "core/values/cache_use.hpp"
+#include "server/farm_access.hpp"
+#include "server/request_context.hpp"
+
+#include <boost/asio/awaitable.hpp>
+
+#include <memory>
+
+/// How the routes that ask models put their questions, whatever the API.
+namespace assay::server {
+
+/// What the caller says besides the question: who it is, and how the question is made.
+struct asking {
+  cache_use cache = cache_use::off;
+  milliseconds timeout{600'000};
+};
+
+/// @returns what the request's headers say (`x-assay-cache`, `x-assay-timeout`), with the server's own time
+/// where they say nothing; invalid_argument for other words.
+result<asking> asking_of(const request_context& context);
+
+/// @returns the farm's form of the question.
+model_question chat_call(const request_context& context, const asking& how, llm::chat_question question);
+model_question embedding_call(const request_context& context, const asking& how,
+                              llm::embedding_question question);
+model_question count_call(const request_context& context, const asking& how, llm::chat_question question);
+
+/// Asks and waits for the end. A caller that goes meanwhile withdraws the question.
+/// @returns the outcome, or its error.
+boost::asio::awaitable<result<call_outcome>> ask_and_wait(request_context& context, model_question question);
+
+/// Counts what the answer took against the limit of the key that asked; without one, nothing happens.
+void charge_tokens(edge_services& edge, const std::string& api_key, const call_outcome& outcome);
+
+/// @returns the answer as callers hear of it; refers to @p outcome.
+llm::model_answer answer_of(const call_outcome& outcome);
+
+/// @returns x-assay-served-by, x-assay-cost and x-assay-cached.
+std::vector<header_field> facts_of(const call_outcome& outcome);
+/// Their names, as a header `Trailer` announces them.
+inline constexpr const char* facts_names = "x-assay-served-by, x-assay-cost, x-assay-cached";
+
+} // namespace assay::server
