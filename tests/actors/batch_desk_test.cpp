@@ -464,5 +464,17 @@ TEST_F(batch_desk_test, ARequestWithoutAnAnswerIsTriedAgain) {
   EXPECT_EQ(asked().target, "/batches/batch_1");
 }
 
+TEST_F(batch_desk_test, EndsWhenTheRouterEnds) {
+  open();
+  kill(fleet);
+  EXPECT_FALSE(ask<gauges>(desk, read_gauges{})) << "it is started again with the new router";
+}
+
+TEST_F(batch_desk_test, EndsWhenTheJournalEnds) {
+  open();
+  kill(journal);
+  EXPECT_FALSE(ask<gauges>(desk, read_gauges{})) << "it is started again with the new journal";
+}
+
 } // namespace
 } // namespace assay

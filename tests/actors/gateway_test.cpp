@@ -327,6 +327,12 @@ TEST_F(gateway_test, FailsItsQuestionsAtOnceWhenTheRouterFalls) {
   EXPECT_FALSE(ask<gauges>(gateway_, read_gauges{})) << "its supervisor starts it again with the new router";
 }
 
+TEST_F(gateway_test, EndsWhenTheCacheEnds) {
+  ask_one(1);
+  kill(cache_);
+  EXPECT_FALSE(ask<gauges>(gateway_, read_gauges{})) << "it is started again with the new cache";
+}
+
 TEST_F(gateway_test, AnswersTwoSinksSeparately) {
   const auto other = spawn(caller);
   ask_one(1);
