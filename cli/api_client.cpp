@@ -24,6 +24,8 @@ using nlohmann::json;
 
 constexpr milliseconds answer_timeout{30'000};
 constexpr milliseconds knock_timeout{2000};
+constexpr milliseconds download_timeout{600'000};
+constexpr size_t largest_download = size_t{256} << 20;
 
 secret environment_secret(const char* name) {
   const char* value = std::getenv(name);
@@ -218,6 +220,29 @@ std::optional<fault> api_client::ask(const std::string& method, const std::strin
     return refusal(answer->status, out);
   if (out.is_discarded())
     return fault{errc::malformed_answer, "the server's answer is not JSON", path, "is this an assay server?"};
+  return std::nullopt;
+}
+
+std::optional<fault> api_client::download(const std::string& path, std::string& out) const {
+  io::fetch_request request;
+  request.where = where_;
+  request.target = path;
+  request.timeout = download_timeout;
+  request.max_response_bytes = largest_download;
+  request.tls.extra_ca_file = extra_ca_file_;
+  request.proxy = proxy_;
+  if (!token_.empty())
+    request.headers.emplace_back("Authorization", "Bearer " + token_.reveal());
+  auto answer = io::fetch(request);
+  if (!answer) {
+    auto reason = answer.error();
+    if (reason.hint.empty())
+      reason.hint = reason.code == errc::too_large ? "curl takes it in pieces: docs/results.md" : hint_;
+    return reason;
+  }
+  if (answer->status >= 300)
+    return refusal(answer->status, json::parse(answer->body, nullptr, false));
+  out = std::move(answer->body);
   return std::nullopt;
 }
 

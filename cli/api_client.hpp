@@ -47,6 +47,9 @@ public:
   std::optional<fault> ask(const std::string& method, const std::string& path, const nlohmann::json& body,
                            nlohmann::json& out) const;
 
+  /// Gets a document as it is, at most 256 MiB. @returns what ask() returns.
+  std::optional<fault> download(const std::string& path, std::string& out) const;
+
   const io::origin& where() const noexcept { return where_; }
   const std::string& extra_ca_file() const noexcept { return extra_ca_file_; }
   const io::proxy_options& proxy() const noexcept { return proxy_; }

@@ -163,11 +163,16 @@ void add_all_commands(CLI::App& app, command_context& context) {
   add_tasks_command(app, context);
   add_models_command(app, context);
   add_results_command(app, context);
+  add_compare_command(app, context);
+  add_gate_command(app, context);
   add_show_command(app, context);
+  add_export_commands(app, context);
+  add_import_command(app, context);
   add_runs_command(app, context);
   add_watch_command(app, context);
   add_monitor_command(app, context);
   add_verb_commands(app, context);
+  add_rescore_command(app, context);
   add_store_command(app, context);
   add_users_command(app, context);
   add_keys_command(app, context);

@@ -54,12 +54,18 @@ void add_mock_provider_command(CLI::App& app, command_context& context);
 void add_tasks_command(CLI::App& app, command_context& context);
 void add_models_command(CLI::App& app, command_context& context);
 void add_results_command(CLI::App& app, command_context& context);
+void add_compare_command(CLI::App& app, command_context& context);
+void add_gate_command(CLI::App& app, command_context& context);
 void add_show_command(CLI::App& app, command_context& context);
+/// export, report
+void add_export_commands(CLI::App& app, command_context& context);
+void add_import_command(CLI::App& app, command_context& context);
 void add_runs_command(CLI::App& app, command_context& context);
 void add_watch_command(CLI::App& app, command_context& context);
 void add_monitor_command(CLI::App& app, command_context& context);
 /// pause, resume, cancel, retry
 void add_verb_commands(CLI::App& app, command_context& context);
+void add_rescore_command(CLI::App& app, command_context& context);
 void add_store_command(CLI::App& app, command_context& context);
 void add_users_command(CLI::App& app, command_context& context);
 /// `keys` below @p users: what programs sign in with.

@@ -57,7 +57,10 @@ const std::vector<completed_value>& completed_values() {
       {"models", {"run", "runs", "results", "results list"}, {"-m", "--model", "--models"}},
       {"tasks", {"tasks show"}, {}},
       {"models", {"models show"}, {}},
-      {"runs", {"results", "results show", "show", "watch", "pause", "resume", "cancel", "retry"}, {}},
+      {"runs",
+       {"results", "results show", "show", "export", "report", "compare", "gate", "watch", "pause", "resume",
+        "cancel", "retry", "rescore"},
+       {}},
   };
   return all;
 }

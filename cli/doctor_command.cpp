@@ -1,10 +1,14 @@
+#include "actors/hosts/python_process.hpp"
 #include "cli/arguments.hpp"
 #include "cli/commands.hpp"
+#include "cli/farm.hpp"
 #include "cli/load_settings.hpp"
 #include "cli/reachable.hpp"
 #include "cli/stored_keys.hpp"
 #include "config/models.hpp"
 #include "config/providers.hpp"
+#include "io/runtime.hpp"
+#include "io/sandbox.hpp"
 #include "storage/folder_lock.hpp"
 
 #include <nlohmann/json.hpp>
@@ -14,8 +18,11 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
+#include <future>
+#include <memory>
 #include <set>
 
 namespace assay::cli {
@@ -25,6 +32,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr milliseconds probe_timeout{500};
+constexpr seconds sandbox_timeout{20};
+constexpr seconds python_timeout{20};
 constexpr uint64_t little_disk = uint64_t{1} << 30;
 constexpr uint64_t no_disk = uint64_t{64} << 20;
 constexpr uint64_t few_files = 4096;
@@ -176,28 +185,82 @@ void check_port(const config::settings& settings, std::vector<finding>& out) {
     out.push_back(good("port", where + " is free for `assay serve`"));
 }
 
-bool is_in_path(const std::string& program) {
-  const char* path = std::getenv("PATH");
-  std::string_view rest = path == nullptr ? std::string_view{} : std::string_view(path);
-  while (!rest.empty()) {
-    const auto end = rest.find(':');
-    const auto file = std::string(rest.substr(0, end)) + "/" + program;
-    if (::access(file.c_str(), X_OK) == 0)
-      return true;
-    rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
+/// Starts a worker as it would serve templates, and asks what it has.
+void check_python(const config::settings& settings, std::vector<finding>& out) {
+  auto options = python_options_from(settings);
+  const bool allowed = options.allow_unsandboxed;
+  options.sandbox.reset(); // the next check is about that
+  options.allow_unsandboxed = true;
+  io::io_runtime runtime("assay-doctor");
+  runtime.start();
+  const python_processes processes(runtime, std::move(options));
+  const std::string mend = "install python3 and python3-jinja2, or correct python.interpreter";
+  if (const auto machine = processes.machine(); !machine.available) {
+    out.push_back({"python host", health::warn, machine.reason, mend});
+    return;
   }
-  return false;
+  struct answers {
+    std::promise<std::string> first;
+    std::atomic<bool> given{false};
+  };
+  const auto said = std::make_shared<answers>();
+  const auto say = [said](std::string text) {
+    if (!said->given.exchange(true))
+      said->first.set_value(std::move(text));
+  };
+  python_worker_handlers handlers;
+  handlers.on_reply = [say](python_reply&& reply) {
+    say(reply.error ? to_string(*reply.error) : reply.value.str());
+  };
+  handlers.on_end = [say](const std::string& how) { say("it does not start: " + how); };
+  auto text = said->first.get_future();
+  const auto worker = processes({}, std::move(handlers));
+  if (!worker) {
+    out.push_back(bad(health::warn, "python host", worker.error()));
+    return;
+  }
+  (*worker)->send(0, "hello", shared_text("{}"));
+  if (text.wait_for(python_timeout) != std::future_status::ready) {
+    out.push_back({"python host", health::warn, "a worker does not answer", mend});
+    return;
+  }
+  const auto answer = text.get();
+  const auto value = nlohmann::json::parse(answer, nullptr, false);
+  if (!value.is_object()) {
+    out.push_back({"python host", health::warn, answer, mend});
+  } else if (!value.contains("jinja2") || !value["jinja2"].is_string()) {
+    out.push_back({"python host", health::warn, "jinja2 is missing", mend});
+  } else {
+    out.push_back(good("python host", "Python " + value.value("python", "") + ", jinja2 "
+                                          + value.value("jinja2", "") + "; runs in the sandbox"
+                                          + (allowed ? ", without one only tasks in python.roots" : "")));
+  }
 }
 
-void check_programs(std::vector<finding>& out) {
-  const std::array<std::pair<const char*, const char*>, 2> wanted{
-      {{"python3", "templates and scorers in Python will need it; nothing does yet"},
-       {"bwrap", "running code that models wrote will need it (package bubblewrap); nothing does yet"}}};
-  for (const auto& [program, purpose] : wanted)
-    if (is_in_path(program))
-      out.push_back(good(program, "found"));
-    else
-      out.push_back({program, health::warn, "not found", purpose});
+/// Runs a small program in it.
+void check_sandbox(const config::sandbox_settings& settings, std::vector<finding>& out) {
+  if (!settings.enabled) {
+    out.push_back(good("sandbox", "off by sandbox.enabled; programs that models write are not run"));
+    return;
+  }
+  io::io_runtime runtime("assay-doctor");
+  runtime.start();
+  const auto over = std::make_shared<std::promise<sandbox_result>>();
+  auto looked = over->get_future();
+  const auto job = io::run_in_sandbox(runtime, sandbox_options_from(settings), io::look_around(), 0,
+                                      [over](sandbox_result result) { over->set_value(std::move(result)); });
+  if (looked.wait_for(sandbox_timeout) != std::future_status::ready) {
+    out.push_back({"sandbox", health::warn, "a small program does not end", "see docs/sandbox.md"});
+    return;
+  }
+  const auto found = io::findings_from(looked.get());
+  if (!found.available) {
+    out.push_back(bad(health::warn, "sandbox", found.reason));
+    return;
+  }
+  out.push_back(good("sandbox", "holds what runs in it"));
+  for (const auto& limit : found.limits)
+    out.push_back(good("sandbox limit", limit));
 }
 
 std::vector<finding> examine(const command_context& context) {
@@ -206,7 +269,6 @@ std::vector<finding> examine(const command_context& context) {
   if (!settings) {
     out.push_back(bad(health::fail, "configuration", settings.error()));
     check_open_files(out);
-    check_programs(out);
     return out;
   }
   std::string sources;
@@ -227,7 +289,8 @@ std::vector<finding> examine(const command_context& context) {
   check_providers(*settings, out);
   check_mock(*settings, out);
   check_port(*settings, out);
-  check_programs(out);
+  check_python(*settings, out);
+  check_sandbox(settings->sandbox, out);
   return out;
 }
 

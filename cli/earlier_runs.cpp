@@ -111,7 +111,7 @@ bool asks_same_of_other_files(const run_record& run, const wished_run& wished) {
   const bool same_questions =
       then.model == now.model && then.provider == now.provider && then.wire_model == now.wire_model
       && then.route == now.route && then.prompt_types == now.prompt_types && then.epochs == now.epochs
-      && then.limit == now.limit && then.num_fewshot == now.num_fewshot
+      && then.limit == now.limit && then.origin == now.origin && then.num_fewshot == now.num_fewshot
       && then.context_mode == now.context_mode && then.predict_only == now.predict_only
       && (wished.seed_given ? then.random_seed == now.random_seed : seed_of(then).is_null())
       && std::equal(then.tasks.begin(), then.tasks.end(), now.tasks.begin(), now.tasks.end(),

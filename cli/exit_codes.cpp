@@ -59,6 +59,9 @@ namespace {
 exit_code code_of_failed(const run_record& run) noexcept {
   if (!run.error)
     return exit_code::failed;
+  // What is too large in a run is a provider's answer.
+  if (run.error->code == errc::too_large)
+    return exit_code::provider;
   switch (const auto code = exit_code_of(run.error->code)) {
   case exit_code::configuration:
   case exit_code::provider:
@@ -91,7 +94,8 @@ exit_code exit_code_of(const std::vector<const run_record*>& runs, bool strict) 
 std::string_view exit_code_help() noexcept {
   return "Exit codes:\n"
          "  0    everything went well\n"
-         "  1    a run failed, samples failed under --strict, or a check found something broken\n"
+         "  1    a run failed, samples failed under --strict, a check found something broken, or a gate "
+         "failed\n"
          "  2    the command line makes no sense\n"
          "  3    a configuration file, variable or task file is wrong\n"
          "  4    the named run, task, model or sample does not exist\n"
@@ -99,6 +103,7 @@ std::string_view exit_code_help() noexcept {
          "  6    the data folder cannot be used, or output cannot be written\n"
          "  7    the run was cancelled or paused, or the process was told to end\n"
          "  8    a defect of assay\n"
+         "  9    `assay gate` could not tell: too few samples, or the run did not end\n"
          "  130  Ctrl-C; the same command goes on where this one stopped\n";
 }
 

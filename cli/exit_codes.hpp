@@ -19,6 +19,7 @@ enum class exit_code : int {
   store = 6,         ///< The data folder cannot be used, or output cannot be written.
   ended_early = 7,   ///< The run was cancelled or paused, or the process was told to end (SIGTERM).
   internal = 8,      ///< A defect of assay.
+  inconclusive = 9,  ///< A gate could neither pass nor fail: too little is known.
   interrupted = 130, ///< Ctrl-C; the same command goes on where this one stopped.
 };
 

@@ -1,12 +1,15 @@
 #include "cli/farm.hpp"
 
 #include "actors/fleet/http_transport.hpp"
+#include "actors/hosts/process_sandbox_runner.hpp"
+#include "actors/hosts/python_process.hpp"
 #include "actors/monitoring/statistics_store.hpp"
 #include "actors/runs/admission.hpp"
 #include "actors/runs/store_run_worker.hpp"
 #include "actors/supervision/root_supervisor.hpp"
 #include "actors/supervision/store_writer.hpp"
 #include "cli/files.hpp"
+#include "cli/stop_watchdog.hpp"
 #include "config/models.hpp"
 #include "io/runtime.hpp"
 #include "protocol/errors.hpp"
@@ -24,6 +27,29 @@
 #include <thread>
 
 namespace assay::cli {
+
+io::sandbox_options sandbox_options_from(const config::sandbox_settings& settings) {
+  io::sandbox_options out;
+  out.bwrap = settings.bwrap;
+  out.launcher = settings.launcher.empty() ? io::launcher_beside_this_program() : settings.launcher;
+  out.first_user = settings.first_user;
+  return out;
+}
+
+python_process_options python_options_from(const config::settings& settings) {
+  python_process_options out;
+  out.interpreter = settings.python.interpreter;
+  out.package_dir = settings.python.package_dir;
+  out.memory_bytes = settings.python.memory;
+  out.longest_job = settings.python.deadline;
+  out.allow_unsandboxed = settings.python.allow_unsandboxed_python;
+  out.roots = settings.python.roots;
+  if (settings.sandbox.enabled)
+    out.sandbox = sandbox_options_from(settings.sandbox);
+  else
+    out.no_sandbox = "sandbox.enabled is false";
+  return out;
+}
 
 namespace {
 
@@ -208,10 +234,21 @@ result<std::map<std::string, std::string>> read_budgets(const std::shared_ptr<st
 struct farm::parts {
   explicit parts(const config::farm_settings& settings) : actor_config(settings) {}
 
+  /// What actors say of themselves, for threads that must not wait for them.
+  struct said {
+    std::mutex mutex;
+    std::map<std::string, host_state> hosts;
+  };
+  std::shared_ptr<said> heard = std::make_shared<said>();
+  stop_watchdog watchdog; ///< Armed by stop(); goes last, since the actor system's end is what may hang.
+
   // In the order in which they must outlive each other: what comes later may use what comes before.
   std::shared_ptr<storage::store> store;
   std::shared_ptr<store_writer> writer;
   std::unique_ptr<io::io_runtime> network;
+  /// Of the Python workers: their answers are large, and calls must not wait while one is read.
+  std::unique_ptr<io::io_runtime> python_pipes;
+  std::optional<python_processes> python;
   std::shared_ptr<worker_pool> workers;
   system_config actor_config;
   std::unique_ptr<caf::actor_system> system;
@@ -234,6 +271,28 @@ struct farm::parts {
 };
 
 namespace {
+
+sandbox_config sandbox_from(const config::sandbox_settings& settings, io::io_runtime& runtime) {
+  sandbox_config out;
+  out.workers = settings.workers > 0 ? settings.workers : std::max(1U, std::thread::hardware_concurrency());
+  out.most_waiting = settings.max_waiting;
+  out.limits = settings.limits;
+  if (settings.enabled)
+    out.open_runner = make_process_sandbox_runner(runtime, sandbox_options_from(settings));
+  else
+    out.off_because = "sandbox.enabled is false";
+  return out;
+}
+
+python_host_config python_host_from(const config::python_settings& settings,
+                                    const python_processes& processes) {
+  python_host_config out;
+  out.start_worker = processes;
+  out.machine = [processes] { return processes.machine(); };
+  out.workers = settings.workers;
+  out.longest_job = settings.deadline;
+  return out;
+}
 
 root_supervisor_config configure(const farm_options& options, const std::shared_ptr<storage::store>& store,
                                  const std::shared_ptr<store_writer>& writer, io::io_runtime& network,
@@ -315,6 +374,7 @@ root_supervisor_config configure(const farm_options& options, const std::shared_
     }
     return std::move(found->model);
   };
+  out.sandbox = sandbox_from(settings.sandbox, network);
   auto& batches = out.batches;
   batches.workers = workers;
   batches.open_transport = child.open_transport;
@@ -350,8 +410,15 @@ root_supervisor_config configure(const farm_options& options, const std::shared_
         std::erase_if(*found, [&](const run_record& run) { return !wanted(run); });
       return found;
     };
-  runs.admit =
-      make_admission({options.settings, options.tasks, endpoint_check(options.guard), 50'000'000, {}});
+  const admission_config admitting{options.settings,
+                                   options.tasks,
+                                   endpoint_check(options.guard),
+                                   50'000'000,
+                                   {},
+                                   false,
+                                   [read = runs.read.find_run](run_id id) { return read(id); }};
+  runs.admit = make_admission(admitting);
+  runs.find_unprepared = make_preparation_finder(admitting);
   runs.child.make_worker = [store] { return std::make_shared<store_run_worker>(store); };
   runs.child.cancel_grace = settings.farm.cancel_grace;
   return out;
@@ -382,9 +449,18 @@ result<std::unique_ptr<farm>> farm::start(const farm_options& options) {
   made->writer = std::move(*writer);
   made->network = std::make_unique<io::io_runtime>("assay-providers");
   made->network->start();
+  made->python_pipes = std::make_unique<io::io_runtime>("assay-python");
+  made->python_pipes->start();
+  made->python.emplace(*made->python_pipes, python_options_from(settings));
   made->workers = std::make_shared<worker_pool>(worker_threads, worker_capacity);
   made->system = std::make_unique<caf::actor_system>(made->actor_config);
   auto config = configure(options, made->store, made->writer, *made->network, made->workers);
+  config.python = python_host_from(settings.python, *made->python);
+  config.python.seed = config.seed + 5;
+  config.sandbox.on_state = [heard = made->heard](const host_state& now) {
+    const std::lock_guard guard{heard->mutex};
+    heard->hosts["sandbox"] = now;
+  };
   config.on_escalation = [raw = made.get()](const fault& reason) {
     spdlog::critical("farm gives up reason=\"{}\"", to_string(reason));
     const std::lock_guard guard{raw->mutex};
@@ -396,6 +472,51 @@ result<std::unique_ptr<farm>> farm::start(const farm_options& options) {
   };
   return std::make_unique<constructible>(std::move(made));
 }
+
+std::map<std::string, host_state> farm::host_states() const {
+  std::map<std::string, host_state> out;
+  {
+    const std::lock_guard guard{parts_->heard->mutex};
+    out = parts_->heard->hosts;
+  }
+  out["python_host"] = parts_->python->machine();
+  return out;
+}
+
+namespace {
+
+/// After all graces: an orderly end takes a moment.
+constexpr milliseconds patience_for_the_end{30'000};
+
+/// @returns what names those of these actors that are still there when it is called. Keeps none of them.
+std::function<std::string()> names_of_the_living(const farm_handles& all) {
+  std::vector<std::pair<const char*, caf::weak_actor_ptr>> known;
+  const auto add = [&](const char* name, const auto& handle) {
+    if (handle)
+      known.emplace_back(name, caf::actor_cast<caf::weak_actor_ptr>(handle));
+  };
+  add("journal", all.journal);
+  add("event hub", all.event_hub);
+  add("monitor", all.monitor);
+  add("budget keeper", all.budgets);
+  add("provider supervisor", all.providers);
+  add("model router", all.router);
+  add("batch desk", all.batches);
+  add("response cache", all.cache);
+  add("sandbox", all.sandbox);
+  add("python host", all.python);
+  add("run supervisor", all.runs);
+  add("gateway", all.gateway);
+  return [known = std::move(known)] {
+    std::string out;
+    for (const auto& [name, actor] : known)
+      if (caf::actor_cast<caf::strong_actor_ptr>(actor))
+        out.append(out.empty() ? "" : ", ").append(name);
+    return out.empty() ? std::string{"a child of one that has ended"} : out;
+  };
+}
+
+} // namespace
 
 farm::~farm() { stop(destructor_grace); }
 
@@ -452,11 +573,15 @@ void farm::stop(milliseconds grace) {
   auto& parts = *parts_;
   if (std::exchange(parts.stopped, true))
     return;
+  if (const auto now = handles())
+    parts.watchdog.arm(grace + request_timeout + patience_for_the_end, names_of_the_living(*now), abort_with);
   if (auto stopped = parts.ask<farm_stopped>(parts.root, stop_farm{grace}, grace + request_timeout); !stopped)
     spdlog::warn("farm did not come to rest in order reason=\"{}\"", stopped.error().message);
   caf::anon_send_exit(parts.root, caf::exit_reason::kill);
   parts.root = root_supervisor_actor{};
   parts.workers->stop();
+  parts.python_pipes->stop();
+  parts.python_pipes->join();
   parts.network->stop();
   parts.network->join();
   parts.writer->stop();

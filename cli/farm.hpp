@@ -3,16 +3,29 @@
 #include "config/settings.hpp"
 #include "core/tasks/task_catalogue.hpp"
 #include "io/address_guard.hpp"
+#include "io/sandbox.hpp"
 #include "protocol/actors.hpp"
 #include "storage/store.hpp"
 
 #include <caf/fwd.hpp>
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
+namespace assay {
+struct python_process_options;
+}
+
 namespace assay::cli {
+
+/// Where the sandbox's own programs are.
+io::sandbox_options sandbox_options_from(const config::sandbox_settings& settings);
+
+/// How the Python of tasks is run here.
+python_process_options python_options_from(const config::settings& settings);
 
 struct farm_options {
   std::shared_ptr<const config::settings> settings;
@@ -46,6 +59,9 @@ public:
   result<run_record> find(run_id run);
   result<run_counts> counts();
   result<statistics> read_statistics();
+
+  /// What the hosts of other programs last said of themselves, by the names of GET /health; does not block.
+  std::map<std::string, host_state> host_states() const;
 
   /// Why the farm gave up by itself, when it did.
   std::optional<fault> failure() const;

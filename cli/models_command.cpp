@@ -30,7 +30,7 @@ struct model_flags {
 
 struct select_flags {
   std::string task_type;
-  uint64_t content_size = 0;
+  int64_t content_size = 0;
   std::string priority = "balanced";
   std::optional<uint64_t> max_tokens;
   std::vector<std::string> capabilities;
@@ -237,14 +237,16 @@ void add_select_command(CLI::App& models, command_context& context) {
   const auto flags = std::make_shared<select_flags>();
   auto* sub = models.add_subcommand("select", "Ask a server which model is the best for a purpose");
   sub->add_option("--task-type", flags->task_type, "What for: grading, code_completion, ...");
-  sub->add_option("--content-size", flags->content_size, "Tokens of the prompt");
+  sub->add_option("--content-size", flags->content_size, "Tokens of the prompt")
+      ->check(CLI::Range(int64_t{0}, int64_t{100'000'000}));
   sub->add_option("--priority", flags->priority, "balanced, speed, quality or cost")
       ->check(CLI::IsMember({"balanced", "speed", "quality", "cost"}));
-  sub->add_option("--max-tokens", flags->max_tokens, "Tokens of the answer");
+  sub->add_option("--max-tokens", flags->max_tokens, "Tokens of the answer")
+      ->check(CLI::Range(1, 100'000'000));
   sub->add_option("--capability", flags->capabilities, "What it has to be able to, such as vision");
-  sub->add_option("--max-cost", flags->max_cost, "Dollars of the call");
+  sub->add_option("--max-cost", flags->max_cost, "Dollars of the call")->check(CLI::Range(0.0, 1e9));
   sub->add_option("--max-response-time", flags->max_response_time, "Seconds, on average");
-  sub->add_option("--min-quality", flags->min_quality, "0 to 1");
+  sub->add_option("--min-quality", flags->min_quality, "0 to 1")->check(CLI::Range(0.0, 1.0));
   add_api_flags(*sub, flags->api);
   examples(*sub, "  assay models select --task-type grading --content-size 1000\n"
                  "  assay models select --priority cost --capability vision --json\n");

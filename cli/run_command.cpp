@@ -230,6 +230,10 @@ void add_how_to_ask(CLI::App& sub, run_flags& flags) {
       sub, "--max-cost,--max_cost", flags.max_cost,
       "Dollars; the run fails before it could cost more, and `assay retry` goes on with it", 0, 1e9)
       ->group(group);
+  sub.add_option("--stop-when,--stop_when", flags.stop_when,
+                 "End when enough is known: interval=0.02 (the score to within this, with 95 %), or "
+                 "against=RUN,alpha=0.05 (which of the two is better)")
+      ->group(group);
   sub.add_flag("-x,--predict-only,--predict_only", flags.predict_only, "Keep answers, do not score them")
       ->group(group);
   sub.add_option("-b,--batch-size,--batch_size", flags.batch_size,

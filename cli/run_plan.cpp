@@ -8,6 +8,7 @@
 #include "config/models.hpp"
 #include "config/providers.hpp"
 #include "config/results_folder.hpp"
+#include "storage/snapshot.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -101,7 +102,7 @@ std::optional<fault> add_limits(const run_flags& flags, json& settings) {
       reason.where = "--time-limit";
       return reason;
     }
-    settings["time_limit"] = std::max<int64_t>(1, std::chrono::ceil<seconds>(*value).count());
+    settings["time_limit"] = std::chrono::ceil<seconds>(*value).count();
   }
   return std::nullopt;
 }
@@ -150,11 +151,16 @@ result<std::vector<std::string>> take_task_files(const std::vector<std::string>&
       }
       continue;
     }
-    auto task = tasks::load_task_file(name);
-    if (!task)
-      return task.error();
-    out.push_back(task->id.value);
-    catalogue.add(std::move(*task));
+    auto loaded = tasks::load_all_tasks(name);
+    if (!loaded.faults.empty())
+      return loaded.faults.front();
+    if (loaded.tasks.empty())
+      return fault{errc::invalid_argument, "the file holds no task", name,
+                   "name its folder, and a group in it"};
+    for (auto& task : loaded.tasks) {
+      out.push_back(task.id.value);
+      catalogue.add(std::move(task));
+    }
   }
   return out;
 }
@@ -252,6 +258,26 @@ result<std::vector<std::string>> model_names(const run_flags& flags) {
 
 } // namespace
 
+namespace {
+
+/// `interval=0.02` or `against=RUN,alpha=0.05`; values are numbers but for the run.
+std::optional<fault> parse_stop_when(const std::string& text, json& out) {
+  out = json::object();
+  for (const auto& part : split_lists({text})) {
+    const auto equals = part.find('=');
+    if (equals == std::string::npos)
+      return refused("--stop-when", "'" + part + "' has no value",
+                     "interval=0.02, or against=RUN,alpha=0.05");
+    const auto key = part.substr(0, equals);
+    const auto value = part.substr(equals + 1);
+    auto number = json::parse(value, nullptr, false);
+    out[key] = key != "against" && number.is_number() ? std::move(number) : json(value);
+  }
+  return std::nullopt;
+}
+
+} // namespace
+
 bool is_task_path(const std::string& name) {
   return name.find('/') != std::string::npos || name.ends_with(".yaml") || name.ends_with(".yml");
 }
@@ -297,6 +323,9 @@ std::optional<fault> request_body(const run_flags& flags, const std::string& mod
       {"model", model}, {"tasks", tasks}, {"configuration", std::move(settings)}, {"dry_run", flags.dry_run}};
   if (!flags.model_args.empty())
     out["model_args"] = flags.model_args;
+  if (!flags.stop_when.empty())
+    if (auto wrong = parse_stop_when(flags.stop_when, out["early_stopping"]))
+      return wrong;
   if (!flags.metadata.empty()) {
     json metadata;
     if (auto wrong = parse_json_object(flags.metadata, "--metadata", metadata))
@@ -340,8 +369,17 @@ result<run_plan> plan_runs(const command_context& context, const run_flags& give
       config::output_place(*loaded, flags->output_path, std::filesystem::current_path(ignored).string());
   plan.settings = std::make_shared<const config::settings>(std::move(*loaded));
   plan.tasks = std::make_shared<const tasks::task_catalogue>(std::move(catalogue));
-  const auto admit =
-      make_admission({settings_to_admit(*flags, plan.settings), plan.tasks, {}, 50'000'000, {}});
+  const auto find_run = [settings = plan.settings](run_id id) -> result<std::optional<run_record>> {
+    const auto store = open_store_read_only(*settings);
+    if (!store)
+      return store.error();
+    auto view = storage::snapshot::open(*store);
+    if (!view)
+      return view.error();
+    return view->find_run(id);
+  };
+  const auto admit = make_admission(
+      {settings_to_admit(*flags, plan.settings), plan.tasks, {}, 50'000'000, {}, true, find_run});
   for (auto& run : plan.runs) {
     auto admitted = admit(run.request);
     if (!admitted)

@@ -43,6 +43,7 @@ struct run_flags {
   std::string batch;          ///< auto, always or never; empty: not given.
   std::string cache_requests; ///< true, refresh or delete; empty: not given.
   std::optional<double> max_cost;
+  std::string stop_when; ///< interval=0.02 or against=RUN,alpha=0.05,...; empty: not given.
   std::string metadata;
   std::string context_mode;
   std::string batch_size;

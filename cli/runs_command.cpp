@@ -13,6 +13,7 @@
 #include "cli/stored_keys.hpp"
 #include "config/models.hpp"
 #include "storage/snapshot.hpp"
+#include "storage/writer.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -175,6 +176,14 @@ exit_code list_runs(command_context& context, const list_flags& flags) {
 
 // -- verbs -------------------------------------------------------------------------------------------------
 
+std::string path_of(run_id run, run_verb verb) {
+  if (verb == run_verb::purge)
+    return "/evaluations/" + to_string(run) + "?purge=true";
+  if (verb == run_verb::redact)
+    return "/results/" + to_string(run) + "/redact";
+  return "/evaluations/" + to_string(run) + "/" + std::string(to_string(verb));
+}
+
 void show_changed(const command_context& context, const json& run) {
   if (context.flags.json)
     print(run.dump(2, ' ', false, replace) + "\n");
@@ -192,6 +201,41 @@ void remark_on_nothing_to_ask(const command_context& context) {
   remark(context, "no sample of this run failed or is missing: nothing is asked again");
 }
 
+void show_removed(const command_context& context, const run_record& run, run_verb verb) {
+  if (context.flags.json) {
+    auto shown = run_status_json(run);
+    shown["purged"] = verb == run_verb::purge;
+    print(shown.dump(2, ' ', false, replace) + "\n");
+    return;
+  }
+  print(to_string(run.spec.id)
+        + (verb == run_verb::purge ? " is removed\n" : " has no texts any more; its scores are kept\n"));
+  if (verb == run_verb::redact)
+    remark(context, "result files that were written, and answers in the response cache, are not touched: "
+                    "`assay store cache` clears the latter");
+}
+
+/// Writes to the folder that no farm has, and finishes what that leaves to be done.
+result<void> write_in_store(const config::settings& settings, storage::write_batch batch) {
+  auto store = storage::store::open(store_options_of(settings));
+  if (!store)
+    return store.error();
+  std::optional<fault> failed;
+  auto writer = storage::writer::start(*store, {}, [&](storage::commit_report&& done) {
+    for (const auto& ticket : done.tickets)
+      if (ticket.error && !failed)
+        failed = ticket.error;
+  });
+  if (!writer)
+    return writer.error();
+  if (auto taken = (*writer)->submit(std::move(batch)); !taken)
+    return taken.error();
+  (*writer)->stop(true);
+  if (failed)
+    return *failed;
+  return {};
+}
+
 exit_code tell_server(const command_context& context, const config::settings& settings,
                       const verb_flags& flags, run_verb verb) {
   if (auto good = check_run_name(flags.run); !good)
@@ -203,12 +247,20 @@ exit_code tell_server(const command_context& context, const config::settings& se
   if (!id)
     return report(context, id.error());
   json changed;
-  const auto path = "/evaluations/" + to_string(*id) + "/" + std::string(to_string(verb));
+  const auto path = path_of(*id, verb);
   auto body = json::object();
   if (flags.max_cost)
     body["max_cost"] = *flags.max_cost;
-  if (auto refused = api->ask("POST", path, body, changed))
+  const auto* method = verb == run_verb::purge ? "DELETE" : "POST";
+  if (auto refused = api->ask(method, path, verb == run_verb::purge ? json(nullptr) : body, changed))
     return report(context, *refused);
+  if (verb == run_verb::purge || verb == run_verb::redact) {
+    if (context.flags.json)
+      show_changed(context, changed);
+    else
+      show_removed(context, record_from(changed), verb);
+    return exit_code::ok;
+  }
   show_changed(context, changed);
   if (verb == run_verb::retry && has_nothing_to_ask(record_from(changed)))
     remark_on_nothing_to_ask(context);
@@ -273,6 +325,40 @@ exit_code cancel_here(const command_context& context, const config::settings& se
   return exit_code::ok;
 }
 
+/// Whoever may write into the data folder may do this, and is named by it.
+exit_code remove_here(const command_context& context, const config::settings& settings, run_record run,
+                      run_verb verb) {
+  if (!is_final(run.state))
+    return report(context,
+                  {errc::invalid_transition, "the run is " + std::string(to_string(run.state)),
+                   to_string(run.spec.id), "cancel it first: assay cancel " + to_string(run.spec.id)});
+  if (verb == run_verb::redact && run.redacted_at) {
+    show_removed(context, run, verb);
+    return exit_code::ok;
+  }
+  const auto now = wall_now();
+  storage::write_batch batch;
+  if (verb == run_verb::purge) {
+    batch.erased_runs.push_back(run.spec.id);
+  } else {
+    run.redacted_at = now;
+    batch.runs.push_back(run);
+    batch.redacted_runs.push_back(run.spec.id);
+  }
+  batch.put_document(storage::table::audit,
+                     "0" + std::to_string(now.time_since_epoch().count()) + "/" + to_string(run.spec.id) + "/"
+                         + std::string(to_string(verb)),
+                     json{{"at", to_rfc3339(now)},
+                          {"user", nullptr},
+                          {"evaluation_id", to_string(run.spec.id)},
+                          {"action", to_string(verb)}}
+                         .dump());
+  if (auto written = write_in_store(settings, std::move(batch)); !written)
+    return report(context, written.error());
+  show_removed(context, run, verb);
+  return exit_code::ok;
+}
+
 exit_code command(command_context& context, const verb_flags& flags, run_verb verb) {
   auto settings = load_settings(context);
   if (!settings)
@@ -288,6 +374,9 @@ exit_code command(command_context& context, const verb_flags& flags, run_verb ve
                             to_string(run->spec.id), "--url names a server elsewhere"});
   case run_verb::cancel:
     return cancel_here(context, *settings, *run);
+  case run_verb::purge:
+  case run_verb::redact:
+    return remove_here(context, *settings, *run, verb);
   case run_verb::resume:
   case run_verb::retry:
     return go_on_here(context, std::move(*settings), *run, verb,
@@ -298,7 +387,7 @@ exit_code command(command_context& context, const verb_flags& flags, run_verb ve
 
 void declare(CLI::App& app, command_context& context, run_verb verb, const char* text, const char* lines) {
   const auto flags = std::make_shared<verb_flags>();
-  auto* sub = app.add_subcommand(std::string(to_string(verb)), text);
+  auto* sub = app.add_subcommand(verb == run_verb::purge ? "delete" : std::string(to_string(verb)), text);
   sub->add_option("ID", flags->run, "The run, or `last`")->required();
   if (verb == run_verb::retry)
     sub->add_option_function<double>(
@@ -327,8 +416,16 @@ void add_runs_command(CLI::App& app, command_context& context) {
   add_api_flags(*sub, flags->api);
   examples(*sub, "  assay runs\n  assay runs --state running\n"
                  "  assay runs --url https://farm.example.org --user alice --json\n");
-  sub->callback(
-      [&context, flags] { context.action = [flags](command_context& c) { return list_runs(c, *flags); }; });
+  sub->require_subcommand(0, 1);
+  sub->callback([&context, flags] {
+    if (!context.action)
+      context.action = [flags](command_context& c) { return list_runs(c, *flags); };
+  });
+  declare(*sub, context, run_verb::purge, "Remove a run that has ended, with all its answers, for good",
+          "  assay runs delete eval_1700000000_0000002a\n");
+  declare(*sub, context, run_verb::redact,
+          "Remove prompts and answers of a run that has ended; its scores, costs and times stay",
+          "  assay runs redact eval_1700000000_0000002a\n");
 }
 
 void add_verb_commands(CLI::App& app, command_context& context) {

@@ -89,6 +89,21 @@ result<std::shared_ptr<const io::address_guard>> guard_from(const config::networ
   return std::make_shared<const io::address_guard>(std::move(*made));
 }
 
+/// Pictures are fetched by providers, which may stand in the operator's own network. A name that nobody here
+/// knows leads nowhere from there either.
+std::function<result<void>(const std::string&)>
+picture_check(std::shared_ptr<const io::address_guard> guard) {
+  return [guard = std::move(guard)](const std::string& url) -> result<void> {
+    const auto where = io::parse_base_url(std::string_view(url).substr(0, url.find_first_of("?#")));
+    if (!where)
+      return fault{errc::invalid_argument, "is no address of a picture", "image_url", {}};
+    const auto good = io::check_addresses_of(*guard, *where);
+    if (!good && good.error().code != errc::connect_failed)
+      return good.error();
+    return {};
+  };
+}
+
 std::map<server::family, server::role> anonymous_roles(const config::anonymous_settings& settings) {
   std::map<server::family, server::role> out;
   const std::pair<server::family, const std::string*> all[] = {{server::family::engine, &settings.engine},
@@ -147,9 +162,6 @@ server::edge_options edge_options_from(const config::settings& settings,
   out.metrics_from_loopback = http.metrics_from_loopback;
   out.model_timeout = settings.gateway.timeout;
   out.current_catalogue = [catalogue = std::move(catalogue)] { return catalogue; };
-  out.component_states = [] {
-    return std::map<std::string, std::string>{{"python_host", "unavailable"}, {"sandbox", "unavailable"}};
-  };
   return out;
 }
 
@@ -224,16 +236,20 @@ exit_code serve(command_context& context, const serve_flags& flags) {
   auto guard = guard_from(settings->network);
   if (!guard)
     return report(context, guard.error());
-  auto started = farm::start({settings, tasks, std::move(*guard), {}});
+  auto started = farm::start({settings, tasks, *guard, {}});
   if (!started)
     return report(context, started.error());
   auto& running = **started;
   live_settings live(context, configured);
   auto options = edge_options_from(*settings, catalogue);
+  options.check_picture = picture_check(*guard);
   options.results_folder = settings->results_dir;
   options.compute_result = [store = running.store()](const run_record& run) {
     return compute_result(store, run);
   };
+  options.host_states = [&running] { return running.host_states(); };
+  // What may run here is looked at before anybody asks for it.
+  static_cast<void>(running.host_states());
   options.reload = [&live] { return live.reload(); };
   auto edge = server::edge::start(std::move(options),
                                   server::make_actor_farm(running.system(), running.root()), running.store());

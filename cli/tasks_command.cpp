@@ -1,9 +1,11 @@
 #include "cli/arguments.hpp"
 #include "cli/commands.hpp"
+#include "cli/dataset_fetch.hpp"
 #include "cli/load_settings.hpp"
 #include "cli/prompts.hpp"
 #include "cli/run_plan.hpp"
 #include "core/tasks/dataset.hpp"
+#include "core/tasks/lm_eval/task_config.hpp"
 #include "core/tasks/sample_source.hpp"
 #include "core/values/closest_word.hpp"
 
@@ -25,6 +27,7 @@ struct task_flags {
   std::string id;
   std::vector<std::string> paths;
   std::vector<std::string> folders;
+  dataset_wish dataset;
 };
 
 std::string joined(const std::vector<std::string>& words) {
@@ -227,6 +230,14 @@ exit_code show_one(const command_context& context, const task_ptr& task) {
 std::vector<fault> check_samples(const task_ptr& task) {
   constexpr size_t most_faults = 5;
   std::vector<fault> faults;
+  // Its prompts are made by Python when a run is submitted; here its rows are read.
+  if (task->lm_eval) {
+    for (const auto* source : {&task->lm_eval->rows, &task->lm_eval->examples})
+      for (const auto& file : source->files)
+        if (const auto facts = tasks::inspect_dataset(file); !facts)
+          faults.push_back(facts.error());
+    return faults;
+  }
   for (const auto& type : task->prompt_types()) {
     tasks::sample_options options;
     options.prompt_type = type;
@@ -269,11 +280,10 @@ validation load_path(const std::string& path) {
           {errc::not_found, "no task file is in this folder", path, "tasks are .yaml files"});
     return out;
   }
-  auto task = tasks::load_task_file(path);
-  if (task)
-    out.tasks.push_back(std::make_shared<const tasks::task_definition>(std::move(*task)));
-  else
-    out.faults.push_back(task.error());
+  auto loaded = tasks::load_all_tasks(path);
+  out.faults = std::move(loaded.faults);
+  for (auto& task : loaded.tasks)
+    out.tasks.push_back(std::make_shared<const tasks::task_definition>(std::move(task)));
   return out;
 }
 
@@ -302,11 +312,40 @@ exit_code validate_tasks(command_context& context, const task_flags& flags) {
       if (!context.flags.json)
         print(paint(context.out, colour::green, "ok") + "    " + task->id.value + ": " + show_count(count)
               + " samples, prompt types " + joined(task->prompt_types()) + "\n");
+      if (task->lm_eval)
+        for (const auto& note : task->lm_eval->notes)
+          remark(context, "note: " + task->id.value + ": " + note);
     }
   }
   if (context.flags.json)
     print(json{{"valid", !broken}, {"files", std::move(files)}}.dump(2) + "\n");
   return broken ? exit_code::configuration : exit_code::ok;
+}
+
+exit_code fetch_rows(command_context& context, const task_flags& flags) {
+  const auto settings = load_settings(context);
+  if (!settings)
+    return report(context, settings.error());
+  const auto get = make_page_getter(flags.dataset.base_url, settings->network);
+  if (!get)
+    return report(context, get.error());
+  const auto done = fetch_dataset(flags.dataset, *get);
+  if (!done)
+    return report(context, done.error());
+  if (context.flags.json) {
+    print(json{{"file", flags.dataset.file},
+               {"rows", done->rows},
+               {"resumed", done->resumed},
+               {"cut", done->cut}}
+              .dump(2)
+          + "\n");
+    return exit_code::ok;
+  }
+  print(flags.dataset.file + ": " + show_count(done->rows) + " rows of " + flags.dataset.name + ", split "
+        + flags.dataset.split + "\n");
+  if (done->cut)
+    remark(context, "the split has more rows; --limit sets how many are fetched");
+  return exit_code::ok;
 }
 
 void add_filters(CLI::App& sub, const std::shared_ptr<task_flags>& flags) {
@@ -315,6 +354,20 @@ void add_filters(CLI::App& sub, const std::shared_ptr<task_flags>& flags) {
   sub.add_option("--tag", flags->filter.tag, "Only tasks with this tag");
   sub.add_option("--language", flags->filter.language, "Only tasks in this language");
   repeatable(sub, "--include-path,--include_path", flags->folders, "One more folder of tasks");
+}
+
+void add_fetch(CLI::App& tasks, command_context& context, const std::shared_ptr<task_flags>& flags) {
+  auto* fetch = tasks.add_subcommand("fetch", "Fetch a dataset from a hub as JSONL, through its API of rows");
+  auto& wish = flags->dataset;
+  fetch->add_option("NAME", wish.name, "The dataset, such as openai/gsm8k")->required();
+  fetch->add_option("--config", wish.part, "Which of the dataset's configurations")->capture_default_str();
+  fetch->add_option("--split", wish.split, "Which split")->capture_default_str();
+  fetch->add_option("-o,--output", wish.file, "The file to write")->required();
+  fetch->add_option("--base-url", wish.base_url, "Where the API is")->capture_default_str();
+  fetch->add_option("--limit", wish.limit, "Rows at most")->capture_default_str();
+  examples(*fetch, "  assay tasks fetch openai/gsm8k --config main --split test -o gsm8k/test.jsonl\n");
+  fetch->callback(
+      [&context, flags] { context.action = [flags](command_context& c) { return fetch_rows(c, *flags); }; });
 }
 
 } // namespace
@@ -350,6 +403,7 @@ void add_tasks_command(CLI::App& app, command_context& context) {
   validate->callback([&context, flags] {
     context.action = [flags](command_context& c) { return validate_tasks(c, *flags); };
   });
+  add_fetch(*sub, context, flags);
 }
 
 } // namespace assay::cli

@@ -10,7 +10,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <csignal>
 #include <memory>
+#include <optional>
 
 namespace assay::cli {
 
@@ -39,7 +42,14 @@ exit_code show_end(const command_context& context, const api_client& api, const 
   return exit_code_of({&record});
 }
 
-result<std::unique_ptr<io::ws_client>> subscribe(const api_client& api, run_id run, int wake_fd) {
+/// How long a server that has gone is looked for.
+constexpr milliseconds patience{60'000};
+constexpr milliseconds first_pause{250};
+constexpr milliseconds longest_pause{4'000};
+
+/// @param last_seq What has been seen already; nothing at first.
+result<std::unique_ptr<io::ws_client>> subscribe(const api_client& api, run_id run, int wake_fd,
+                                                 std::optional<uint64_t> last_seq = std::nullopt) {
   json answer;
   if (auto refused = api.ask("POST", "/auth/ws-ticket", json::object(), answer))
     return *refused;
@@ -52,17 +62,18 @@ result<std::unique_ptr<io::ws_client>> subscribe(const api_client& api, run_id r
   auto socket = io::ws_client::connect(options);
   if (!socket)
     return socket;
-  const json command{{"type", "subscribe_evaluation"}, {"evaluation_id", to_string(run)}};
+  json command{{"type", "subscribe_evaluation"}, {"evaluation_id", to_string(run)}};
+  if (last_seq)
+    command["last_seq"] = *last_seq;
   if (auto sent = (*socket)->send(command.dump()); !sent)
     return sent.error();
   return socket;
 }
 
-/// Follows the events. @returns the run's last status, or why it cannot be followed any more.
+/// Follows the events. @param newest Of those that were seen. @returns why the run cannot be followed any
+/// more; nothing when it has ended.
 std::optional<fault> follow(const command_context& context, io::ws_client& socket, progress& shown,
-                            json& status) {
-  // What the status says already is not news: an earlier end, say, of a run that was retried since.
-  uint64_t newest = status.value("last_seq", uint64_t{0});
+                            json& status, uint64_t& newest) {
   while (!is_final(record_from(status).state)) {
     const auto message = socket.receive();
     if (!message)
@@ -91,6 +102,35 @@ std::optional<fault> follow(const command_context& context, io::ws_client& socke
   return std::nullopt;
 }
 
+/// Looks for a server that has gone, and goes on where the events broke off.
+/// @param lost Becomes errc::cancelled when a signal came meanwhile. @returns nothing when it did not come
+/// back.
+std::unique_ptr<io::ws_client> find_again(const command_context& context, const api_client& api, run_id run,
+                                          signals& caught, json& status, uint64_t newest,
+                                          std::optional<fault>& lost) {
+  context.err->line("the server has gone; looking for it again");
+  milliseconds waited{0};
+  for (auto pause = first_pause; waited < patience; pause = std::min(pause * 2, longest_pause)) {
+    if (const auto signal = caught.wait(pause); signal && *signal != SIGHUP) {
+      lost = fault{errc::cancelled, "interrupted", {}, {}};
+      return nullptr;
+    }
+    waited += pause;
+    auto socket = subscribe(api, run, caught.descriptor(), newest);
+    if (!socket)
+      continue;
+    json now;
+    if (api.ask("GET", "/evaluations/" + to_string(run), nullptr, now))
+      continue;
+    status = std::move(now);
+    return std::move(*socket);
+  }
+  return nullptr;
+}
+
+/// @returns whether it is the server that has gone, not the run.
+bool is_gone(const fault& lost) { return lost.code != errc::cancelled && lost.code != errc::not_found; }
+
 exit_code watch(command_context& context, const watch_flags& flags) {
   if (auto good = check_run_name(flags.run); !good)
     return report(context, good.error());
@@ -116,7 +156,15 @@ exit_code watch(command_context& context, const watch_flags& flags) {
   progress shown(context.err, context.flags.quiet);
   const auto present = record_from(status);
   shown.show({{model_label(present.spec), present}});
-  const auto lost = follow(context, **socket, shown, status);
+  // What the status says already is not news: an earlier end, say, of a run that was retried since.
+  auto newest = status.value("last_seq", uint64_t{0});
+  auto lost = follow(context, **socket, shown, status, newest);
+  while (lost && is_gone(*lost)) {
+    auto again = find_again(context, *api, *id, **caught, status, newest, lost);
+    if (!again)
+      break;
+    lost = follow(context, *again, shown, status, newest);
+  }
   shown.end();
   if (lost && lost->code == errc::cancelled) {
     context.err->line("stopped watching; the run goes on");

@@ -66,7 +66,17 @@ inline constexpr seconds cancel_grace{30};
 /// Only providers that have been asked before; a list of models costs nothing.
 inline constexpr seconds health_check_interval{300};
 
+inline constexpr uint32_t sandbox_max_waiting = 4096;
+inline constexpr std::string_view sandbox_bwrap = "/usr/bin/bwrap";
+/// Between the ranges that Debian gives to users and those for systemd's and containers' own.
+inline constexpr uint32_t sandbox_first_user = 65'600;
+
 /// Questions that callers wait for. Each holds a connection of the server, of which there are as many.
+inline constexpr std::string_view python_interpreter = "/usr/bin/python3";
+inline constexpr uint32_t python_workers = 2;
+inline constexpr uint64_t python_memory = uint64_t{1} << 30;
+inline constexpr milliseconds python_deadline = seconds{600};
+
 inline constexpr uint32_t gateway_max_open = 4096;
 inline constexpr uint32_t gateway_max_open_per_user = 512;
 inline constexpr milliseconds gateway_timeout = seconds{600};

@@ -149,6 +149,10 @@ void make_absolute(settings& values, const load_request& request) {
   absolute(values.server.tls.cert_file, "");
   absolute(values.server.tls.key_file, "");
   absolute(values.network.extra_ca_file, "");
+  absolute(values.python.interpreter, defaults::python_interpreter);
+  for (auto& root : values.python.roots)
+    absolute(root, "");
+  values.python.package_dir = shipped_python_dir(request);
   auto folders = shipped_tasks_dirs(request);
   for (auto& folder : values.tasks_dirs) {
     absolute(folder, "");

@@ -30,6 +30,20 @@ bool holds_yaml(const fs::path& folder) {
   return false;
 }
 
+/// Where a shipped folder may lie: beside the program as installed or as built, or here.
+std::vector<fs::path> shipped_candidates(const load_request& request, const char* name) {
+  std::vector<fs::path> out;
+  if (!request.executable_dir.empty()) {
+    const fs::path program(request.executable_dir);
+    out.push_back(program / ".." / "share" / "assay" / name);
+    auto folder = program;
+    for (int i = 0; i < levels_up; ++i, folder = folder.parent_path())
+      out.push_back(folder / name);
+  }
+  out.push_back(fs::path(request.working_dir) / name);
+  return out;
+}
+
 } // namespace
 
 environment_map process_environment() {
@@ -61,18 +75,17 @@ std::string absolute_path(std::string_view path, const std::string& working_dir,
 }
 
 std::vector<std::string> shipped_tasks_dirs(const load_request& request) {
-  std::vector<fs::path> candidates;
-  if (!request.executable_dir.empty()) {
-    const fs::path program(request.executable_dir);
-    candidates.push_back(program / ".." / "share" / "assay" / "tasks");
-    auto folder = program;
-    for (int i = 0; i < levels_up; ++i, folder = folder.parent_path())
-      candidates.push_back(folder / "tasks");
-  }
-  candidates.push_back(fs::path(request.working_dir) / "tasks");
-  for (const auto& candidate : candidates)
+  for (const auto& candidate : shipped_candidates(request, "tasks"))
     if (is_folder(candidate) && holds_yaml(candidate))
       return {candidate.lexically_normal().string()};
+  return {};
+}
+
+std::string shipped_python_dir(const load_request& request) {
+  std::error_code ignored;
+  for (const auto& candidate : shipped_candidates(request, "python"))
+    if (fs::is_regular_file(candidate / "assay_worker" / "__main__.py", ignored))
+      return candidate.lexically_normal().string();
   return {};
 }
 

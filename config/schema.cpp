@@ -338,11 +338,43 @@ void ab_test_fields(field_visitor& visit, written_ab_test& t) {
   visit.field({"max_duration_hours", "the test ends after this", 0.001, 1e6}, &t.max_duration_hours);
 }
 
+void sandbox_limit_fields(field_visitor& visit, sandbox_limits& l) {
+  visit.field({"cpu", "processor time of the program and all that it starts", 0.1, 3600}, &l.cpu);
+  visit.field({"wall", "time on the clock", 0.1, 3600}, &l.wall);
+  visit.field({"memory", "bytes of all its processes", 16 << 20, 1e12}, byte_size{&l.memory_bytes});
+  visit.field({"processes", "processes and threads at a time", 1, 10'000}, &l.processes);
+  visit.field({"file_size", "bytes of one file that it writes", 1024, 1e12}, byte_size{&l.file_bytes});
+  visit.field({"disk", "bytes of all its files; they are kept in memory", 65536, 1e12},
+              byte_size{&l.disk_bytes});
+  visit.field({"output", "bytes of its stdout, and of its stderr", 1024, 1e9}, byte_size{&l.output_bytes});
+}
+
+void sandbox_fields(field_visitor& visit, sandbox_settings& s) {
+  visit.field("enabled", "run programs that models have written, where a sandbox is to be had", &s.enabled);
+  visit.field({"workers", "programs at a time; 0 means as many as cores", 0, 1024}, &s.workers);
+  visit.field({"max_waiting", "programs that wait for a worker; more are refused", 1, 1e6}, &s.max_waiting);
+  visit.field("bwrap", "path of bubblewrap", &s.bwrap);
+  visit.field("launcher", "path of assay-launch; unset means beside assay itself", &s.launcher);
+  visit.field({"first_user", "as root: number of the first of the users that programs run as", 1, 4e9},
+              &s.first_user);
+  visit.group("limits", s.limits, sandbox_limit_fields);
+}
+
 void gateway_fields(field_visitor& visit, gateway_settings& g) {
   visit.field({"max_open", "questions that callers wait for at a time; more are refused", 1, 1e6},
               &g.max_open);
   visit.field({"max_open_per_user", "the same, of one user", 1, 1e6}, &g.max_open_per_user);
   visit.field({"timeout", "of a question that names none, waiting included", 0.1, 86400}, &g.timeout);
+}
+
+void python_fields(field_visitor& visit, python_settings& p) {
+  visit.field("interpreter", "the program that runs the Python of tasks", &p.interpreter);
+  visit.field({"workers", "Python processes at a time", 1, 256}, &p.workers);
+  visit.field({"memory", "bytes of address space of one process", 64 << 20, 1e13}, byte_size{&p.memory});
+  visit.field({"deadline", "no piece of work has more time", 0.1, 86400}, &p.deadline);
+  visit.field("allow_unsandboxed_python", "without a sandbox, run the Python of tasks that lie in the roots",
+              &p.allow_unsandboxed_python);
+  visit.field("roots", "folders whose Python may run without a sandbox", &p.roots);
 }
 
 } // namespace
@@ -356,8 +388,10 @@ void fields_of(field_visitor& visit, document& target) {
   visit.group("storage", s.storage, storage_fields);
   visit.group("farm", s.farm, farm_fields);
   visit.group("gateway", s.gateway, gateway_fields);
+  visit.group("python", s.python, python_fields);
   visit.group("retry", s.retry, retry_fields);
   visit.group("batches", s.batches, batch_fields);
+  visit.group("sandbox", s.sandbox, sandbox_fields);
   visit.group("logging", s.logging, logging_fields);
   visit.group("network", s.network, network_fields);
   visit.group("monitoring", s.monitoring, monitoring_fields);

@@ -4,6 +4,7 @@
 #include "core/values/ids.hpp"
 #include "core/values/model.hpp"
 #include "core/values/money.hpp"
+#include "core/values/sandbox.hpp"
 #include "core/values/secret.hpp"
 #include "core/values/time.hpp"
 
@@ -109,6 +110,19 @@ struct gateway_settings {
   milliseconds timeout = defaults::gateway_timeout; ///< Of a question that names none, waiting included.
 };
 
+/// Of the processes that run the Python of tasks.
+struct python_settings {
+  std::string interpreter{defaults::python_interpreter}; ///< Absolute.
+  uint32_t workers = defaults::python_workers;           ///< Processes at a time.
+  uint64_t memory = defaults::python_memory;             ///< Bytes of address space of each.
+  milliseconds deadline = defaults::python_deadline;     ///< No job has more.
+  /// Where there is no sandbox, run the Python of tasks in `roots` without one.
+  bool allow_unsandboxed_python = false;
+  std::vector<std::string> roots; ///< Absolute folders.
+  /// Absolute; holds the package assay_worker, which is shipped with the program. Empty: it was not found.
+  std::string package_dir;
+};
+
 enum class retry_strategy : uint8_t {
   exponential = 1, ///< base * 2^n up to cap.
   linear = 2,      ///< base * n up to cap.
@@ -140,6 +154,18 @@ struct batch_settings {
   milliseconds gather = defaults::batch_gather;
   milliseconds poll_first = defaults::batch_poll_first;
   milliseconds poll_last = defaults::batch_poll_last;
+};
+
+/// Where programs that models have written run.
+struct sandbox_settings {
+  bool enabled = true;
+  uint32_t workers = 0; ///< Programs at once; 0 means as many as cores.
+  uint32_t max_waiting = defaults::sandbox_max_waiting;
+  std::string bwrap{defaults::sandbox_bwrap}; ///< Absolute.
+  std::string launcher;                       ///< Absolute; empty means beside this program.
+  /// As root, programs run as this user and those that follow, one for each worker.
+  uint32_t first_user = defaults::sandbox_first_user;
+  sandbox_limits limits; ///< Of programs for which nothing else is said.
 };
 
 struct logging_settings {
@@ -223,8 +249,10 @@ struct settings {
   storage_settings storage;
   farm_settings farm;
   gateway_settings gateway;
+  python_settings python;
   retry_settings retry;
   batch_settings batches;
+  sandbox_settings sandbox;
   logging_settings logging;
   network_settings network;
   monitoring_settings monitoring;

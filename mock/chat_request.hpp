@@ -19,8 +19,9 @@ enum class tool_use : uint8_t { none = 1, automatic = 2, required = 3 };
 /// What the mock provider needs to know of a chat request, whatever the protocol.
 struct chat_request {
   std::string model;
-  std::string user_text;    ///< The last user message, its text parts joined.
-  uint64_t prompt_hash = 0; ///< Over roles, texts and images of all messages; never 0.
+  std::string user_text;                       ///< The last user message, its text parts joined.
+  std::vector<std::string> earlier_user_texts; ///< Those before it, in order; 64 at most.
+  uint64_t prompt_hash = 0;                    ///< Over roles, texts and images of all messages; never 0.
   uint64_t prompt_tokens = 0;
   std::optional<uint64_t> max_tokens; ///< max_completion_tokens, else max_tokens.
   uint32_t choices = 1;               ///< `n`.

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 /// What the readers of requests share.
 namespace assay::mock::reading {
@@ -96,7 +97,12 @@ public:
     out_.prompt_tokens += tokens_per_image;
     ++out_.images;
   }
-  void user(std::string_view text) { out_.user_text = text; }
+  void user(std::string_view text) {
+    constexpr size_t most_earlier = 64;
+    if (!out_.user_text.empty() && out_.earlier_user_texts.size() < most_earlier)
+      out_.earlier_user_texts.push_back(std::move(out_.user_text));
+    out_.user_text = text;
+  }
   void finish() {
     out_.prompt_tokens += 3;
     out_.prompt_hash = hash_ == 0 ? 1 : hash_;

@@ -52,7 +52,7 @@ struct server::state {
     if (!ec)
       acceptor_->listen(backlog, ec);
     if (ec)
-      return fault{errc::connect_failed, "cannot listen: " + ec.message(),
+      return fault{errc::conflict, "cannot listen: " + ec.message(),
                    value.host + ":" + std::to_string(value.port),
                    "choose another port, or 0 for any free one"};
     port_ = acceptor_->local_endpoint(ec).port();

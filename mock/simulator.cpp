@@ -77,10 +77,24 @@ bool simulator::fails(const simulated_model& model, const chat_request& request,
                 < model.transient_error_rate;
 }
 
+namespace {
+
+/// A turn such as "Now mend it" says nothing by itself: the conversation is known by what was asked before.
+std::optional<known_answer> known_to(const answer_book& book, const chat_request& request) {
+  if (auto known = book.find(request.user_text))
+    return known;
+  for (auto text = request.earlier_user_texts.rbegin(); text != request.earlier_user_texts.rend(); ++text)
+    if (auto known = book.find(*text))
+      return known;
+  return std::nullopt;
+}
+
+} // namespace
+
 std::string simulator::text_of(const simulated_model& model, const chat_request& request,
                                uint32_t choice) const {
   const auto salt = [choice](uint64_t base) { return base + salt_choice * choice; };
-  const auto known = book_ ? book_->find(request.user_text) : std::nullopt;
+  const auto known = book_ ? known_to(*book_, request) : std::nullopt;
   if (!known)
     return unknown_prompt_text(model, request, decision(model, request, salt(salt_manner)));
   const auto manner = unit_interval(decision(model, request, salt(salt_manner)));

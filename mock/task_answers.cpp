@@ -5,6 +5,8 @@
 #include "core/tasks/task_catalogue.hpp"
 #include "mock/hash.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include <optional>
 #include <unordered_map>
 
@@ -21,6 +23,9 @@ public:
       : task_(std::move(task)), book_(book) {}
 
   std::optional<fault> read() {
+    // Its prompts are made when a run of it is submitted.
+    if (task_->is_unprepared())
+      return {};
     for (const auto& variant : task_->prompts)
       if (auto problem = read_variant(variant.name))
         return problem;
@@ -32,6 +37,8 @@ private:
     uint64_t row = 0;
     shared_text text;
     shared_text target;
+    shared_text reference; ///< What the task itself calls a right answer; empty when it has none.
+    shared_text wrong;     ///< Its wrong answers, as a JSON array.
   };
 
   /// A wrong answer borrows the next row's target, so a row is written down when the next one is known.
@@ -57,7 +64,8 @@ private:
         write(*last, sample.target, bonus);
       else
         first_target = sample.target;
-      last = question{sample.row, sample.messages.back().content, sample.target};
+      last =
+          question{sample.row, sample.messages.back().content, sample.target, sample.reference, sample.wrong};
       if (book_.size() >= max_prompts)
         return fault{errc::too_large, "the tasks have more than 5000000 prompts; the rest is not known",
                      task_->file, "give fewer task folders"};
@@ -76,6 +84,8 @@ private:
 
   indexed_answer_book::place answers_to(const question& asked, std::string_view other_target) {
     const auto target = asked.target.view();
+    if (!asked.reference.empty())
+      return book_.store(asked.reference.str(), wrong_of(asked, other_target));
     // Several scorers may want different forms of the answer: the form that pleases most of them is said.
     std::string right;
     double best = -1;
@@ -89,8 +99,16 @@ private:
         right = std::move(text);
       }
     }
-    const auto& first = primary();
-    return book_.store(right, first.wrong_answer(target, other_target, mix(asked.row)));
+    return book_.store(right, wrong_of(asked, other_target));
+  }
+
+  /// One of the task's own wrong answers, or what the scorer makes up.
+  std::string wrong_of(const question& asked, std::string_view other_target) const {
+    const auto own = nlohmann::json::parse(asked.wrong.view(), nullptr, false);
+    if (own.is_array() && !own.empty())
+      if (const auto& text = own[mix(asked.row) % own.size()]; text.is_string())
+        return text.get<std::string>();
+    return primary().wrong_answer(asked.target.view(), other_target, mix(asked.row));
   }
 
   const scoring::scorer& primary() const {

@@ -7,6 +7,7 @@
 #include "protocol/messages/events.hpp"
 #include "protocol/messages/fleet.hpp"
 #include "protocol/messages/gateway.hpp"
+#include "protocol/messages/hosts.hpp"
 #include "protocol/messages/journal.hpp"
 #include "protocol/messages/monitor_verbs.hpp"
 #include "protocol/messages/monitoring.hpp"
@@ -257,6 +258,48 @@ using batch_desk_actor =
         caf::reacts_to<batches_recalled>, caf::reacts_to<batch_encoded>, caf::reacts_to<batch_results_read>,
         caf::reacts_to<io_completed>, caf::reacts_to<tick>>;
 
+// -- hosts of other programs ------------------------------------------------------------------------------
+
+/// Who has programs run.
+using sandbox_sink_actor = caf::typed_actor<caf::reacts_to<sandbox_results>>;
+
+struct run_in_sandbox {
+  std::vector<sandbox_job> jobs;
+  sandbox_sink_actor sink;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, run_in_sandbox& x) {
+  return f(caf::meta::type_name("run_in_sandbox"), x.jobs, x.sink);
+}
+
+/// The SANDBOX runs programs that models have written, a bounded number at once.
+using sandbox_actor = caf::typed_actor<caf::reacts_to<run_in_sandbox>, caf::reacts_to<withdraw_sandbox_jobs>,
+                                       caf::replies_to<read_host_state>::with<host_state>,
+                                       caf::replies_to<read_gauges>::with<gauges>,
+                                       // INTERNAL: from the I/O thread.
+                                       caf::reacts_to<sandbox_results>, caf::reacts_to<tick>>;
+
+/// Who has Python run.
+using python_sink_actor = caf::typed_actor<caf::reacts_to<python_results>>;
+
+struct run_python {
+  std::vector<python_job> jobs;
+  python_sink_actor sink;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, run_python& x) {
+  return f(caf::meta::type_name("run_python"), x.jobs, x.sink);
+}
+
+/// The PYTHON HOST keeps a pool of Python workers for templates, processing of rows and scorers of tasks.
+using python_host_actor = caf::typed_actor<caf::reacts_to<run_python>, caf::reacts_to<withdraw_python_jobs>,
+                                           caf::replies_to<read_host_state>::with<host_state>,
+                                           caf::replies_to<read_gauges>::with<gauges>,
+                                           // INTERNAL: from the I/O thread.
+                                           caf::reacts_to<io_completed>, caf::reacts_to<tick>>;
+
 // -- events ------------------------------------------------------------------------------------------------
 
 /// Who listens to a run.
@@ -291,12 +334,13 @@ using event_hub_actor =
 // -- runs --------------------------------------------------------------------------------------------------
 
 /// An EVALUATION asks every sample of one run and keeps what comes back.
-using evaluation_actor = call_sink_actor::extend_with<commit_sink_actor>::extend<
-    caf::replies_to<command_run>::with<run_record>, caf::replies_to<find_run>::with<run_record>,
-    caf::reacts_to<drain>,
-    // INTERNAL: from workers.
-    caf::reacts_to<run_recovered>, caf::reacts_to<samples_loaded>, caf::reacts_to<result_computed>,
-    caf::reacts_to<tick>>;
+using evaluation_actor =
+    call_sink_actor::extend_with<commit_sink_actor>::extend_with<sandbox_sink_actor>::extend_with<
+        python_sink_actor>::extend<caf::replies_to<command_run>::with<run_record>,
+                                   caf::replies_to<find_run>::with<run_record>, caf::reacts_to<drain>,
+                                   // INTERNAL: from workers.
+                                   caf::reacts_to<run_recovered>, caf::reacts_to<samples_loaded>,
+                                   caf::reacts_to<result_computed>, caf::reacts_to<tick>>;
 
 /// The RUN SUPERVISOR admits runs and keeps one child per running run.
 using run_supervisor_actor = caf::typed_actor<
@@ -307,7 +351,12 @@ using run_supervisor_actor = caf::typed_actor<
     caf::reacts_to<drain>,
     // INTERNAL: from children and workers.
     caf::reacts_to<open_runs_found>, caf::reacts_to<run_reported>, caf::reacts_to<run_pinned>,
-    caf::reacts_to<expired_runs_found>, caf::reacts_to<tick>>;
+    caf::reacts_to<expired_runs_found>, caf::reacts_to<preparation_ended>, caf::reacts_to<tick>>;
+
+/// A PREPARER turns the tasks of one submission that come from another format into tasks of assay's own, with
+/// the Python host's help. Tells its supervisor and ends.
+using preparer_actor =
+    caf::typed_actor<caf::reacts_to<preparation_step>, caf::reacts_to<python_results>, caf::reacts_to<tick>>;
 
 // -- monitoring --------------------------------------------------------------------------------------------
 
@@ -342,12 +391,14 @@ struct farm_handles {
   budget_keeper_actor budgets;
   gateway_actor gateway;
   batch_desk_actor batches;
+  sandbox_actor sandbox;
+  python_host_actor python;
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, farm_handles& x) {
   return f(caf::meta::type_name("farm_handles"), x.journal, x.event_hub, x.monitor, x.providers, x.router,
-           x.runs, x.cache, x.budgets, x.gateway, x.batches);
+           x.runs, x.cache, x.budgets, x.gateway, x.batches, x.sandbox, x.python);
 }
 
 struct find_farm {};
@@ -528,4 +579,23 @@ CAF_ADD_TYPE_ID(assay, (assay::batch_result))
 CAF_ADD_TYPE_ID(assay, (assay::batch_results_read))
 CAF_ADD_TYPE_ID(assay, (assay::batches_recalled))
 CAF_ADD_TYPE_ID(assay, (assay::batch_desk_actor))
+CAF_ADD_TYPE_ID(assay, (assay::sandbox_job))
+CAF_ADD_TYPE_ID(assay, (assay::sandbox_result))
+CAF_ADD_TYPE_ID(assay, (assay::sandbox_results))
+CAF_ADD_TYPE_ID(assay, (assay::withdraw_sandbox_jobs))
+CAF_ADD_TYPE_ID(assay, (assay::python_job))
+CAF_ADD_TYPE_ID(assay, (assay::python_result))
+CAF_ADD_TYPE_ID(assay, (assay::python_results))
+CAF_ADD_TYPE_ID(assay, (assay::withdraw_python_jobs))
+CAF_ADD_TYPE_ID(assay, (assay::read_host_state))
+CAF_ADD_TYPE_ID(assay, (assay::host_state))
+CAF_ADD_TYPE_ID(assay, (assay::sandbox_sink_actor))
+CAF_ADD_TYPE_ID(assay, (assay::run_in_sandbox))
+CAF_ADD_TYPE_ID(assay, (assay::sandbox_actor))
+CAF_ADD_TYPE_ID(assay, (assay::python_sink_actor))
+CAF_ADD_TYPE_ID(assay, (assay::run_python))
+CAF_ADD_TYPE_ID(assay, (assay::python_host_actor))
+CAF_ADD_TYPE_ID(assay, (assay::preparation_step))
+CAF_ADD_TYPE_ID(assay, (assay::preparation_ended))
+CAF_ADD_TYPE_ID(assay, (assay::preparer_actor))
 CAF_END_TYPE_ID_BLOCK(assay)

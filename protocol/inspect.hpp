@@ -267,9 +267,10 @@ typename Inspector::result_type inspect(Inspector& f, score_value& x) {
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, sample_record& x) {
   auto cost = field(x.cost);
+  auto judge_cost = field(x.judge_cost);
   auto error = field(x.error);
   return f(caf::meta::type_name("sample_record"), x.run, x.address, x.status, x.scores, x.usage, cost,
-           x.duration, error, x.tries, x.possibly_billed, x.cached);
+           x.duration, error, x.tries, x.possibly_billed, x.cached, judge_cost);
 }
 
 template <class Inspector>
@@ -289,15 +290,24 @@ typename Inspector::result_type inspect(Inspector& f, run_record& x) {
 }
 
 template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, early_stopping& x) {
+  auto interval = field(x.interval);
+  auto margin = field(x.margin);
+  return f(caf::meta::type_name("early_stopping"), interval, x.against, x.alpha, margin, x.min_samples);
+}
+
+template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, run_request& x) {
   auto limit = field(x.limit);
   auto seed = field(x.random_seed);
   auto time_limit = field(x.time_limit);
   auto max_cost = field(x.max_cost);
+  auto epochs = field(x.epochs);
+  auto stop_when = field(x.stop_when);
   return f(caf::meta::type_name("run_request"), x.model, x.model_kind, x.model_args, x.tasks, x.prompt_types,
-           x.generation, limit, x.num_fewshot, x.epochs, seed, x.priority, x.weight, time_limit, x.cache,
+           x.generation, limit, x.num_fewshot, epochs, seed, x.priority, x.weight, time_limit, x.cache,
            max_cost, x.depends_on, x.context_mode, x.predict_only, x.log_samples, x.output_path, x.metadata,
-           x.requested, x.dry_run, x.notes, x.execution);
+           x.requested, x.dry_run, x.notes, x.execution, x.origin, stop_when);
 }
 
 } // namespace assay

@@ -17,6 +17,10 @@ public:
   /// Called again only when what came before has been written. @returns the next bytes; none at the end.
   virtual boost::asio::awaitable<std::string> next() = 0;
 
+  /// Asked after next() has answered nothing. @returns whether the body ends here without being whole: then
+  /// the connection is closed without the end of the chunks, so that the caller can tell.
+  virtual bool broken() const { return false; }
+
   /// What is known only at the end, for the trailer. Names are announced by the header `Trailer`.
   virtual std::vector<header_field> trailers() { return {}; }
 };

@@ -26,6 +26,10 @@ namespace assay::storage {
 class store;
 }
 
+namespace assay {
+struct host_state;
+}
+
 namespace assay::server {
 
 class farm_access;
@@ -120,6 +124,10 @@ struct edge_options {
   std::map<family, role> anonymous;
   bool metrics_from_loopback = false; ///< GET /metrics without a token from loopback.
 
+  /// Whether a picture in a question may have this address, which the provider would fetch from; may block,
+  /// called on a thread of the edge. Empty: any.
+  std::function<result<void>(const std::string& url)> check_picture;
+
   /// Of a question to a model that names no time, waiting included.
   milliseconds model_timeout{600'000};
 
@@ -133,6 +141,8 @@ struct edge_options {
   std::function<result<std::string>(const run_record&)> compute_result;
 
   std::function<std::shared_ptr<const catalogue>()> current_catalogue;
+  /// What the hosts of other programs say of themselves, by the names of components; must not block.
+  std::function<std::map<std::string, host_state>()> host_states;
   /// `healthy` or `unavailable` for parts of the farm that the edge cannot see: python_host, sandbox.
   std::function<std::map<std::string, std::string>()> component_states;
 

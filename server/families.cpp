@@ -1,5 +1,6 @@
 #include "server/families.hpp"
 
+#include "core/control/budget.hpp"
 #include "server/auth/api_keys.hpp"
 
 #include <nlohmann/json.hpp>
@@ -251,6 +252,15 @@ problem problem_of(family kind, fault what, std::optional<seconds> retry_after) 
   return out;
 }
 
+std::optional<seconds> known_wait(const fault& what, wall_time now) {
+  if (what.code != errc::budget_exhausted || what.where == control::setting_of_run_budget)
+    return std::nullopt;
+  const auto scope = what.where.ends_with("monthly_budget") ? control::budget_scope::model_month
+                                                            : control::budget_scope::day;
+  const auto next = control::next_period(scope, now);
+  return next ? std::optional{std::chrono::ceil<seconds>(*next - now)} : std::nullopt;
+}
+
 problem http_problem(family kind, unsigned status, std::string message, std::string hint) {
   problem out;
   out.status = status;
@@ -320,7 +330,10 @@ std::string error_body(family kind, const problem& failure, const exchange_facts
   case family::openai: {
     // Where no field is named, it was a path that does not exist.
     const bool no_model = failure.what.code == errc::not_found && failure.what.where.empty();
-    const auto field = or_null(failure.what.where);
+    // What a provider, a limit or a setting of ours did is no parameter of the caller's.
+    const bool of_ours =
+        failure.status == 429 || failure.status >= 500 || failure.what.code == errc::request_over_budget;
+    const auto field = of_ours ? json() : or_null(failure.what.where);
     const auto details = details_of(failure);
     auto text = message;
     if (field.is_string())

@@ -42,6 +42,10 @@ struct problem {
 /// by the status alone.
 problem problem_of(family kind, fault what, std::optional<seconds> retry_after = std::nullopt);
 
+/// @returns after what time asking again may help with a failure that time mends at a known moment: a budget
+/// that is spent until the end of its day or month (UTC).
+std::optional<seconds> known_wait(const fault& what, wall_time now);
+
 /// A problem of HTTP itself, which has no errc: 405, 408, 415, 429, 431.
 problem http_problem(family kind, unsigned status, std::string message, std::string hint = {});
 

@@ -1,11 +1,13 @@
 #include "server/health.hpp"
 
+#include "protocol/messages/hosts.hpp"
 #include "storage/store.hpp"
 
 #include <nlohmann/json.hpp>
 
 #include <array>
 #include <cstdio>
+#include <map>
 
 namespace assay::server {
 
@@ -23,6 +25,16 @@ json providers_json(const result<monitoring::monitor_view>& seen) {
   json out = json::object();
   for (const auto& one : seen->health)
     out[one.provider.value] = one.healthy ? healthy : unavailable;
+  return out;
+}
+
+json hosts_json(const std::map<std::string, host_state>& hosts) {
+  json out = json::object();
+  for (const auto& [name, host] : hosts)
+    out[name] = {{"status", host.available ? healthy : unavailable},
+                 {"reason", host.reason.empty() ? json(nullptr) : json(host.reason)},
+                 {"limits", host.limits},
+                 {"workers", host.workers}};
   return out;
 }
 
@@ -65,6 +77,12 @@ boost::asio::awaitable<json> health_json(edge_services& edge, std::string reques
     for (const auto& [name, state] : edge.options.component_states())
       if (components.contains(name))
         components[name] = state == healthy ? healthy : unavailable;
+  std::map<std::string, host_state> hosts;
+  if (edge.options.host_states)
+    hosts = edge.options.host_states();
+  for (const auto& [name, host] : hosts)
+    if (components.contains(name))
+      components[name] = host.available ? healthy : unavailable;
   const char* status = !counts ? "unhealthy" : store_fault ? "degraded" : healthy;
   const auto timestamp = to_rfc3339(now);
   const double unix_time = static_cast<double>(now.time_since_epoch().count()) / 1000.0;
@@ -93,6 +111,7 @@ boost::asio::awaitable<json> health_json(edge_services& edge, std::string reques
     if (!counts)
       out["farm_error"] = counts.error().message;
     out["providers"] = providers_json(seen);
+    out["hosts"] = hosts_json(hosts);
   }
   co_return std::move(out);
 }

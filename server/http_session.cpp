@@ -295,6 +295,8 @@ asio::awaitable<bool> http_session::write_pieces(body_source& source, bool chunk
   std::array<char, 24> size{};
   while (true) {
     auto piece = co_await source.next();
+    if (piece.empty() && source.broken())
+      co_return false;
     if (piece.empty())
       break;
     std::string framed;

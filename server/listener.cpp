@@ -35,7 +35,7 @@ result<void> listener::listen_on(tcp::acceptor& acceptor, const asio::ip::addres
                                  uint16_t port) const {
   const tcp::endpoint endpoint{address, port};
   const auto refused = [&](const char* doing, const error_code& error) {
-    return fault{errc::connect_failed, std::string("cannot ") + doing + ": " + error.message(),
+    return fault{errc::conflict, std::string("cannot ") + doing + ": " + error.message(),
                  address.to_string() + ":" + std::to_string(port), "choose another --host or --port"};
   };
   error_code error;

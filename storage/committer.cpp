@@ -2,6 +2,7 @@
 
 #include "storage/keys.hpp"
 #include "storage/run_eraser.hpp"
+#include "storage/run_redactor.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -80,6 +81,8 @@ void committer::apply(std::span<write_batch> group, commit_report& report) {
     write_results(batch);
     write_documents(batch, ticket);
     erase_runs(batch);
+    for (const auto run : batch.redacted_runs)
+      begin_redacting(transaction_, run);
     list_watermarks(batch, ticket);
     for (const auto& record : batch.responses)
       responses_.push_back(&record);
@@ -101,6 +104,8 @@ bool committer::may_write(const write_batch& batch, ticket_report& ticket) {
   for (size_t i = 0; i < batch.documents.size(); ++i)
     holds = condition_holds(batch.documents[i], ticket, i) && holds;
   for (const auto run : batch.erased_runs)
+    holds = may_erase(run, ticket) && holds;
+  for (const auto run : batch.redacted_runs)
     holds = may_erase(run, ticket) && holds;
   return holds;
 }
@@ -157,7 +162,7 @@ bool committer::may_erase(run_id run, ticket_report& ticket) {
   if (is_final(summary->state))
     return true;
   ticket.error = fault{errc::conflict, "the run is " + std::string(to_string(summary->state)), to_string(run),
-                       "cancel it before removing it"};
+                       "cancel it first"};
   return false;
 }
 

@@ -10,6 +10,8 @@ namespace {
 
 /// Of answers that name keys and targets; an older reader must not take them for damaged.
 constexpr uint8_t record_version_with_ways = 2;
+/// Of samples that judges have cost something for.
+constexpr uint8_t record_version_with_judges = 2;
 
 // Bits of a response's flags.
 constexpr uint8_t usage_estimated_bit = 1;
@@ -20,6 +22,9 @@ constexpr uint8_t error_bit = 16;
 constexpr uint8_t cached_bit = 32;
 constexpr uint8_t saved_bit = 64;
 constexpr uint8_t ways_bit = 128;
+
+// Of a sample's flags, beside those that it shares with responses.
+constexpr uint8_t judge_cost_bit = 64;
 
 void write_usage(byte_writer& out, const token_usage& usage) {
   out.varint(usage.prompt_tokens);
@@ -227,7 +232,7 @@ result<answer_times> record_decoder::times(std::string_view stored) {
 // -- samples -----------------------------------------------------------------------------------------------
 
 std::string_view record_encoder::sample(const sample_record& record) {
-  byte_writer out(sealer_.begin(record_version));
+  byte_writer out(sealer_.begin(record.judge_cost ? record_version_with_judges : record_version));
   // First, so that a scan for the status reads three bytes.
   out.u8(static_cast<uint8_t>(record.status));
   uint8_t flags = 0;
@@ -235,10 +240,13 @@ std::string_view record_encoder::sample(const sample_record& record) {
   flags |= record.cost ? cost_bit : 0;
   flags |= record.error ? error_bit : 0;
   flags |= record.cached ? cached_bit : 0;
+  flags |= record.judge_cost ? judge_cost_bit : 0;
   out.u8(flags);
   write_usage(out, record.usage);
   if (record.cost)
     out.signed_varint(record.cost->nanodollars);
+  if (record.judge_cost)
+    out.signed_varint(record.judge_cost->nanodollars);
   if (record.error)
     out.u8(static_cast<uint8_t>(*record.error));
   out.signed_varint(record.duration.count());
@@ -254,7 +262,7 @@ std::string_view record_encoder::sample(const sample_record& record) {
 
 result<sample_record> record_decoder::sample(run_id run, const sample_address& address,
                                              std::string_view stored) {
-  const auto payload = open(stored, "sample");
+  const auto payload = open(stored, "sample", record_version_with_judges);
   if (!payload)
     return payload.error();
   byte_reader in(*payload);
@@ -268,6 +276,8 @@ result<sample_record> record_decoder::sample(run_id run, const sample_address& a
   record.usage = read_usage(in);
   if ((flags & cost_bit) != 0)
     record.cost = money{in.signed_varint()};
+  if ((flags & judge_cost_bit) != 0)
+    record.judge_cost = money{in.signed_varint()};
   if ((flags & error_bit) != 0)
     record.error = read_errc(in);
   record.duration = milliseconds{in.signed_varint()};
@@ -286,7 +296,7 @@ result<sample_record> record_decoder::sample(run_id run, const sample_address& a
 }
 
 result<sample_status> record_decoder::status(std::string_view stored) {
-  const auto payload = open(stored, "sample");
+  const auto payload = open(stored, "sample", record_version_with_judges);
   if (!payload)
     return payload.error();
   byte_reader in(*payload);

@@ -2,6 +2,7 @@
 
 #include "storage/keys.hpp"
 #include "storage/result_files.hpp"
+#include "storage/run_redactor.hpp"
 
 #include <string>
 
@@ -20,6 +21,7 @@ std::string mark_of(run_id run) { return std::string(mark_prefix) + std::string(
 void begin_erasing(write_transaction& transaction, run_id run) {
   const auto key = run_key(run);
   transaction.put(table::meta, mark_of(run), "");
+  forget_redacting(transaction, run);
   transaction.erase(table::runs, key);
   transaction.erase(table::run_index, key);
   transaction.erase(table::results, key);
@@ -107,22 +109,23 @@ result<std::vector<std::string>> run_eraser::find_stale_keys() {
   return out;
 }
 
-result<void> run_eraser::commit(const std::function<void()>& rows) {
+result<void> commit_rows(environment& where, write_transaction& transaction,
+                         const std::function<void()>& rows) {
   for (;;) {
-    if (transaction_.begin() == write_error::none) {
+    if (transaction.begin() == write_error::none) {
       rows();
-      transaction_.commit();
+      transaction.commit();
     }
-    if (transaction_.error() == write_error::none)
+    if (transaction.error() == write_error::none)
       return {};
-    auto why = transaction_.why();
-    if (transaction_.error() == write_error::map_full) {
-      const auto grown = environment_->grow();
+    auto why = transaction.why();
+    if (transaction.error() == write_error::map_full) {
+      const auto grown = where.grow();
       if (grown)
         continue;
       why = grown.error();
     }
-    environment_->fail(why);
+    where.fail(why);
     return why;
   }
 }

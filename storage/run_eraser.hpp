@@ -17,6 +17,11 @@ namespace assay::storage::detail {
 /// removal goes on after a restart.
 void begin_erasing(write_transaction& transaction, run_id run);
 
+/// Commits what @p rows does, again in a larger map when the present one is full. @returns the fault that
+/// ended writing, if any.
+result<void> commit_rows(environment& where, write_transaction& transaction,
+                         const std::function<void()>& rows);
+
 /// INTERNAL to the writer: removes the rows of marked runs in small transactions, so that the removal of a
 /// large run delays nobody; and then the idempotency keys that led to runs that are gone.
 class run_eraser {
@@ -40,8 +45,9 @@ private:
   result<void> erase_rows();
   result<void> sweep_keys();
   result<std::vector<std::string>> find_stale_keys();
-  /// Commits what @p rows does, again in a larger map when the present one is full.
-  result<void> commit(const std::function<void()>& rows);
+  result<void> commit(const std::function<void()>& rows) {
+    return commit_rows(*environment_, transaction_, rows);
+  }
 
   const std::shared_ptr<environment> environment_;
   write_transaction transaction_;

@@ -40,7 +40,8 @@ fault too_large(const char* what, size_t bytes) {
 
 size_t row_count(const write_batch& batch) noexcept {
   return batch.responses.size() + batch.samples.size() + batch.runs.size() + batch.events.size()
-         + batch.results.size() + batch.documents.size() + batch.erased_runs.size();
+         + batch.results.size() + batch.documents.size() + batch.erased_runs.size()
+         + batch.redacted_runs.size();
 }
 
 size_t byte_count(const write_batch& batch) noexcept {

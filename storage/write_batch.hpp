@@ -57,6 +57,8 @@ struct write_batch {
   std::vector<document_write> documents;
   /// Final runs to be removed with all their rows: the record at once, the rest in small steps afterwards.
   std::vector<run_id> erased_runs;
+  /// Final runs whose texts are to be removed in small steps afterwards; their scores stay.
+  std::vector<run_id> redacted_runs;
 
   void put_document(table where, std::string key, std::string bytes, document_condition condition = {}) {
     documents.push_back({where, std::move(key), std::move(bytes), std::move(condition)});

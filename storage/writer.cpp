@@ -2,6 +2,7 @@
 
 #include "storage/committer.hpp"
 #include "storage/run_eraser.hpp"
+#include "storage/run_redactor.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -40,7 +41,7 @@ struct writer::implementation {
 
   implementation(std::shared_ptr<store> where, const writer_options& given, commit_callback callback)
       : target(std::move(where)), options(given), on_commit(std::move(callback)),
-        committer(target->environment()), eraser(target->environment()) {}
+        committer(target->environment()), eraser(target->environment()), redactor(target->environment()) {}
 
   ~implementation() {
     if (claimed)
@@ -54,6 +55,8 @@ struct writer::implementation {
   void commit(std::vector<write_batch>& group);
   void erase_step();
   void fail(const fault& why);
+  /// What a batch leaves to be done in small steps.
+  void note_work(const write_batch& batch);
   void count_commit(microseconds time, size_t batches);
 
   const std::shared_ptr<store> target;
@@ -64,6 +67,7 @@ struct writer::implementation {
   // Used by the writer thread only.
   detail::committer committer;
   detail::run_eraser eraser;
+  detail::run_redactor redactor;
   steady_clock::time_point last_start = steady_clock::now() - options.window;
   uint64_t commits_since_check = 0;
 
@@ -93,7 +97,7 @@ void writer::implementation::run() {
 
 bool writer::implementation::gather(std::vector<write_batch>& group) {
   std::unique_lock lock(mutex);
-  const bool erasing = !eraser.idle() && !failure;
+  const bool erasing = (!eraser.idle() || !redactor.idle()) && !failure;
   counters.erasing_runs = eraser.pending();
   if (!erasing)
     arrived.wait(lock, [&] { return stopping || !queue.empty(); });
@@ -142,8 +146,7 @@ void writer::implementation::commit(std::vector<write_batch>& group) {
   }
   for (size_t i = 0; i < group.size(); ++i)
     if (!report.tickets[i].error)
-      for (const auto run : group[i].erased_runs)
-        eraser.add(run);
+      note_work(group[i]);
   count_commit(time, group.size());
   on_commit(std::move(report));
   auto& environment = *target->environment();
@@ -152,6 +155,15 @@ void writer::implementation::commit(std::vector<write_batch>& group) {
     commits_since_check = 0;
     environment.clear_stale_readers();
   }
+}
+
+void writer::implementation::note_work(const write_batch& batch) {
+  for (const auto run : batch.erased_runs) {
+    redactor.forget(run);
+    eraser.add(run);
+  }
+  for (const auto run : batch.redacted_runs)
+    redactor.add(run);
 }
 
 void writer::implementation::count_commit(microseconds time, size_t batches) {
@@ -166,9 +178,9 @@ void writer::implementation::count_commit(microseconds time, size_t batches) {
 }
 
 void writer::implementation::erase_step() {
-  if (eraser.idle() || target->write_fault())
+  if ((eraser.idle() && redactor.idle()) || target->write_fault())
     return;
-  const auto done = eraser.step();
+  const auto done = eraser.idle() ? redactor.step() : eraser.step();
   if (!done)
     fail(done.error());
 }
@@ -204,6 +216,8 @@ result<std::unique_ptr<writer>> writer::start(std::shared_ptr<store> where, cons
     return fault{errc::conflict, "the store has a writer already", made->target->folder().string(), {}};
   made->claimed = true;
   if (auto recovered = made->eraser.recover(); !recovered)
+    return recovered.error();
+  if (auto recovered = made->redactor.recover(); !recovered)
     return recovered.error();
   auto& started = *made;
   auto result = std::make_unique<writer>(std::move(made));

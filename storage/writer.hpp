@@ -69,7 +69,8 @@ public:
   result<void> submit(write_batch&& batch);
 
   /// Commits what waits, reports it and ends the thread. Waits for that.
-  /// @param finish_erasing Also remove all rows of erased runs; else that goes on at the next start.
+  /// @param finish_erasing Also remove all rows of erased runs, and the texts of redacted ones; else that
+  /// goes on at the next start.
   void stop(bool finish_erasing = false);
 
   writer_statistics statistics() const;

@@ -1,5 +1,7 @@
 #include "actors/fleet/connection.hpp"
 
+#include "actors/fleet/hide_key.hpp"
+
 #include <algorithm>
 #include <limits>
 
@@ -145,7 +147,8 @@ void fill_from_body(connection_state& state, exchange_result& out, const http_ou
   std::visit([&](auto&& decoded) { fill(out, std::move(decoded)); }, decode_body(state, outcome, now));
 }
 
-exchange_result decode(connection_state& state, const http_outcome& outcome, wall_time now) {
+exchange_result decode(connection_state& state, const http_outcome& outcome, const secret& key,
+                       wall_time now) {
   exchange_result out;
   out.id = call_id{outcome.id};
   out.http_status = static_cast<uint16_t>(outcome.status);
@@ -159,16 +162,20 @@ exchange_result decode(connection_state& state, const http_outcome& outcome, wal
     out.limits = observe_limits(state.codec->read_limits(outcome.headers, now));
   fill_from_body(state, out, outcome, now);
   note_dropped(state, out);
+  hide_key(out, key);
   return out;
 }
 
-connection_probed decode_probe(connection_state& state, const http_outcome& outcome, wall_time now) {
+connection_probed decode_probe(connection_state& state, const http_outcome& outcome, const secret& key,
+                               wall_time now) {
   connection_probed out;
   out.id = call_id{outcome.id};
   out.took = std::chrono::ceil<milliseconds>(outcome.connect + outcome.first_byte + outcome.transfer);
   const auto decoded = state.codec->decode_model_list(outcome, now);
   if (const auto* failure = std::get_if<codecs::call_failure>(&decoded))
     out.error = failure->to_fault();
+  if (out.error)
+    hide_key(*out.error, key);
   return out;
 }
 
@@ -207,9 +214,9 @@ void deliver(self_pointer self, const connection_config& config, const exchange_
   const auto now = config.wall();
   for (const auto& outcome : completed.outcomes)
     if (self->state.probes.erase(call_id{outcome.id}) > 0)
-      self->send(owner, decode_probe(self->state, outcome, now));
+      self->send(owner, decode_probe(self->state, outcome, config.provider.key, now));
     else
-      batch.results.push_back(decode(self->state, outcome, now));
+      batch.results.push_back(decode(self->state, outcome, config.provider.key, now));
   self->state.answered += completed.outcomes.size();
   if (!batch.results.empty())
     self->send(owner, std::move(batch));

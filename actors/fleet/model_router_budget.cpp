@@ -103,6 +103,7 @@ lease_wish wish_of(const lane_state& lane, const control::purse::wish& wish) {
   out.interactive = lane.where.interactive;
   out.api_key = lane.where.api_key;
   out.key_budget = lane.where.key_budget;
+  out.account = lane.where.account;
   return out;
 }
 

@@ -69,7 +69,9 @@ bool has_another(const lane_state& lane, size_t chosen, uint64_t failed_at) {
 void direct(self_pointer self, const model_router_config& config, lane_state& lane, open_call& open,
             size_t target, outgoing& out) {
   open.target = target;
-  open.request.movable = !open.streaming && has_another(lane, target, open.failed_at);
+  // Who waits for an answer is told that there is none, rather than kept until the target may be well again.
+  open.request.movable =
+      lane.where.interactive || (!open.streaming && has_another(lane, target, open.failed_at));
   ++lane.targets[target].seen->in_use;
   pay(self, config, lane, open, out);
 }
@@ -160,7 +162,8 @@ bool move_on(self_pointer self, const model_router_config& config, lane_state& l
   const bool was_not_tried = outcome.error->code == errc::breaker_open;
   if (was_not_tried)
     from.available = false; // Its own word may come later than the call.
-  else
+  // A call that must not wait tries each target once.
+  if (!was_not_tried || lane.where.interactive)
     open.failed_at |= bit_of(open.target);
   const auto next = choose(self, lane, open.failed_at);
   if (!next)

@@ -16,10 +16,18 @@ control::fair_key<> place_of(const lane& where, double cost) {
   return {where.tenant, where.tenant_weight, where.run, where.run_weight, where.priority, cost};
 }
 
-fault cannot_take(const provider_config& config, const model_state& model) {
-  return {errc::breaker_open, "the target takes no calls at the moment",
+fault cannot_take(self_pointer self, const provider_config& config, const model_state& model) {
+  auto message = "model '" + model.profile.id.value + "' of provider '" + config.profile.id.value
+                 + "' takes no calls at the moment";
+  const auto known =
+      std::ranges::find_if(self->state.keys, [](const auto& key) { return key.out.has_value(); });
+  if (!has_hope(self, config) && known != self->state.keys.end())
+    message += ": " + known->out->message;
+  else if (!model.last_failure.empty())
+    message += ": it has failed too often, at last with: " + model.last_failure;
+  return {errc::breaker_open, std::move(message),
           "providers." + config.profile.id.value + "." + model.profile.id.value,
-          "it is tried again by itself"};
+          "it is tried again by itself; ask again later, or another model"};
 }
 
 // -- deadlines ---------------------------------------------------------------------------------------------
@@ -215,7 +223,7 @@ void enqueue(self_pointer self, const config_ptr& config, call_batch& batch) {
       continue;
     }
     if (!takes && request.movable) {
-      ended.outcomes.push_back(failed_outcome(std::move(request), cannot_take(*config, model), wall));
+      ended.outcomes.push_back(failed_outcome(std::move(request), cannot_take(self, *config, model), wall));
       continue;
     }
     if (!queue_call(self, config, batch.where, *lane, request))
@@ -242,7 +250,7 @@ void send_back(self_pointer self, const config_ptr& config, model_state& model, 
         if (movable_only && !need_not_wait(open.request))
           line->queue.push_front(std::move(id), place_of(lane.where, 0.0));
         else
-          finish_failed(self, config, id, cannot_take(*config, model), 0, false, out);
+          finish_failed(self, config, id, cannot_take(self, *config, model), 0, false, out);
       }
   }
   send_all(self, config, out);

@@ -134,7 +134,8 @@ void on_probed(self_pointer self, const config_ptr& config, const connection_pro
   if (verdict != control::breaker_outcome::neutral)
     tell_breakers(self, verdict);
   tell_key(self, key, probed);
-  const bool healthy = verdict != control::breaker_outcome::failure;
+  const bool healthy =
+      verdict == control::breaker_outcome::success || verdict == control::breaker_outcome::neutral;
   note(self, *config, probed, healthy);
   for (auto& [id, model] : self->state.models) {
     if (!healthy)

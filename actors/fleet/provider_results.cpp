@@ -97,7 +97,10 @@ control::failed_try describe(const open_call& open, const exchange_result& resul
 }
 
 /// Where a call whose try has failed goes next.
-enum class next_step : uint8_t { fails, waits_for_backoff, waits_in_line };
+enum class next_step : uint8_t { fails, waits_for_backoff, waits_for_budget, waits_in_line };
+
+/// While retries are more than a provider should bear, who can wait comes back only after this time.
+constexpr milliseconds patience_for_budget{10'000};
 
 next_step step_after(self_pointer self, const provider_config& config, const open_call& open,
                      const control::retry_decision& decision) {
@@ -120,8 +123,22 @@ next_step step_after(self_pointer self, const provider_config& config, const ope
   if (decision.burns_attempt && open.attempts > most.value_or(open.attempts))
     return next_step::fails;
   if (decision.burns_attempt && !self->state.budget.try_retry(self->clock().now()))
-    return next_step::fails;
+    return need_not_wait(open.request) ? next_step::fails : next_step::waits_for_budget;
   return next_step::waits_for_backoff;
+}
+
+milliseconds pause_before(provider_state& state, next_step step, const control::retry_decision& decision) {
+  switch (step) {
+  case next_step::waits_for_backoff:
+    return decision.wait;
+  case next_step::waits_for_budget: {
+    const auto share = 0.5 + 0.5 * state.chance.roll();
+    return std::max(decision.wait, milliseconds{static_cast<milliseconds::rep>(
+                                       share * static_cast<double>(patience_for_budget.count()))});
+  }
+  default:
+    return milliseconds{0};
+  }
 }
 
 void defer(self_pointer self, call_id id, open_call& open, milliseconds wait) {
@@ -146,9 +163,10 @@ void on_failure(self_pointer self, const config_ptr& config, call_id id, exchang
   else
     key_answered(self, config, key, false);
   const auto step = step_after(self, *config, open, decision);
+  const auto wait = pause_before(self->state, step, decision);
   open.request.failures.push_back({code,
                                    result.http_status,
-                                   step == next_step::waits_for_backoff ? decision.wait : milliseconds{0},
+                                   wait,
                                    result.possibly_billed,
                                    result.error->message,
                                    self->state.keys[key].key.name,
@@ -160,10 +178,10 @@ void on_failure(self_pointer self, const config_ptr& config, call_id id, exchang
     return finish_failed(self, config, id, std::move(*result.error), result.http_status,
                          result.possibly_billed, out);
   spdlog::debug("provider retries a call provider={} class={} wait_ms={} reason=\"{}\"",
-                config->profile.id.value, to_string(code), decision.wait.count(), decision.reason);
-  if (step == next_step::waits_for_backoff) {
+                config->profile.id.value, to_string(code), wait.count(), decision.reason);
+  if (step != next_step::waits_in_line) {
     ++open.model->retried;
-    return defer(self, id, open, decision.wait);
+    return defer(self, id, open, wait);
   }
   // Turned away at the door: that was no try.
   --open.attempts;

@@ -51,7 +51,7 @@ void count_total(monitor_state::model_counters& counters, const call_observation
   ++totals.calls;
   totals.retries += call.tries > 0 ? call.tries - 1U : 0U;
   if (call.error) {
-    ++totals.failures;
+    totals.failures += blames_caller(*call.error) ? 0 : 1;
     ++totals.errors[std::string{to_string(*call.error)}];
   }
   totals.prompt_tokens += call.usage.prompt_tokens;

@@ -1,21 +1,30 @@
 #include "actors/runs/admission.hpp"
 
 #include "actors/fleet/model_directory.hpp"
+#include "actors/runs/admission_detail.hpp"
 #include "config/models.hpp"
 #include "core/codecs/token_estimate.hpp"
+#include "core/tasks/preparation.hpp"
 #include "core/tasks/sample_source.hpp"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <random>
 
 namespace assay {
 
 namespace {
 
-using task_ptr = std::shared_ptr<const tasks::task_definition>;
+using admission_detail::admit_rescoring;
+using admission_detail::calls_of;
+using admission_detail::check_stopping;
+using admission_detail::choose_epochs;
+using admission_detail::copy_wishes;
+using admission_detail::pin_judges;
+using admission_detail::task_ptr;
 
 /// Samples that are rendered to estimate a price.
 constexpr uint64_t price_probe = 50;
@@ -60,6 +69,54 @@ result<std::vector<task_ptr>> find_tasks(const admission_config& config, const r
   for (const auto& id : *ids)
     found.push_back(config.tasks->find(id));
   return found;
+}
+
+// -- tasks of other formats --------------------------------------------------------------------------------
+
+std::string prepared_folder(const config::settings& settings) {
+  std::error_code ignored;
+  const auto folder = std::filesystem::path(settings.storage.data_dir) / "prepared";
+  return std::filesystem::absolute(folder, ignored).lexically_normal().string();
+}
+
+tasks::preparation_options preparation_options_of(const admission_config& config,
+                                                  const run_request& request) {
+  tasks::preparation_options out;
+  out.folder = prepared_folder(*config.settings);
+  // A request cannot ask for no examples: 0 is what it says when it says nothing.
+  if (request.num_fewshot > 0)
+    out.num_fewshot = request.num_fewshot;
+  out.seed = request.random_seed;
+  out.limit = request.limit;
+  return out;
+}
+
+/// A task, and where it is prepared when it comes from another format.
+struct found_task {
+  task_ptr task;
+  std::optional<tasks::preparation> preparation;
+};
+
+/// Puts the prepared task in the place of one of another format, when it is there.
+result<found_task> prepared(const admission_config& config, const run_request& request, task_ptr task) {
+  found_task out;
+  out.task = std::move(task);
+  if (!out.task->is_unprepared())
+    return out;
+  auto plan = tasks::plan_preparation(out.task, preparation_options_of(config, request));
+  if (!plan)
+    return plan.error();
+  if (plan->is_done()) {
+    auto loaded = tasks::load_prepared(*plan);
+    if (!loaded)
+      return loaded.error();
+    out.task = std::make_shared<const tasks::task_definition>(std::move(*loaded));
+  } else if (!config.plans_only && !request.dry_run) {
+    return fault{errc::conflict, "the task '" + out.task->id.value + "' is not prepared", "task_ids",
+                 "submit the run to a farm"};
+  }
+  out.preparation = std::move(*plan);
+  return out;
 }
 
 bool every_task_has(const std::vector<task_ptr>& tasks, const std::string& prompt_type) {
@@ -150,7 +207,7 @@ result<pinned_task> pin_task(const tasks::task_definition& task, const model_pro
 }
 
 /// Equal for two requests exactly when they ask the same questions in the same way.
-std::string fingerprint(const run_spec& spec, bool seed_given) {
+std::string fingerprint(const run_spec& spec, bool seed_given, const std::string& prepared) {
   nlohmann::json text;
   text["model"] = spec.model.value;
   text["provider"] = spec.provider.value;
@@ -162,9 +219,20 @@ std::string fingerprint(const run_spec& spec, bool seed_given) {
   text["num_fewshot"] = spec.num_fewshot;
   text["context_mode"] = spec.context_mode;
   text["predict_only"] = spec.predict_only;
+  if (spec.stop_when)
+    text["stop_when"] = *spec.stop_when;
+  if (!spec.origin.empty())
+    text["origin"] = to_string(spec.origin);
   if (seed_given)
     text["seed"] = spec.random_seed;
+  for (const auto& judge : spec.judges)
+    text["judges"].push_back({judge.model.value, judge.provider.value, judge.wire_model});
   for (const auto& task : spec.tasks) {
+    // A plan does not know what a prepared task will hold, but its name decides it.
+    if (tasks::is_prepared_dataset(task.dataset_path, prepared)) {
+      text["tasks"].push_back({task.id.value, task.dataset_path, task.generation});
+      continue;
+    }
     text["tasks"].push_back(
         {task.id.value, task.definition_hash, task.dataset_hash, task.sample_count, task.generation});
     if (task.fewshot)
@@ -177,6 +245,8 @@ std::string fingerprint(const run_spec& spec, bool seed_given) {
 result<void> check_prompts(const std::vector<task_ptr>& tasks, const run_spec& spec) {
   for (size_t i = 0; i < tasks.size(); ++i)
     for (const auto& prompt_type : spec.prompt_types) {
+      if (tasks[i]->is_unprepared())
+        continue;
       auto source = tasks::sample_source::open(tasks[i], {spec.tasks[i].dataset_path, prompt_type,
                                                           spec.num_fewshot, spec.random_seed,
                                                           spec.tasks[i].sample_count, spec.context_mode});
@@ -225,7 +295,7 @@ double prompt_tokens(const task_ptr& task, const pinned_task& pinned, const run_
 }
 
 std::optional<money> estimate_price(const std::vector<task_ptr>& tasks, const run_spec& spec) {
-  if (!spec.prices)
+  if (!spec.prices || std::ranges::any_of(tasks, [](const auto& task) { return task->is_unprepared(); }))
     return std::nullopt;
   double dollars = 0;
   for (size_t i = 0; i < tasks.size(); ++i) {
@@ -237,24 +307,6 @@ std::optional<money> estimate_price(const std::vector<task_ptr>& tasks, const ru
     dollars += (input * spec.prices->input_per_mtok + calls * answer * spec.prices->output_per_mtok) / 1e6;
   }
   return from_dollars(dollars);
-}
-
-void copy_wishes(const run_request& request, run_spec& spec) {
-  spec.epochs = request.epochs;
-  spec.limit = request.limit;
-  spec.num_fewshot = request.num_fewshot;
-  spec.priority = request.priority;
-  spec.weight = request.weight;
-  spec.time_limit = request.time_limit;
-  spec.cache = request.cache;
-  spec.max_cost = request.max_cost;
-  spec.depends_on = request.depends_on;
-  spec.context_mode = request.context_mode;
-  spec.predict_only = request.predict_only;
-  spec.log_samples = request.log_samples;
-  spec.output_path = request.output_path;
-  spec.metadata = request.metadata;
-  spec.requested = request.requested;
 }
 
 // -- the way of the calls ----------------------------------------------------------------------------------
@@ -326,9 +378,17 @@ result<run_submitted> admit(const admission_config& config, const run_request& r
   auto model = find_model(config, request);
   if (!model)
     return model.error();
-  const auto tasks = find_tasks(config, request);
+  auto tasks = find_tasks(config, request);
   if (!tasks)
     return tasks.error();
+  std::vector<std::optional<tasks::preparation>> preparations;
+  for (auto& task : *tasks) {
+    auto found = prepared(config, request, std::move(task));
+    if (!found)
+      return found.error();
+    task = std::move(found->task);
+    preparations.push_back(std::move(found->preparation));
+  }
   const auto prompt_types = choose_prompt_types(*tasks, request);
   if (!prompt_types)
     return prompt_types.error();
@@ -340,6 +400,7 @@ result<run_submitted> admit(const admission_config& config, const run_request& r
                  "more than " + std::to_string(tasks::most_fewshot_examples) + " few-shot examples",
                  "num_fewshot", "ask for fewer"};
   run_submitted out;
+  out.notes = request.notes;
   auto& spec = out.record.spec;
   copy_wishes(request, spec);
   spec.model = model->model.id;
@@ -353,12 +414,29 @@ result<run_submitted> admit(const admission_config& config, const run_request& r
     return way.error();
   spec.way = *way;
   spec.prompt_types = *prompt_types;
-  for (const auto& task : *tasks) {
-    auto pinned = pin_task(*task, model->model, request);
+  const auto epochs = choose_epochs(*tasks, request);
+  if (!epochs)
+    return epochs.error();
+  spec.epochs = *epochs;
+  auto judges = pin_judges(config, *tasks, request.predict_only, request.dry_run);
+  if (!judges)
+    return judges.error();
+  spec.judges = std::move(*judges);
+  for (size_t i = 0; i < tasks->size(); ++i) {
+    auto pinned = pin_task(*(*tasks)[i], model->model, request);
     if (!pinned)
       return pinned.error();
+    // The name is what the run will have; there is no such file yet.
+    if (preparations[i] && (*tasks)[i]->is_unprepared()) {
+      pinned->dataset_path = preparations[i]->rows_path;
+      out.notes.push_back("the prompts of task '" + pinned->id.value
+                          + "' are made when the run starts, so its price is not estimated");
+    }
     spec.tasks.push_back(std::move(*pinned));
   }
+  if (auto wrong = check_stopping(config, request, spec))
+    return std::move(*wrong);
+  spec.stop_when = request.stop_when;
   spec.random_seed = request.random_seed ? *request.random_seed : config.draw_seed();
   if (auto good = check_prompts(*tasks, spec); !good)
     return good.error();
@@ -369,10 +447,16 @@ result<run_submitted> admit(const admission_config& config, const run_request& r
                  "limit", "lower the limit or split the run"};
   out.record.progress.total = spec.total_samples();
   out.record.progress.current_task = spec.tasks.front().id;
-  out.calls = spec.total_samples();
+  out.calls = calls_of(*tasks, spec);
   out.estimated_cost = estimate_price(*tasks, spec);
   out.dry_run = request.dry_run;
-  out.notes = request.notes;
+  if (spec.stop_when)
+    out.notes.push_back("the run may end early; rows are asked in the dataset's order, which must not be "
+                        "sorted by anything that matters");
+  if (!spec.judges.empty())
+    out.notes.push_back(
+        "answers are judged by " + std::to_string(spec.judges.size())
+        + " other models; what that costs is not in the estimate, and counts for the budgets");
   price_batches(config, out);
   if (const auto usable = config::check_usable(model->provider); !usable)
     out.notes.push_back(usable.error().message
@@ -391,10 +475,31 @@ admission make_admission(admission_config config) {
   if (!config.draw_seed)
     config.draw_seed = [] { return static_cast<int64_t>(std::random_device{}()); };
   return [config = std::move(config)](const run_request& request) -> result<run_submitted> {
-    auto answer = admit(config, request);
+    auto answer = request.origin.empty() ? admit(config, request) : admit_rescoring(config, request);
     if (answer)
-      answer->record.spec.fingerprint = fingerprint(answer->record.spec, request.random_seed.has_value());
+      answer->record.spec.fingerprint = fingerprint(answer->record.spec, request.random_seed.has_value(),
+                                                    prepared_folder(*config.settings));
     return answer;
+  };
+}
+
+preparation_finder make_preparation_finder(const admission_config& config) {
+  return [config](const run_request& request) -> result<std::vector<tasks::preparation>> {
+    std::vector<tasks::preparation> out;
+    // What is wrong with the request itself is told when it is admitted.
+    const auto wanted = find_tasks(config, request);
+    if (!wanted)
+      return out;
+    for (const auto& task : *wanted) {
+      if (!task->is_unprepared())
+        continue;
+      auto plan = tasks::plan_preparation(task, preparation_options_of(config, request));
+      if (!plan)
+        return plan.error();
+      if (!plan->is_done())
+        out.push_back(std::move(*plan));
+    }
+    return out;
   };
 }
 

@@ -19,11 +19,19 @@ struct admission_config {
   uint64_t max_samples = 50'000'000;
   /// Draws the seed of a run that names none.
   std::function<int64_t()> draw_seed;
+  /// Tasks of other formats that are not prepared yet are pinned as they are: for plans, never for runs. Dry
+  /// runs are plans always.
+  bool plans_only = false;
+  /// Finds the run whose answers are to be scored again. Empty: none is.
+  std::function<result<std::optional<run_record>>(run_id)> find_run = {};
 };
 
 /// @returns the admission that resolves model, tasks and parameters against the configuration, reads each
 /// dataset once, and pins everything that decides the answers. A dry run gets the number of calls and their
 /// likely price.
 admission make_admission(admission_config config);
+
+/// @returns what finds the tasks of a request that have to be prepared before it is admitted.
+preparation_finder make_preparation_finder(const admission_config& config);
 
 } // namespace assay

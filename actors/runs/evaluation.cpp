@@ -1,12 +1,12 @@
 #include "actors/runs/evaluation.hpp"
 
 #include "actors/runs/evaluation_detail.hpp"
-#include "actors/runs/verb_words.hpp"
 #include "protocol/errors.hpp"
 
 #include <nlohmann/json.hpp>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace assay {
@@ -26,34 +26,6 @@ void enter(run_record& record, const stage& next) {
   record.error = next.error;
 }
 
-/// Sends the run on to @p next, with an event when something happened that people wait for. Others are shown
-/// it once it is durable. @returns the watermark to wait for.
-uint64_t move_on(self_pointer self, const context_ptr& ctx, stage next, std::optional<event_type> type,
-                 std::optional<std::string> result_document = std::nullopt) {
-  auto& state = self->state;
-  count_open_calls(state);
-  count_active_time(self);
-  if (next.state == run_state::paused)
-    state.active_since.reset();
-  else if (next.state == run_state::running && !state.active_since)
-    state.active_since = self->clock().now();
-  state.kept_at = self->clock().now();
-  auto record = state.record;
-  enter(record, next);
-  append_batch rows;
-  rows.watermark = ++state.next_watermark;
-  if (type)
-    rows.events.push_back({record.spec.id, 0, *type, moment_of(record, ctx->config.wall()),
-                           shared_text{run_status_json(record).dump()}});
-  if (result_document)
-    rows.results.emplace_back(record.spec.id, std::move(*result_document));
-  rows.runs.push_back(std::move(record));
-  self->send(ctx->config.journal, append{std::move(rows), caf::actor_cast<commit_sink_actor>(self)});
-  state.wanted = next;
-  state.stages.push_back({state.next_watermark, std::move(next)});
-  return state.next_watermark;
-}
-
 /// @returns whether the run has entered a stage that the store now has.
 bool enter_committed_stages(evaluation_state& state, uint64_t watermark) {
   bool entered = false;
@@ -62,16 +34,6 @@ bool enter_committed_stages(evaluation_state& state, uint64_t watermark) {
     state.stages.pop_front();
   }
   return entered;
-}
-
-/// Answers with the record once the store has all that it says.
-caf::result<run_record> reply_when_stored(self_pointer self) {
-  if (self->state.stages.empty())
-    return self->state.record;
-  const auto watermark = self->state.stages.back().watermark;
-  auto promise = self->make_response_promise<run_record>();
-  self->state.replies.push_back({watermark, promise});
-  return promise;
 }
 
 void start_ticking(self_pointer self, const context& ctx) {
@@ -89,15 +51,17 @@ void recover(self_pointer self, const context_ptr& ctx) {
   });
 }
 
-/// @param type The event when it is not the first start.
-uint64_t start_running(self_pointer self, const context_ptr& ctx, std::optional<event_type> type) {
-  auto next = self->state.wanted;
-  next.state = run_state::running;
-  if (!next.started_at) {
-    next.started_at = ctx->config.wall();
-    type = event_type::evaluation_started;
-  }
-  return move_on(self, ctx, std::move(next), type);
+/// A host is restarted together with this run's supervisor; what waits for it would wait for nothing.
+void watch_hosts(self_pointer self, const context& ctx) {
+  const auto& plan = *self->state.plan;
+  if (std::ranges::all_of(plan, [](const task_plan& task) { return task.outside.empty(); }))
+    return;
+  if (ctx.config.judges)
+    self->monitor(ctx.config.judges);
+  if (ctx.config.sandbox)
+    self->monitor(ctx.config.sandbox);
+  if (ctx.config.python)
+    self->monitor(ctx.config.python);
 }
 
 void begin_asking(self_pointer self, const context_ptr& ctx) {
@@ -113,9 +77,14 @@ void begin_asking(self_pointer self, const context_ptr& ctx) {
   apply_commits(state, 0);
   if (state.wanted.state != run_state::paused && state.wanted.state != run_state::running)
     start_running(self, ctx, std::nullopt);
-  self->send(ctx->config.router, open_lane{lane_of(state, *ctx), caf::actor_cast<call_sink_actor>(self)});
+  // A run that scores the answers of another asks nobody.
+  if (state.record.spec.origin.empty())
+    self->send(ctx->config.router, open_lane{lane_of(state, *ctx), caf::actor_cast<call_sink_actor>(self)});
+  open_judges(self, ctx);
+  watch_hosts(self, *ctx);
   report(self, ctx);
   start_ticking(self, *ctx);
+  stop_when_enough(self, ctx);
   pump(self, ctx);
 }
 
@@ -136,6 +105,8 @@ void on_recovered(self_pointer self, const context_ptr& ctx, run_recovered& foun
   book_lost_calls(state.record);
   state.done_by_task = std::move(found.done_by_task);
   state.plan = state.worker->plan();
+  state.boards = state.worker->take_boards();
+  state.watch = state.worker->take_watch();
   if (!state.ends_as)
     return begin_asking(self, ctx);
   // Cancelled in the meantime.
@@ -174,6 +145,7 @@ void summarise(self_pointer self, const context_ptr& ctx) {
       state.ends_with = state.last_failure.value_or(
           fault{errc::internal, "every sample failed", {}, "see the samples' errors, then retry the run"});
   }
+  state.record.stopped_early = early_end(state);
   // The document and the record name the same moment.
   if (!state.wanted.finished_at)
     state.wanted.finished_at = ctx->config.wall();
@@ -213,7 +185,9 @@ void close(self_pointer self, const context_ptr& ctx, result_computed& computed)
 }
 
 void finish(self_pointer self, const context_ptr& ctx) {
-  self->send(ctx->config.router, close_lane{self->state.record.spec.id});
+  if (self->state.record.spec.origin.empty())
+    self->send(ctx->config.router, close_lane{self->state.record.spec.id});
+  close_judges(self, ctx);
   report(self, ctx);
   self->quit();
 }
@@ -254,72 +228,6 @@ void on_committed(self_pointer self, const context_ptr& ctx, const committed& ne
   pump(self, ctx);
 }
 
-// -- verbs -------------------------------------------------------------------------------------------------
-
-caf::result<run_record> not_now(const evaluation_state& state, run_verb verb) {
-  const bool ending = state.ends_as && !is_final(state.record.state);
-  return to_caf_error({errc::invalid_transition,
-                       "a run that is " + (ending ? "ending" : std::string{to_string(state.record.state)})
-                           + " cannot be " + std::string{participle(verb)},
-                       to_string(state.record.spec.id),
-                       verb == run_verb::retry && !is_final(state.record.state)
-                           ? "only a run that has ended can be retried"
-                           : ""});
-}
-
-caf::result<run_record> pause(self_pointer self, const context_ptr& ctx) {
-  auto next = self->state.wanted;
-  next.state = run_state::paused;
-  move_on(self, ctx, std::move(next), event_type::evaluation_paused);
-  withdraw(self, ctx, std::nullopt);
-  return reply_when_stored(self);
-}
-
-caf::result<run_record> resume(self_pointer self, const context_ptr& ctx) {
-  start_running(self, ctx, event_type::evaluation_resumed);
-  pump(self, ctx);
-  return reply_when_stored(self);
-}
-
-caf::result<run_record> cancel(self_pointer self, const context_ptr& ctx) {
-  auto& state = self->state;
-  auto next = state.wanted;
-  next.state = run_state::cancelled;
-  next.finished_at = ctx->config.wall();
-  move_on(self, ctx, std::move(next), event_type::evaluation_cancelled);
-  auto answer = reply_when_stored(self);
-  // Stronger than whatever else was ending the run.
-  state.ends_as.reset();
-  end_run(self, ctx, run_state::cancelled, std::nullopt, ctx->config.cancel_grace);
-  return answer;
-}
-
-caf::result<run_record> command(self_pointer self, const context_ptr& ctx, const command_run& wish) {
-  auto& state = self->state;
-  const auto now = state.wanted.state;
-  switch (wish.verb) {
-  case run_verb::pause:
-    if (now == run_state::paused)
-      return reply_when_stored(self);
-    if (state.ends_as || is_final(now))
-      return not_now(state, wish.verb);
-    return pause(self, ctx);
-  case run_verb::resume:
-    if (now == run_state::running || now == run_state::preparing)
-      return reply_when_stored(self);
-    if (state.ends_as || is_final(now))
-      return not_now(state, wish.verb);
-    return resume(self, ctx);
-  case run_verb::cancel:
-    if (now == run_state::cancelled)
-      return reply_when_stored(self);
-    return is_final(now) ? not_now(state, wish.verb) : cancel(self, ctx);
-  case run_verb::retry:
-    return not_now(state, wish.verb);
-  }
-  return not_now(state, wish.verb);
-}
-
 // -- time --------------------------------------------------------------------------------------------------
 
 void update_speed(self_pointer self, const context& ctx) {
@@ -357,6 +265,9 @@ void on_tick(self_pointer self, const context_ptr& ctx) {
   if (state.drain_until && now >= *state.drain_until)
     return self->quit();
   update_speed(self, *ctx);
+  expire_scorings(self, ctx);
+  if (state.now == phase::asking)
+    stop_when_enough(self, ctx);
   const auto limit = state.record.spec.time_limit;
   if (limit && state.now == phase::asking && !state.ends_as && state.running_for >= *limit)
     end_run(self, ctx, run_state::failed,
@@ -419,6 +330,7 @@ void begin_draining(self_pointer self, const context_ptr& ctx, const drain& wish
   // What is given up at the end of the grace is still booked.
   state.drain_until = self->clock().now() + wish.grace + ctx->config.progress_interval;
   withdraw(self, ctx, wish.grace, true);
+  withdraw_scorings(self, ctx, wish.grace, true);
   start_ticking(self, *ctx);
   settle(self, ctx);
 }
@@ -426,6 +338,51 @@ void begin_draining(self_pointer self, const context_ptr& ctx, const drain& wish
 } // namespace
 
 namespace evaluation_detail {
+
+uint64_t move_on(self_pointer self, const context_ptr& ctx, stage next, std::optional<event_type> type,
+                 std::optional<std::string> result_document) {
+  auto& state = self->state;
+  count_open_calls(state);
+  count_active_time(self);
+  if (next.state == run_state::paused)
+    state.active_since.reset();
+  else if (next.state == run_state::running && !state.active_since)
+    state.active_since = self->clock().now();
+  state.kept_at = self->clock().now();
+  auto record = state.record;
+  enter(record, next);
+  append_batch rows;
+  rows.watermark = ++state.next_watermark;
+  if (type)
+    rows.events.push_back({record.spec.id, 0, *type, moment_of(record, ctx->config.wall()),
+                           shared_text{run_status_json(record).dump()}});
+  if (result_document)
+    rows.results.emplace_back(record.spec.id, std::move(*result_document));
+  rows.runs.push_back(std::move(record));
+  self->send(ctx->config.journal, append{std::move(rows), caf::actor_cast<commit_sink_actor>(self)});
+  state.wanted = next;
+  state.stages.push_back({state.next_watermark, std::move(next)});
+  return state.next_watermark;
+}
+
+caf::result<run_record> reply_when_stored(self_pointer self) {
+  if (self->state.stages.empty())
+    return self->state.record;
+  const auto watermark = self->state.stages.back().watermark;
+  auto promise = self->make_response_promise<run_record>();
+  self->state.replies.push_back({watermark, promise});
+  return promise;
+}
+
+uint64_t start_running(self_pointer self, const context_ptr& ctx, std::optional<event_type> type) {
+  auto next = self->state.wanted;
+  next.state = run_state::running;
+  if (!next.started_at) {
+    next.started_at = ctx->config.wall();
+    type = event_type::evaluation_started;
+  }
+  return move_on(self, ctx, std::move(next), type);
+}
 
 void run_job(self_pointer self, const context_ptr& ctx, std::function<void()> job) {
   if (ctx->config.workers->submit(job))
@@ -441,6 +398,7 @@ void end_run(self_pointer self, const context_ptr& ctx, run_state how, std::opti
     state.ends_as = how;
     state.ends_with = std::move(reason);
     withdraw(self, ctx, grace);
+    withdraw_scorings(self, ctx, grace, true);
   }
   settle(self, ctx);
 }
@@ -453,7 +411,8 @@ run_record wanted_record(const evaluation_state& state) {
 
 void settle(self_pointer self, const context_ptr& ctx) {
   auto& state = self->state;
-  if (state.now != phase::asking || !state.open.empty() || !state.pending.empty())
+  if (state.now != phase::asking || !state.open.empty() || !state.pending.empty() || !state.turns.empty()
+      || !state.outside.open.empty())
     return;
   if (state.draining)
     return leave(self, ctx);
@@ -462,8 +421,8 @@ void settle(self_pointer self, const context_ptr& ctx) {
     keep_record_at_rest(self, ctx);
   if (state.loading)
     return;
-  const bool asked_all =
-      state.end_of_samples && state.ready.empty() && state.wanted.state == run_state::running;
+  const bool asked_all = (state.enough || (state.end_of_samples && state.ready.empty()))
+                         && state.wanted.state == run_state::running;
   if (state.ends_as || asked_all)
     summarise(self, ctx);
 }
@@ -482,12 +441,23 @@ evaluation_actor::behavior_type evaluation(self_pointer self, evaluation_config 
   self->monitor(ctx->config.router);
   self->monitor(ctx->config.journal);
   self->set_down_handler([self](const caf::down_msg&) {
-    self->quit(to_caf_error({errc::actor_lost, "the router or the journal ended", {}, {}}));
+    self->quit(
+        to_caf_error({errc::actor_lost, "the router, the journal or a host of scorers ended", {}, {}}));
   });
   recover(self, ctx);
   return {
-      [self, ctx](call_outcome_batch& batch) { on_outcomes(self, ctx, batch); },
-      [self, ctx](const lane_credit& credit) { on_credit(self, ctx, credit); },
+      [self, ctx](call_outcome_batch& batch) {
+        if (batch.run == self->state.record.spec.id)
+          on_outcomes(self, ctx, batch);
+        else
+          on_judged(self, ctx, batch);
+      },
+      [self, ctx](const lane_credit& credit) {
+        if (credit.run == self->state.record.spec.id)
+          on_credit(self, ctx, credit);
+        else
+          on_judge_credit(self, ctx, credit);
+      },
       [](const call_delta&) {
         // An evaluation scores whole answers; it never asks for a stream.
       },
@@ -495,6 +465,8 @@ evaluation_actor::behavior_type evaluation(self_pointer self, evaluation_config 
         // The router knows what it means for each call.
       },
       [self, ctx](const committed& news) { on_committed(self, ctx, news); },
+      [self, ctx](sandbox_results& news) { on_sandbox_results(self, ctx, news); },
+      [self, ctx](python_results& news) { on_python_results(self, ctx, news); },
       [self, ctx](const command_run& wish) { return command(self, ctx, wish); },
       [self](const find_run&) { return self->state.record; },
       [self, ctx](const drain& wish) { begin_draining(self, ctx, wish); },

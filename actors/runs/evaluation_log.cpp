@@ -113,9 +113,13 @@ void note_open_calls(self_pointer self, const context_ptr& ctx) {
   // What is in batches is on record with each batch, and is found again.
   if (record.spec.way == call_way::batch)
     return;
+  // How many of the judges' calls are on the wire nobody says: all of them may be.
+  uint32_t judged = 0;
+  for (const auto& judge : state.outside.judges)
+    judged += judge.out;
   const auto open = static_cast<uint32_t>(state.open.size());
-  const auto out = open + state.uncommitted_samples;
-  const auto sent = std::min(open, state.on_the_wire_at_most) + state.uncommitted_samples;
+  const auto out = open + judged + state.uncommitted_samples;
+  const auto sent = std::min(open, state.on_the_wire_at_most) + judged + state.uncommitted_samples;
   const bool more_sent = state.on_the_wire_at_most > 0 && sent > record.sent_calls_at_most;
   if (out <= record.open_calls_at_most && !more_sent)
     return;

@@ -35,6 +35,15 @@ void hand_over(self_pointer self, const context_ptr& ctx, append_batch&& rows) {
 
 void lose_ready_calls(evaluation_state& state) {
   for (auto& sample : state.ready) {
+    // Paid for, and in no sample's record.
+    if (const auto history = std::exchange(sample.history, nullptr)) {
+      auto& progress = state.record.progress;
+      progress.usage += history->usage;
+      if (history->cost)
+        progress.cost = progress.cost.value_or(money{}) + *history->cost;
+      if (history->judge_cost)
+        progress.judge_cost = progress.judge_cost.value_or(money{}) + *history->judge_cost;
+    }
     const auto tries = std::exchange(sample.failures, {});
     if (std::ranges::none_of(tries, &attempt_record::possibly_billed))
       continue;
@@ -47,114 +56,6 @@ namespace {
 
 constexpr double first_answer_guess = 256;
 constexpr double smoothing = 0.05;
-
-/// What is appended together, and what it means for the counters.
-struct harvest {
-  append_batch rows;
-  std::vector<std::string> reasons; ///< Of each sample in rows: what the provider said; empty for none.
-  std::vector<std::string>
-      servers; ///< Of each sample in rows: who answered, where the run has several models.
-  evaluation_state::uncommitted effect;
-};
-
-// -- one sample --------------------------------------------------------------------------------------------
-
-size_t prompt_bytes(const loaded_sample& sample) {
-  size_t bytes = 0;
-  for (const auto& message : sample.messages)
-    bytes += message.content.size();
-  return bytes;
-}
-
-shared_text joined_prompt(const loaded_sample& sample) {
-  if (sample.messages.size() == 1)
-    return sample.messages.front().content;
-  std::string text;
-  for (const auto& message : sample.messages) {
-    if (!text.empty())
-      text += "\n\n";
-    text.append(to_string(message.role)).append(": ").append(message.content.view());
-  }
-  return shared_text{text};
-}
-
-response_record make_response(const evaluation_state& state, const loaded_sample& sample,
-                              call_outcome& outcome) {
-  response_record row;
-  row.run = state.record.spec.id;
-  row.address = sample.address;
-  row.attempt = static_cast<uint16_t>(outcome.failures.size());
-  if (state.record.spec.log_samples)
-    row.prompt = joined_prompt(sample);
-  row.answer = outcome.answer;
-  row.target = sample.target;
-  row.finish = outcome.finish;
-  row.usage = outcome.usage;
-  row.usage_estimated = outcome.usage_estimated;
-  row.cost = outcome.cost;
-  row.timing = outcome.timing;
-  row.http_status = outcome.http_status;
-  row.served_model = std::move(outcome.served_model);
-  row.request_id = std::move(outcome.request_id);
-  row.key = std::move(outcome.key);
-  row.served_by = std::move(outcome.served_by);
-  if (outcome.error) {
-    row.error = outcome.error->code;
-    row.error_message = to_string(*outcome.error);
-  }
-  row.failures = outcome.failures;
-  row.finished_at = outcome.finished_at;
-  row.simulated = outcome.simulated;
-  row.possibly_billed = outcome.possibly_billed;
-  row.cached = outcome.cached;
-  row.saved = outcome.saved;
-  return row;
-}
-
-/// @param since_asked What the provider says of the last try is nothing when it was given up, and leaves out
-/// the tries before.
-milliseconds duration_of(const call_outcome& outcome, nanoseconds since_asked) {
-  const auto& t = outcome.timing;
-  const nanoseconds last_try = t.connect + t.first_byte + t.transfer;
-  const bool tells_all = outcome.failures.empty();
-  return std::chrono::ceil<milliseconds>(tells_all ? last_try
-                                                   : std::max(last_try, since_asked - t.queued - t.limiter));
-}
-
-sample_record make_sample(const evaluation_state& state, const loaded_sample& sample,
-                          const call_outcome& outcome, nanoseconds since_asked) {
-  sample_record row;
-  row.run = state.record.spec.id;
-  row.address = sample.address;
-  row.usage = outcome.usage;
-  row.cost = outcome.cost;
-  row.duration = duration_of(outcome, since_asked);
-  row.tries = static_cast<uint16_t>(outcome.failures.size() + (outcome.error ? 0 : 1));
-  row.possibly_billed =
-      outcome.possibly_billed || std::ranges::any_of(outcome.failures, &attempt_record::possibly_billed);
-  row.cached = outcome.cached;
-  return row;
-}
-
-void fail(sample_record& row, errc code) {
-  row.status = sample_status::failed;
-  row.error = code;
-}
-
-/// Cheap scorers run right here, well under a millisecond each.
-void judge(const evaluation_state& state, sample_record& row, std::string_view answer,
-           std::string_view target) {
-  row.status = sample_status::scored;
-  if (state.record.spec.predict_only)
-    return;
-  const auto& scorers = (*state.plan)[row.address.task].scorers;
-  for (size_t i = 0; i < scorers.size(); ++i) {
-    auto verdict = scorers[i]->score(answer, target);
-    if (verdict.problem)
-      return fail(row, verdict.problem->code);
-    row.scores.push_back({static_cast<uint8_t>(i), verdict.value, std::move(verdict.extracted)});
-  }
-}
 
 /// @returns whose answer it was: of a run with several models, the one that the row names.
 quality_observation judged_answer(const run_spec& spec, const std::string& served_by) {
@@ -174,51 +75,24 @@ void tell_quality(const evaluation_state& state, self_pointer self, const evalua
     if (row.status != sample_status::scored || row.scores.empty())
       continue;
     auto one = judged_answer(state.record.spec, crop.servers[i]);
-    one.quality = row.scores[(*state.plan)[row.address.task].primary].value;
+    const auto primary = (*state.plan)[row.address.task].primary;
+    const auto score = std::ranges::find(row.scores, primary, &score_value::scorer);
+    if (score == row.scores.end())
+      continue;
+    one.quality = score->value;
     one.cost = row.cost;
+    if (one.cost && row.judge_cost)
+      *one.cost = *one.cost - *row.judge_cost;
     seen.answers.push_back(std::move(one));
   }
   if (!seen.answers.empty())
     self->send(config.monitor, std::move(seen));
 }
 
-// -- counting ----------------------------------------------------------------------------------------------
-
-void count(const evaluation_state& state, const sample_record& row, evaluation_state::uncommitted& effect) {
-  auto& delta = effect.delta;
-  effect.tasks.push_back(row.address.task);
-  ++delta.done;
-  if (row.status == sample_status::failed)
-    ++delta.failed;
-  if (row.possibly_billed)
-    ++delta.possibly_billed;
-  if (row.cached)
-    ++delta.cached;
-  delta.usage += row.usage;
-  if (row.cost)
-    delta.cost = delta.cost.value_or(money{}) + *row.cost;
-  count_score(delta, row, (*state.plan)[row.address.task].score);
-}
-
-void add(run_progress& total, const run_progress& delta) {
-  total.done += delta.done;
-  total.failed += delta.failed;
-  total.possibly_billed += delta.possibly_billed;
-  total.cached += delta.cached;
-  total.usage.prompt_tokens += delta.usage.prompt_tokens;
-  total.usage.completion_tokens += delta.usage.completion_tokens;
-  total.usage.cached_tokens += delta.usage.cached_tokens;
-  total.usage.reasoning_tokens += delta.usage.reasoning_tokens;
-  if (delta.cost)
-    total.cost = total.cost.value_or(money{}) + *delta.cost;
-  total.score_sum += delta.score_sum;
-  total.scored += delta.scored;
-  for (size_t task = 0; task < delta.task_scores.size(); ++task)
-    total.add_score(task, delta.task_scores[task]);
-}
+} // namespace
 
 void keep(self_pointer self, const context_ptr& ctx, harvest&& crop) {
-  if (crop.rows.samples.empty())
+  if (crop.rows.samples.empty() && crop.rows.responses.empty())
     return;
   auto& state = self->state;
   tell_quality(state, self, ctx->config, crop);
@@ -229,8 +103,8 @@ void keep(self_pointer self, const context_ptr& ctx, harvest&& crop) {
   state.pending.push_back(std::move(crop.effect));
 }
 
-void reap(const evaluation_state& state, harvest& crop, sample_record&& row, std::string&& reason = {},
-          std::string&& served_by = {}) {
+void reap(evaluation_state& state, harvest& crop, sample_record&& row, std::string&& reason,
+          std::string&& served_by) {
   crop.reasons.push_back(std::move(reason));
   crop.servers.push_back(std::move(served_by));
   count(state, row, crop.effect);
@@ -238,6 +112,17 @@ void reap(const evaluation_state& state, harvest& crop, sample_record&& row, std
 }
 
 // -- asking ------------------------------------------------------------------------------------------------
+
+call_id next_call_id(self_pointer self) {
+  return call_id{(static_cast<uint64_t>(self->id()) << 32) + ++self->state.next_call};
+}
+
+bool may_ask(const evaluation_state& state) {
+  return state.now == phase::asking && state.wanted.state == run_state::running && !state.ends_as
+         && !state.draining && !state.enough;
+}
+
+namespace {
 
 uint32_t likely_answer_tokens(const evaluation_state& state, const sampling& parameters) {
   double answer = state.answer_tokens > 0 ? state.answer_tokens : first_answer_guess;
@@ -249,8 +134,7 @@ uint32_t likely_answer_tokens(const evaluation_state& state, const sampling& par
 call make_call(self_pointer self, const context_ptr& ctx, const loaded_sample& sample) {
   auto& state = self->state;
   call request;
-  // An actor's id is unique in the process, so its calls are too.
-  request.id = call_id{(static_cast<uint64_t>(self->id()) << 32) + ++state.next_call};
+  request.id = next_call_id(self);
   request.messages = sample.messages;
   request.parameters = state.record.spec.tasks[sample.address.task].generation;
   request.answer_tokens = likely_answer_tokens(state, request.parameters);
@@ -259,11 +143,6 @@ call make_call(self_pointer self, const context_ptr& ctx, const loaded_sample& s
   request.failures = sample.failures;
   request.repetition = sample.address.epoch;
   return request;
-}
-
-bool may_ask(const evaluation_state& state) {
-  return state.now == phase::asking && state.wanted.state == run_state::running && !state.ends_as
-         && !state.draining;
 }
 
 void read_on(self_pointer self, const context_ptr& ctx) {
@@ -276,37 +155,55 @@ void read_on(self_pointer self, const context_ptr& ctx) {
   });
 }
 
+bool needs_call(const loaded_sample& sample) { return !sample.error && !sample.has_stored_answer; }
+
 /// A sample that needs no call: its template failed, or its answer is stored already.
-bool settle_without_call(const evaluation_state& state, const loaded_sample& sample, harvest& crop) {
-  sample_record row;
-  row.run = state.record.spec.id;
-  row.address = sample.address;
-  if (sample.error)
+void settle_without_call(self_pointer self, const context_ptr& ctx, loaded_sample&& sample,
+                         scoring_jobs& jobs, harvest& crop) {
+  auto& state = self->state;
+  auto row = make_sample(state, sample);
+  if (sample.history)
+    crop.rows.responses.insert(crop.rows.responses.end(), sample.history->copies.begin(),
+                               sample.history->copies.end());
+  if (sample.error) {
     fail(row, sample.error->code);
-  else if (sample.has_stored_answer)
-    judge(state, row, sample.stored_answer, sample.target);
-  else
-    return false;
+    return reap(state, crop, std::move(row), to_string(*sample.error));
+  }
+  if (scores_outside(state, sample)) {
+    const auto answer = sample.stored_answer;
+    return begin_scoring(self, ctx, std::move(sample), std::move(row), answer, {}, jobs, crop);
+  }
+  score_inline(state, row, sample.stored_answer, sample.target);
   reap(state, crop, std::move(row));
-  return true;
+}
+
+/// @returns whether the next sample in the line has to wait: for credit, for the store or for scorers.
+bool must_wait(const evaluation_state& state, const context& ctx, const harvest& crop) {
+  const auto uncommitted = state.uncommitted_samples + crop.effect.tasks.size() + state.turns.size();
+  if (uncommitted >= ctx.config.max_uncommitted || !has_room_to_score(state, ctx))
+    return true;
+  return state.open.size() >= state.credit && needs_call(state.ready.front());
 }
 
 void ask_ready(self_pointer self, const context_ptr& ctx) {
   auto& state = self->state;
   call_batch batch{lane_of(state, *ctx), {}, caf::actor_cast<call_sink_actor>(self)};
   harvest crop;
-  while (!state.ready.empty() && state.open.size() < state.credit
-         && state.uncommitted_samples + crop.effect.tasks.size() < ctx->config.max_uncommitted) {
+  scoring_jobs jobs;
+  while (!state.ready.empty() && !must_wait(state, *ctx, crop)) {
     auto sample = std::move(state.ready.front());
     state.ready.pop_front();
-    if (settle_without_call(state, sample, crop))
+    if (!needs_call(sample)) {
+      settle_without_call(self, ctx, std::move(sample), jobs, crop);
       continue;
+    }
     auto request = make_call(self, ctx, sample);
     const auto id = request.id;
     batch.calls.push_back(std::move(request));
     state.open.emplace(id, evaluation_state::open_call{std::move(sample), self->clock().now()});
   }
   keep(self, ctx, std::move(crop));
+  send_jobs(self, ctx, std::move(jobs));
   if (batch.calls.empty())
     return;
   note_open_calls(self, ctx);
@@ -314,22 +211,6 @@ void ask_ready(self_pointer self, const context_ptr& ctx) {
 }
 
 // -- answers -----------------------------------------------------------------------------------------------
-
-/// Failures that every further call would meet as well.
-bool ends_the_run(errc code) {
-  switch (code) {
-  case errc::credentials_rejected:
-  case errc::quota_exhausted:
-  case errc::budget_exhausted:
-  case errc::unsupported:
-  case errc::not_found:
-    return true;
-  default:
-    return false;
-  }
-}
-
-bool goes_back(errc code) { return code == errc::cancelled || code == errc::shutting_down; }
 
 /// A call that was given up on its way at the end of its run may cost something all the same: it stays on
 /// record as a failure, which a retry asks again.
@@ -365,6 +246,15 @@ void refuse_too_large(const context& ctx, loaded_sample& sample, call_outcome& o
   }
 }
 
+response_record response_of(const evaluation_state& state, const loaded_sample& sample,
+                            call_outcome& outcome) {
+  auto row = make_response(state.record.spec.id, sample.address, outcome);
+  if (state.record.spec.log_samples)
+    row.prompt = joined_prompt(sample.messages);
+  row.target = sample.target;
+  return row;
+}
+
 struct answered {
   loaded_sample sample;
   sample_record row;
@@ -377,7 +267,8 @@ struct answered {
 struct sorted_outcomes {
   std::vector<answered> kept; ///< Answers and final failures.
   append_batch responses;
-  uint32_t given_up = 0; ///< Rows among the responses that may cost money and have no answer.
+  std::vector<loaded_sample> turns; ///< Whose answers are among the responses, and that go on.
+  uint32_t given_up = 0;            ///< Rows among the responses that may cost money and have no answer.
   std::optional<fault> fatal;
 };
 
@@ -401,7 +292,7 @@ sorted_outcomes sort_outcomes(self_pointer self, const context& ctx, call_outcom
       if (ends_the_run(outcome.error->code))
         out.fatal = outcome.error;
       if (outcome.possibly_billed && state.ends_as) {
-        out.responses.responses.push_back(make_response(state, sample, outcome));
+        out.responses.responses.push_back(response_of(state, sample, outcome));
         ++out.given_up;
       } else {
         sample.failures = std::move(outcome.failures);
@@ -410,6 +301,14 @@ sorted_outcomes sort_outcomes(self_pointer self, const context& ctx, call_outcom
       continue;
     }
     auto row = make_sample(state, sample, outcome, since_asked);
+    if (!outcome.error && has_next_turn(sample)) {
+      on_success(state, outcome);
+      const auto took = row.duration - sample.history->duration;
+      out.responses.responses.push_back(response_of(state, sample, outcome));
+      advance_turn(sample, outcome.answer, outcome, took);
+      out.turns.push_back(std::move(sample));
+      continue;
+    }
     if (outcome.error) {
       fail(row, outcome.error->code);
       ++state.failures_in_a_row;
@@ -419,7 +318,9 @@ sorted_outcomes sort_outcomes(self_pointer self, const context& ctx, call_outcom
       on_success(state, outcome);
     }
     auto served_by = outcome.served_by;
-    out.responses.responses.push_back(make_response(state, sample, outcome));
+    out.responses.responses.push_back(response_of(state, sample, outcome));
+    // Why a sample failed is looked for where its record is, whichever turn it was.
+    out.responses.responses.back().address = row.address;
     out.kept.push_back({std::move(sample), std::move(row), std::move(outcome.answer),
                         outcome.error ? std::move(outcome.error->message) : std::string{},
                         std::move(served_by)});
@@ -435,6 +336,8 @@ void on_outcomes(self_pointer self, const context_ptr& ctx, call_outcome_batch& 
   // The answers are on their way to the disk before anybody looks at them.
   if (!sorted.responses.responses.empty())
     hand_over(self, ctx, std::move(sorted.responses));
+  for (auto& sample : sorted.turns)
+    state.turns.push_back({state.next_watermark, std::move(sample)});
   if (sorted.given_up > 0) {
     auto& effect = state.pending.emplace_back();
     effect.watermark = state.next_watermark;
@@ -442,12 +345,20 @@ void on_outcomes(self_pointer self, const context_ptr& ctx, call_outcome_batch& 
     effect.lost_calls = sorted.given_up;
   }
   harvest crop;
+  scoring_jobs jobs;
   for (auto& one : sorted.kept) {
-    if (one.row.status != sample_status::failed)
-      judge(state, one.row, one.answer, one.sample.target);
+    const bool has_answer = one.row.status != sample_status::failed;
+    if (has_answer && scores_outside(state, one.sample)) {
+      begin_scoring(self, ctx, std::move(one.sample), std::move(one.row), one.answer,
+                    std::move(one.served_by), jobs, crop);
+      continue;
+    }
+    if (has_answer)
+      score_inline(state, one.row, one.answer, one.sample.target);
     reap(state, crop, std::move(one.row), std::move(one.reason), std::move(one.served_by));
   }
   keep(self, ctx, std::move(crop));
+  send_jobs(self, ctx, std::move(jobs));
   if (sorted.fatal)
     return end_run(self, ctx, run_state::failed, std::move(sorted.fatal), ctx->config.cancel_grace);
   if (state.failures_in_a_row >= ctx->config.hopeless_after && state.record.progress.scored == 0
@@ -477,6 +388,7 @@ void pump(self_pointer self, const context_ptr& ctx) {
       note_open_calls(self, ctx);
     read_on(self, ctx);
   }
+  pump_judges(self, ctx);
   settle(self, ctx);
 }
 
@@ -487,10 +399,13 @@ void apply_commits(evaluation_state& state, uint64_t watermark) {
     state.record.lost_calls += effect.lost_calls;
     for (const auto task : effect.tasks)
       ++state.done_by_task[task];
+    for (const auto& [row, score] : effect.scores)
+      state.watch->add(row, score);
     state.uncommitted_samples -= static_cast<uint32_t>(effect.tasks.size());
     state.pending.pop_front();
     state.changed = true;
   }
+  release_turns(state, watermark);
   update_current_task(state.record.progress, state.record.spec, state.done_by_task);
 }
 

@@ -1,4 +1,6 @@
+#include "actors/runs/epoch_tally.hpp"
 #include "actors/runs/store_run_worker.hpp"
+#include "core/reports/analysis.hpp"
 #include "core/stats/aggregate.hpp"
 #include "storage/snapshot.hpp"
 
@@ -30,33 +32,35 @@ private:
   std::optional<wall_time> last_;
 };
 
+/// How the repeats of a sample become one value.
+scoring::epochs_reduction reduction_by(const tasks::task_definition& task) {
+  return scoring::epochs_reduction_from_string(task.epochs_reducer).value_or(scoring::epochs_reduction{});
+}
+
 /// Everything counted of one task, or of one prompt type of it.
 struct tally {
-  stats::task_accumulator scores;
+  epoch_tally scores;
   token_usage_total usage;
   std::optional<money> cost;
+  std::optional<money> judge_cost; ///< Part of cost.
   time_on_the_clock time;
   uint64_t possibly_billed = 0;
   uint64_t cached = 0;
   std::map<std::string, uint64_t> errors;
 
-  explicit tally(const tasks::task_definition& task) : scores(task.scorer_weights(), task.failed_samples) {}
+  tally(const tasks::task_definition& task, uint16_t epochs)
+      : scores(task.scorer_weights(), task.failed_samples, reduction_by(task), epochs > 1) {}
 
   void add(const sample_record& sample) {
     usage += sample.usage;
     if (sample.cost)
       cost = cost.value_or(money{}) + *sample.cost;
+    if (sample.judge_cost)
+      judge_cost = judge_cost.value_or(money{}) + *sample.judge_cost;
     possibly_billed += sample.possibly_billed ? 1 : 0;
     cached += sample.cached ? 1 : 0;
-    if (sample.status == sample_status::scored) {
-      if (sample.scores.empty())
-        scores.add_unscored();
-      else
-        scores.add(sample.scores);
-      return;
-    }
-    scores.add_failed();
-    if (sample.error)
+    scores.add(sample);
+    if (sample.status != sample_status::scored && sample.error)
       ++errors[std::string{to_string(*sample.error)}];
   }
 };
@@ -65,8 +69,8 @@ struct task_tally {
   tally all;
   std::vector<tally> by_variant;
 
-  task_tally(const tasks::task_definition& task, size_t variants)
-      : all(task), by_variant(variants, tally(task)) {}
+  task_tally(const tasks::task_definition& task, size_t variants, uint16_t epochs)
+      : all(task, epochs), by_variant(variants, tally(task, epochs)) {}
 };
 
 json optional_number(const std::optional<double>& value) { return value ? json(*value) : json(nullptr); }
@@ -101,7 +105,8 @@ json numbers(const tally& counted, const stats::task_score& score,
   json scorers = json::object();
   for (size_t i = 0; i < scorer_names.size() && i < score.scorers.size(); ++i) {
     const auto& one = score.scorers[i];
-    metrics[scorer_names[i]] = one.count > 0 ? json(one.mean) : json(nullptr);
+    const auto metric = stats::metric_of(score, i);
+    metrics[scorer_names[i]] = metric ? json(*metric) : json(nullptr);
     scorers[scorer_names[i]] = {{"mean", one.count > 0 ? json(one.mean) : json(nullptr)},
                                 {"stderr", one.standard_error},
                                 {"confidence_interval", interval_json(one)},
@@ -123,13 +128,18 @@ json numbers(const tally& counted, const stats::task_score& score,
           {"metrics", std::move(metrics)},
           {"scorers", std::move(scorers)},
           {"cost", dollars(counted.cost)},
+          {"judge_cost", dollars(counted.judge_cost)},
           {"usage", usage_json(counted.usage)},
           {"execution_time", seconds_json(counted.time.length())}};
 }
 
-std::string first_output(storage::snapshot& view, const run_record& record, uint16_t task, bool& simulated) {
+/// The last thing that the model said to the first sample.
+std::string first_output(storage::snapshot& view, const run_record& record,
+                         const tasks::task_definition& definition, uint16_t task, bool& simulated) {
+  const auto* prompt = definition.find_prompt(record.spec.prompt_types.front());
+  const auto last = prompt ? static_cast<uint16_t>(prompt->later_turns.size()) : uint16_t{0};
   for (uint16_t generation = record.generation + 1; generation-- > 0;) {
-    auto found = view.find_response(record.spec.id, {task, 0, 0, 0, 0, generation});
+    auto found = view.find_response(record.spec.id, {task, 0, 0, 0, last, generation});
     if (!found || !*found)
       continue;
     simulated = simulated || (*found)->simulated;
@@ -138,7 +148,8 @@ std::string first_output(storage::snapshot& view, const run_record& record, uint
   return {};
 }
 
-json task_json(const run_record& record, size_t index, const task_tally& counted, std::string output) {
+json task_json(const run_record& record, size_t index, const tasks::task_definition& task,
+               const task_tally& counted, std::string output) {
   const auto& pinned = record.spec.tasks[index];
   const auto score = counted.all.scores.finish();
   const uint64_t expected = pinned.sample_count * record.spec.prompt_types.size() * record.spec.epochs;
@@ -153,6 +164,8 @@ json task_json(const run_record& record, size_t index, const task_tally& counted
   if (pinned.fewshot)
     out["fewshot_hash"] = pinned.fewshot->hash;
   out["definition_hash"] = pinned.definition_hash;
+  out["epochs_reducer"] =
+      record.spec.epochs > 1 ? json(scoring::to_string(reduction_by(task))) : json(nullptr);
   json variants = json::array();
   for (size_t i = 0; i < counted.by_variant.size(); ++i) {
     auto one = numbers(counted.by_variant[i], counted.by_variant[i].scores.finish(), pinned.scorer_names);
@@ -164,10 +177,11 @@ json task_json(const run_record& record, size_t index, const task_tally& counted
 }
 
 result<std::vector<task_tally>> count_all(const std::shared_ptr<storage::store>& store,
-                                          const run_record& record, const std::vector<task_ptr>& tasks) {
+                                          const run_record& record, const std::vector<task_ptr>& tasks,
+                                          reports::run_analyser& analyser) {
   std::vector<task_tally> counted;
   for (const auto& task : tasks)
-    counted.emplace_back(*task, record.spec.prompt_types.size());
+    counted.emplace_back(*task, record.spec.prompt_types.size(), record.spec.epochs);
   std::optional<sample_address> after;
   do {
     auto view = storage::snapshot::open(store);
@@ -179,6 +193,7 @@ result<std::vector<task_tally>> count_all(const std::shared_ptr<storage::store>&
     for (const auto& sample : page->samples) {
       if (sample.address.task >= counted.size() || sample.address.variant >= record.spec.prompt_types.size())
         continue;
+      analyser.add(sample);
       counted[sample.address.task].all.add(sample);
       counted[sample.address.task].by_variant[sample.address.variant].add(sample);
     }
@@ -247,6 +262,7 @@ json summary_json(const json& task_results, const run_record& record) {
           {"lost_calls", record.lost_calls},
           {"cached", record.progress.cached},
           {"total_cost", dollars(record.progress.cost)},
+          {"judge_cost", dollars(record.progress.judge_cost)},
           {"usage", usage_json(record.progress.usage)}};
 }
 
@@ -258,6 +274,53 @@ json metrics_summary(const json& task_results) {
       if (!value.is_null())
         out[task["task_id"].get<std::string>() + "." + name] = value;
   return out;
+}
+
+/// How many runs the comparison looks at, and takes, at most.
+constexpr size_t most_looked_at = 2000;
+constexpr size_t most_compared = 20;
+
+/// Results of earlier completed runs of the same model by the same owner, newest first.
+std::vector<reports::earlier_result> earlier_results(storage::snapshot& view, const run_record& record) {
+  std::vector<reports::earlier_result> out;
+  storage::run_query query;
+  query.before = record.spec.id;
+  query.owner = record.spec.owner;
+  query.state = run_state::completed;
+  query.limit = storage::max_page_rows;
+  size_t seen = 0;
+  do {
+    const auto page = view.list_summaries(query);
+    // The comparison is an extra: a result without it is still the result.
+    if (!page)
+      return out;
+    for (const auto& run : page->runs) {
+      if (run.model != record.spec.model || out.size() == most_compared)
+        continue;
+      auto document = view.find_result(run.run);
+      if (document && *document)
+        out.push_back({run.run, std::move(**document)});
+    }
+    seen += page->runs.size();
+    query.before = page->next;
+  } while (query.before && seen < most_looked_at && out.size() < most_compared);
+  return out;
+}
+
+/// What the documented result object has beside the answer of GET /results: results by task, and the request.
+void add_result_object(json& out, const run_record& record) {
+  json results = json::object();
+  for (const auto& task : out["task_results"])
+    results[task["task_id"].get<std::string>()] = {{"score", task["score"]}, {"metrics", task["metrics"]}};
+  out["results"] = std::move(results);
+  auto names = json::array();
+  for (const auto& task : record.spec.tasks)
+    names.push_back(task.id.value);
+  out["request"] = {{"model", record.spec.model.value},
+                    {"tasks", std::move(names)},
+                    {"configuration", out["configuration"]},
+                    {"metadata", out["metadata"]}};
+  out["error"] = out["error_message"];
 }
 
 json notes_of(const run_record& record) {
@@ -291,7 +354,11 @@ result<std::string> compute_result(const std::shared_ptr<storage::store>& store,
       return task.error();
     parsed.push_back(std::make_shared<const tasks::task_definition>(std::move(*task)));
   }
-  auto counted = count_all(store, record, parsed);
+  std::vector<std::string> categories;
+  for (const auto& task : parsed)
+    categories.push_back(task->category);
+  reports::run_analyser analyser(record, std::move(categories));
+  auto counted = count_all(store, record, parsed, analyser);
   if (!counted)
     return counted.error();
   if (auto timed = add_times(store, record, *counted); !timed)
@@ -302,8 +369,8 @@ result<std::string> compute_result(const std::shared_ptr<storage::store>& store,
   bool simulated = false;
   json task_results = json::array();
   for (size_t i = 0; i < spec.tasks.size(); ++i) {
-    auto output = first_output(*view, record, static_cast<uint16_t>(i), simulated);
-    task_results.push_back(task_json(record, i, (*counted)[i], std::move(output)));
+    auto output = first_output(*view, record, *parsed[i], static_cast<uint16_t>(i), simulated);
+    task_results.push_back(task_json(record, i, *parsed[i], (*counted)[i], std::move(output)));
   }
   json out;
   out["evaluation_id"] = to_string(spec.id);
@@ -315,6 +382,7 @@ result<std::string> compute_result(const std::shared_ptr<storage::store>& store,
   out["simulated"] = simulated;
   out["summary_metrics"] = summary_json(task_results, record);
   out["metrics_summary"] = metrics_summary(task_results);
+  out["analysis"] = analyser.finish(task_results, earlier_results(*view, record));
   out["task_results"] = std::move(task_results);
   out["notes"] = notes_of(record);
   out["prompt_types"] = spec.prompt_types;
@@ -323,12 +391,15 @@ result<std::string> compute_result(const std::shared_ptr<storage::store>& store,
   out["random_seed"] = spec.random_seed;
   out["num_fewshot"] = spec.num_fewshot;
   out["epochs"] = spec.epochs;
+  out["stopped_early"] = record.stopped_early ? early_stop_json(*record.stopped_early) : json(nullptr);
+  out["origin"] = spec.origin.empty() ? json(nullptr) : json(to_string(spec.origin));
   out["created_at"] = to_rfc3339(spec.created_at);
   out["started_at"] = record.started_at ? json(to_rfc3339(*record.started_at)) : json(nullptr);
   out["completed_at"] = record.finished_at ? json(to_rfc3339(*record.finished_at)) : json(nullptr);
   const auto time = execution_time_of(record);
   out["execution_time"] = time ? seconds_json(*time) : json(nullptr);
   out["error_message"] = record.error ? json(to_string(*record.error)) : json(nullptr);
+  add_result_object(out, record);
   return out.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 

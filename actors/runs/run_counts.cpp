@@ -16,13 +16,16 @@ void count_cost(run_progress& progress, const sample_record& sample) {
   progress.usage += sample.usage;
   if (sample.cost)
     progress.cost = progress.cost.value_or(money{}) + *sample.cost;
+  if (sample.judge_cost)
+    progress.judge_cost = progress.judge_cost.value_or(money{}) + *sample.judge_cost;
 }
 
-void count_outcome(run_progress& progress, const sample_record& sample, const score_rule& rule) {
+void count_outcome(run_progress& progress, const sample_record& sample, const score_rule& rule,
+                   std::vector<std::optional<epoch_board>>& boards) {
   ++progress.done;
   if (sample.status == sample_status::failed)
     ++progress.failed;
-  count_score(progress, sample, rule);
+  count_score(progress, sample, rule, boards);
 }
 
 bool belongs_to(const run_spec& spec, const sample_address& address) {
@@ -36,7 +39,7 @@ result<std::vector<score_rule>> rules_of(const run_spec& spec) {
     const auto task = tasks::parse_task(pinned.definition, pinned.id.value + ".yaml", "/");
     if (!task)
       return task.error();
-    out.push_back(score_rule_of(*task));
+    out.push_back(score_rule_of(*task, spec));
   }
   return out;
 }
@@ -50,15 +53,18 @@ size_t primary_scorer(const tasks::task_definition& task) noexcept {
   return 0;
 }
 
-score_rule score_rule_of(const tasks::task_definition& task) {
-  return {task.scorer_weights(), task.failed_samples};
+score_rule score_rule_of(const tasks::task_definition& task, const run_spec& spec) {
+  return {task.scorer_weights(), task.failed_samples, reduction_of(spec, task.epochs_reducer)};
 }
 
-void count_score(run_progress& progress, const sample_record& sample, const score_rule& rule) {
+void count_score(run_progress& progress, const sample_record& sample, const score_rule& rule,
+                 std::vector<std::optional<epoch_board>>& boards) {
   const auto score = stats::counted_score(sample, rule.scorers, rule.failed);
   if (!score)
     return;
-  progress.add_score(sample.address.task, {*score, 1});
+  const auto task = sample.address.task;
+  const bool reduces = task < boards.size() && boards[task];
+  progress.add_score(task, reduces ? boards[task]->add(sample.address, *score) : score_parts{*score, 1});
   if (sample.status != sample_status::scored)
     return;
   ++progress.scored;
@@ -73,6 +79,10 @@ result<stored_counts> count_stored(const std::shared_ptr<storage::store>& store,
   out.progress.possibly_billed = run.lost_calls;
   out.progress.task_scores.resize(run.spec.tasks.size());
   out.done_by_task.assign(run.spec.tasks.size(), 0);
+  std::vector<std::optional<scoring::epochs_reduction>> reductions;
+  for (const auto& rule : rules)
+    reductions.push_back(rule.reduction);
+  out.boards = boards_for(run.spec, reductions);
   std::optional<sample_address> after;
   do {
     auto view = storage::snapshot::open(store);
@@ -87,7 +97,7 @@ result<stored_counts> count_stored(const std::shared_ptr<storage::store>& store,
       count_cost(out.progress, sample);
       if (sample.status == sample_status::failed && sample.address.generation != run.generation)
         continue;
-      count_outcome(out.progress, sample, rules[sample.address.task]);
+      count_outcome(out.progress, sample, rules[sample.address.task], out.boards);
       ++out.done_by_task[sample.address.task];
       each_done(sample.address);
     }

@@ -16,15 +16,18 @@ namespace assay {
 /// @returns the place of the first scorer that is primary.
 size_t primary_scorer(const tasks::task_definition& task) noexcept;
 
-score_rule score_rule_of(const tasks::task_definition& task);
+score_rule score_rule_of(const tasks::task_definition& task, const run_spec& spec);
 
 /// Counts what a sample that is scored or failed brings into the scores.
-void count_score(run_progress& progress, const sample_record& sample, const score_rule& rule);
+/// @param boards As boards_for() makes them.
+void count_score(run_progress& progress, const sample_record& sample, const score_rule& rule,
+                 std::vector<std::optional<epoch_board>>& boards);
 
 /// What the store has of a run.
 struct stored_counts {
   run_progress progress; ///< total and lost calls included; nothing of the present, such as speed.
   std::vector<uint64_t> done_by_task;
+  std::vector<std::optional<epoch_board>> boards;
 };
 
 /// Counts the stored samples of @p run, page by page. Failures of earlier generations are asked again, so of

@@ -28,6 +28,9 @@ void start_child(self_pointer self, const config_ptr& config, entry& run) {
   const bool cached = run.record.spec.cache != cache_use::off && config->cache;
   const bool batched = run.record.spec.way == call_way::batch && config->batches;
   child.router = cached ? config->cache : batched ? config->batches : config->router;
+  child.judges = cached ? config->cache : config->router;
+  child.sandbox = config->sandbox;
+  child.python = config->python;
   child.workers = config->workers;
   child.wall = config->wall;
   run.child = self->spawn(evaluation, std::move(child), run_supervisor_actor{self});
@@ -170,6 +173,8 @@ void on_child_down(self_pointer self, const config_ptr& config, run_id id, const
 void on_down(self_pointer self, const config_ptr& config, const caf::down_msg& down) {
   if (!self->state.family.release(down.source))
     return;
+  if (release_preparer(self, down.source))
+    return quit_when_drained(self);
   for (auto& [id, run] : self->state.runs) {
     if (run.child && run.child.address() == down.source) {
       on_child_down(self, config, id, down.reason);
@@ -332,6 +337,7 @@ run_supervisor_actor::behavior_type run_supervisor(self_pointer self, run_superv
       [self](run_reported& news) { on_reported(self, news); },
       [self, config](run_pinned& pinned) { on_pinned(self, config, pinned); },
       [self, config](expired_runs_found& found) { on_expired(self, config, found); },
+      [self, config](preparation_ended& news) { on_prepared(self, config, news); },
       [self, config](const tick&) { on_tick(self, config); },
   };
 }

@@ -2,6 +2,7 @@
 
 #include "actors/clocks.hpp"
 #include "actors/runs/evaluation.hpp"
+#include "actors/runs/preparer.hpp"
 #include "actors/supervision/children.hpp"
 #include "actors/supervision/restart_policy.hpp"
 #include "actors/supervision/worker_pool.hpp"
@@ -41,6 +42,11 @@ struct run_retention {
 
 struct run_supervisor_config {
   admission admit;
+  /// Empty: no task is ever prepared.
+  preparation_finder find_unprepared;
+  python_host_actor python; ///< Prepares tasks and scores answers; invalid when there is none.
+  /// Submissions whose tasks are prepared at the same time; more are refused with errc::busy.
+  uint32_t max_preparing = 8;
   run_reader read;
   /// What every evaluation gets; record and handles are filled in.
   evaluation_config child;
@@ -52,6 +58,8 @@ struct run_supervisor_config {
   call_target_actor cache;
   /// Where runs whose calls go in batches send them; invalid sends them to the router too.
   call_target_actor batches;
+  /// Where answers are scored that evaluations cannot score in place; invalid where there is none.
+  sandbox_actor sandbox;
   uint32_t max_running = 8;
   uint32_t max_queued = 10'000;
   /// Verbs that may wait for one run's change; more are refused with errc::busy.
@@ -86,10 +94,13 @@ struct run_supervisor_state {
   struct pending_submission {
     submit_run wish;
     caf::typed_response_promise<run_submitted> promise;
+    bool prepared = false; ///< Its tasks went to a preparer.
+    bool told = false;     ///< The preparer has told its end.
   };
 
   std::map<run_id, entry> runs; ///< Those that are not final, or about to end or to begin again.
   std::unordered_map<uint64_t, pending_submission> submissions;
+  std::map<caf::actor_addr, uint64_t> preparers; ///< Tickets of the submissions that they work for.
   uint64_t next_ticket = 1;
   children family;
   dice chance{0};

@@ -57,6 +57,9 @@ void quit_when_drained(self_pointer self);
 
 caf::result<run_submitted> submit(self_pointer self, const config_ptr& config, submit_run& wish);
 void on_pinned(self_pointer self, const config_ptr& config, run_pinned& pinned);
+void on_prepared(self_pointer self, const config_ptr& config, preparation_ended& news);
+/// @returns whether @p source was a preparer; its submission is refused then, unless it has told its end.
+bool release_preparer(self_pointer self, const caf::actor_addr& source);
 
 // -- run_supervisor_verbs.cpp: what people ask for, and other changes of runs without child
 

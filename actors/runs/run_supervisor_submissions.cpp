@@ -12,14 +12,29 @@ namespace {
 using pending_submission = run_supervisor_state::pending_submission;
 using submission_promise = caf::typed_response_promise<run_submitted>;
 
+/// Runs on a worker. A plan is made of what is there.
+run_pinned pin(const admission& admit, const preparation_finder& find, const run_request& request) {
+  run_pinned out;
+  if (find && !request.dry_run) {
+    const auto missing = find(request);
+    if (!missing)
+      out.error = missing.error();
+    out.unprepared = missing && !missing->empty();
+  }
+  if (out.error || out.unprepared)
+    return out;
+  if (auto answer = admit(request))
+    out.answer = std::move(*answer);
+  else
+    out.error = answer.error();
+  return out;
+}
+
 void admit(self_pointer self, const config_ptr& config, uint64_t ticket, const run_request& request) {
-  const auto job = [admit = config->admit, request, ticket, target = run_supervisor_actor{self}] {
-    run_pinned pinned;
+  const auto job = [admit = config->admit, find = config->find_unprepared, request, ticket,
+                    target = run_supervisor_actor{self}] {
+    auto pinned = pin(admit, find, request);
     pinned.ticket = ticket;
-    if (auto answer = admit(request))
-      pinned.answer = std::move(*answer);
-    else
-      pinned.error = answer.error();
     caf::anon_send(target, std::move(pinned));
   };
   if (config->workers->submit(job))
@@ -27,6 +42,33 @@ void admit(self_pointer self, const config_ptr& config, uint64_t ticket, const r
   auto node = self->state.submissions.extract(ticket);
   node.mapped().promise.deliver(to_caf_error(
       {errc::busy, "the farm is preparing as many runs as it can", {}, "try again in a few seconds"}));
+}
+
+/// Has the tasks of a submission made into tasks of our own; it is admitted again when they are.
+void prepare(self_pointer self, const config_ptr& config, uint64_t ticket) {
+  auto& state = self->state;
+  auto& pending = state.submissions.at(ticket);
+  if (pending.prepared || state.preparers.size() >= config->max_preparing) {
+    const fault reason =
+        pending.prepared
+            ? fault{errc::conflict, "a file of the run's tasks changed while they were prepared", "task_ids",
+                    "submit again"}
+            : fault{
+                errc::busy, "the farm is preparing as many runs as it can", {}, "try again in a few seconds"};
+    auto node = state.submissions.extract(ticket);
+    node.mapped().promise.deliver(to_caf_error(reason));
+    return;
+  }
+  pending.prepared = true;
+  preparer_config child;
+  child.ticket = ticket;
+  child.request = pending.wish.request;
+  child.find = config->find_unprepared;
+  child.workers = config->workers;
+  child.python = config->python;
+  const auto made = self->spawn(preparer, std::move(child), run_supervisor_actor{self});
+  state.family.adopt(self, made);
+  state.preparers.emplace(made.address(), ticket);
 }
 
 std::string idempotency_key(const submit_run& wish) { return wish.owner.value + "/" + wish.idempotency_key; }
@@ -170,12 +212,43 @@ caf::result<run_submitted> submit(self_pointer self, const config_ptr& config, s
   const auto ticket = state.next_ticket++;
   auto promise = self->make_response_promise<run_submitted>();
   auto& pending =
-      state.submissions.emplace(ticket, pending_submission{std::move(wish), promise}).first->second;
+      state.submissions.emplace(ticket, pending_submission{std::move(wish), promise, false, false})
+          .first->second;
   admit(self, config, ticket, pending.wish.request);
   return promise;
 }
 
+void on_prepared(self_pointer self, const config_ptr& config, preparation_ended& news) {
+  const auto found = self->state.submissions.find(news.ticket);
+  if (found == self->state.submissions.end())
+    return;
+  found->second.told = true;
+  if (!news.error)
+    return admit(self, config, news.ticket, found->second.wish.request);
+  auto promise = found->second.promise;
+  self->state.submissions.erase(found);
+  refuse(promise, *news.error);
+}
+
+bool release_preparer(self_pointer self, const caf::actor_addr& source) {
+  auto& state = self->state;
+  const auto preparer = state.preparers.extract(source);
+  if (preparer.empty())
+    return false;
+  // Its word came before its end, so a submission that still waits for it was let down.
+  const auto found = state.submissions.find(preparer.mapped());
+  if (found != state.submissions.end() && !found->second.told) {
+    auto promise = found->second.promise;
+    state.submissions.erase(found);
+    refuse(promise,
+           {errc::actor_lost, "the preparation of the run's tasks fell", "task_ids", "submit again"});
+  }
+  return true;
+}
+
 void on_pinned(self_pointer self, const config_ptr& config, run_pinned& pinned) {
+  if (pinned.unprepared && self->state.submissions.contains(pinned.ticket))
+    return prepare(self, config, pinned.ticket);
   auto node = self->state.submissions.extract(pinned.ticket);
   if (node.empty())
     return;

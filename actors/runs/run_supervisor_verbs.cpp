@@ -5,6 +5,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace assay::run_supervisor_detail {
@@ -28,6 +29,13 @@ fault wrong_state(const run_record& record, run_verb verb) {
           retry_helps    ? "retry it: what failed and what was never asked is asked again"
           : is_cancelled ? "cancelled is final: start the evaluation anew"
                          : ""};
+}
+
+fault wrong_kind(const run_record& record, run_verb verb) {
+  return {errc::invalid_transition,
+          "a run that was " + std::string(record.redacted_at ? "redacted" : "imported") + " cannot be "
+              + std::string{participle(verb)},
+          to_string(record.spec.id), "start the evaluation anew"};
 }
 
 void refuse(run_promise& promise, const fault& reason) { promise.deliver(to_caf_error(reason)); }
@@ -88,6 +96,45 @@ void retry(self_pointer self, const config_ptr& config, run_record&& record, std
   change(self, config, id, std::move(next), event_type::evaluation_retried, std::move(promise));
 }
 
+bool is_waited_for(self_pointer self, run_id id) {
+  return std::ranges::any_of(self->state.runs, [&](const auto& one) {
+    return std::ranges::count(one.second.record.spec.depends_on, id) != 0;
+  });
+}
+
+/// Nothing of the run is left when @p promise is kept, as far as anybody can see.
+void purge(self_pointer self, const config_ptr& config, run_record&& record, run_promise promise) {
+  const auto id = record.spec.id;
+  if (is_waited_for(self, id))
+    return refuse(promise,
+                  {errc::conflict, "another run waits for this one", to_string(id), "cancel that one first"});
+  append_batch batch;
+  batch.erased_runs.push_back(id);
+  store(
+      self, config, std::move(batch),
+      [record = std::move(record), promise]() mutable {
+        spdlog::info("run supervisor removed a run run={}", to_string(record.spec.id));
+        promise.deliver(std::move(record));
+      },
+      [promise](const caf::error& reason) mutable { promise.deliver(reason); });
+}
+
+void redact(self_pointer self, const config_ptr& config, run_record&& record, run_promise promise) {
+  if (record.redacted_at)
+    return answer(promise, record);
+  record.redacted_at = config->wall();
+  append_batch batch;
+  batch.runs.push_back(record);
+  batch.redacted_runs.push_back(record.spec.id);
+  store(
+      self, config, std::move(batch),
+      [record = std::move(record), promise]() mutable {
+        spdlog::info("run supervisor removes the texts of a run run={}", to_string(record.spec.id));
+        promise.deliver(std::move(record));
+      },
+      [promise](const caf::error& reason) mutable { promise.deliver(reason); });
+}
+
 void command_final(self_pointer self, const config_ptr& config, const command_run& wish,
                    run_promise promise) {
   auto found = config->read.find_run(wish.run);
@@ -99,6 +146,13 @@ void command_final(self_pointer self, const config_ptr& config, const command_ru
   if (!self->state.recovered && !is_final(record.state))
     return refuse(promise, {errc::busy, "the farm has only just started", to_string(wish.run),
                             "try again in a moment"});
+  if (is_final(record.state) && wish.verb == run_verb::purge)
+    return purge(self, config, std::move(record), std::move(promise));
+  if (is_final(record.state) && wish.verb == run_verb::redact)
+    return redact(self, config, std::move(record), std::move(promise));
+  const bool asks_again = wish.verb == run_verb::retry || wish.verb == run_verb::resume;
+  if (asks_again && (record.spec.kind == run_kind::imported || record.redacted_at))
+    return refuse(promise, wrong_kind(record, wish.verb));
   if (wish.verb == run_verb::retry || (wish.verb == run_verb::resume && ran_out_of_time(record)))
     return retry(self, config, std::move(record), wish.max_cost, std::move(promise));
   if (wish.verb == run_verb::cancel && record.state == run_state::cancelled)
@@ -155,6 +209,11 @@ void command(self_pointer self, const config_ptr& config, const command_run& wis
   if (found == self->state.runs.end())
     return command_final(self, config, wish, std::move(promise));
   auto& run = found->second;
+  if (wish.verb == run_verb::purge || wish.verb == run_verb::redact)
+    return refuse(promise, {errc::invalid_transition,
+                            "a run that is " + std::string{to_string(run.record.state)} + " cannot be "
+                                + std::string{participle(wish.verb)},
+                            to_string(wish.run), "cancel it first"});
   if (run.changing) {
     if (run.waiting.size() >= config->max_waiting_verbs)
       return refuse(promise, {errc::busy, "too many changes of this run wait for the store",

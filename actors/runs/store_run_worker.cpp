@@ -1,6 +1,8 @@
 #include "actors/runs/store_run_worker.hpp"
 
+#include "actors/runs/outside_scorers.hpp"
 #include "actors/runs/run_counts.hpp"
+#include "actors/runs/stored_answers.hpp"
 #include "core/tasks/dataset.hpp"
 #include "storage/snapshot.hpp"
 
@@ -22,8 +24,12 @@ std::string describe_difference(const std::string& what, const pinned_file& pinn
 std::optional<fault> check_unchanged(const std::string& what, const pinned_file& pinned,
                                      std::optional<tasks::dataset_format> format) {
   const auto now = tasks::inspect_dataset(pinned.path, format);
-  if (!now)
-    return now.error();
+  if (!now) {
+    auto reason = now.error();
+    reason.message = what + " cannot be read any more: " + reason.message + " (" + pinned.path + ")";
+    reason.hint = "restore the file, then retry the run";
+    return reason;
+  }
   if (now->sha256 == pinned.hash)
     return std::nullopt;
   return fault{errc::dataset_changed, describe_difference(what, pinned, *now), pinned.path,
@@ -43,16 +49,12 @@ std::optional<fault> check_files(const pinned_task& pinned, const tasks::task_de
 }
 
 /// Builds the scorers anew, since the plan owns its own.
-result<task_plan> make_plan(const tasks::task_definition& task) {
+result<task_plan> make_plan(const tasks::task_definition& task, const run_spec& spec) {
   task_plan plan;
   plan.primary = primary_scorer(task);
-  plan.score = score_rule_of(task);
-  for (const auto& definition : task.scorer_definitions) {
-    auto scorer = scoring::make_scorer(definition);
-    if (!scorer)
-      return scorer.error();
-    plan.scorers.push_back(std::move(*scorer));
-  }
+  plan.score = score_rule_of(task, spec);
+  if (auto made = make_scorers(task, spec, plan); !made)
+    return made.error();
   return plan;
 }
 
@@ -79,7 +81,7 @@ std::optional<fault> store_run_worker::load_tasks() {
       return parsed.error();
     if (auto wrong = check_files(pinned, *parsed))
       return wrong;
-    auto task_plan = make_plan(*parsed);
+    auto task_plan = make_plan(*parsed, record_.spec);
     if (!task_plan)
       return task_plan.error();
     plan->push_back(std::move(*task_plan));
@@ -110,6 +112,7 @@ std::optional<fault> store_run_worker::recount(run_recovered& out) {
     return counted.error();
   out.record.progress = std::move(counted->progress);
   out.done_by_task = std::move(counted->done_by_task);
+  boards_ = std::move(counted->boards);
   return std::nullopt;
 }
 
@@ -121,7 +124,71 @@ run_recovered store_run_worker::recover(const run_record& record) {
   out.error = load_tasks();
   if (!out.error)
     out.error = recount(out);
+  if (!out.error && !record.spec.origin.empty())
+    out.error = find_origin();
+  if (!out.error && record.spec.stop_when)
+    out.error = begin_watch();
   return out;
+}
+
+std::optional<fault> store_run_worker::find_origin() {
+  auto view = storage::snapshot::open(store_);
+  if (!view)
+    return view.error();
+  const auto origin = view->find_run(record_.spec.origin);
+  if (!origin)
+    return origin.error();
+  if (!*origin)
+    return fault{errc::not_found, "the run whose answers are to be scored is gone",
+                 to_string(record_.spec.origin), "score a run that is still kept"};
+  origin_generation_ = (*origin)->generation;
+  return std::nullopt;
+}
+
+namespace {
+
+/// Calls @p visit with row and score of each finished sample of the run's only task.
+result<void> for_each_score(const std::shared_ptr<storage::store>& store, run_id run, const score_rule& rule,
+                            const std::function<void(uint32_t, std::optional<double>)>& visit) {
+  std::optional<sample_address> after;
+  do {
+    auto view = storage::snapshot::open(store);
+    if (!view)
+      return view.error();
+    const auto page = view->page_samples(run, after, storage::max_page_rows);
+    if (!page)
+      return page.error();
+    for (const auto& sample : page->samples)
+      if (sample.address.task == 0 && sample.address.variant == 0 && sample.address.epoch == 0)
+        visit(sample.address.sample, stats::counted_score(sample, rule.scorers, rule.failed));
+    after = page->next;
+  } while (after);
+  return {};
+}
+
+} // namespace
+
+std::optional<fault> store_run_worker::begin_watch() {
+  const auto& wish = *record_.spec.stop_when;
+  const auto& rule = plan_->front().score;
+  std::vector<std::optional<float>> baseline;
+  if (!wish.against.empty()) {
+    baseline.resize(record_.spec.tasks.front().sample_count);
+    const auto read =
+        for_each_score(store_, wish.against, rule, [&](uint32_t row, std::optional<double> score) {
+          if (row < baseline.size() && score)
+            baseline[row] = static_cast<float>(*score);
+        });
+    if (!read)
+      return read.error();
+  }
+  watch_ = std::make_unique<stop_watch>(wish, std::move(baseline));
+  const auto read =
+      for_each_score(store_, record_.spec.id, rule, [&](uint32_t row, std::optional<double> score) {
+        if (done_[0][row])
+          watch_->add(row, score);
+      });
+  return read ? std::nullopt : std::optional{read.error()};
 }
 
 // -- reading -----------------------------------------------------------------------------------------------
@@ -200,28 +267,33 @@ samples_loaded store_run_worker::next_page(size_t limit) {
     sample.messages = std::move(prepared.messages);
     sample.target = std::move(prepared.target);
     sample.error = std::move(prepared.problem);
+    if (!prepared.later_turns.empty()) {
+      auto history = std::make_shared<sample_history>();
+      history->questions = std::move(prepared.later_turns);
+      sample.history = std::move(history);
+    }
     out.samples.push_back(std::move(sample));
   }
   out.error = find_stored_answers(out.samples);
   return out;
 }
 
-/// A crash between an answer and its score leaves the answer: it was paid for, so it is scored, not asked
-/// again.
 std::optional<fault> store_run_worker::find_stored_answers(std::vector<loaded_sample>& samples) const {
-  if (!has_history_ || samples.empty())
+  const bool rescores = !record_.spec.origin.empty();
+  if ((!has_history_ && !rescores) || samples.empty())
     return std::nullopt;
   auto view = storage::snapshot::open(store_);
   if (!view)
     return view.error();
   for (auto& sample : samples) {
-    auto found = view->find_response(record_.spec.id, sample.address);
-    if (!found)
-      return found.error();
-    if (!*found || (*found)->error)
+    if (sample.error)
       continue;
-    sample.has_stored_answer = true;
-    sample.stored_answer = (*found)->answer;
+    if (has_history_)
+      if (auto wrong = recall_own_answers(*view, record_, sample))
+        return wrong;
+    if (rescores && !sample.has_stored_answer)
+      if (auto wrong = recall_answers_of(*view, record_, origin_generation_, sample))
+        return wrong;
   }
   return std::nullopt;
 }

@@ -17,6 +17,8 @@ public:
 
   run_recovered recover(const run_record& record) override;
   std::shared_ptr<const run_plan> plan() const override { return plan_; }
+  std::vector<std::optional<epoch_board>> take_boards() override { return std::move(boards_); }
+  std::unique_ptr<stop_watch> take_watch() override { return std::move(watch_); }
   samples_loaded next_page(size_t limit) override;
   result_computed summarise(const run_record& record) override;
 
@@ -32,6 +34,8 @@ private:
 
   std::optional<fault> load_tasks();
   std::optional<fault> recount(run_recovered& out);
+  std::optional<fault> find_origin();
+  std::optional<fault> begin_watch();
   size_t index_of(const sample_address& address) const;
   bool advance();
   std::optional<fault> open_source();
@@ -41,8 +45,11 @@ private:
   run_record record_;
   std::vector<task_ptr> tasks_;
   std::shared_ptr<const run_plan> plan_;
+  std::unique_ptr<stop_watch> watch_;
+  std::vector<std::optional<epoch_board>> boards_;
   std::vector<std::vector<bool>> done_; ///< By task; see index_of.
   bool has_history_ = false;
+  uint16_t origin_generation_ = 0; ///< Of the run whose answers are scored again.
   position at_;
   std::optional<tasks::sample_source> source_;
 };

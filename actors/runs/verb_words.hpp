@@ -18,6 +18,10 @@ constexpr std::string_view participle(run_verb verb) noexcept {
     return "cancelled";
   case run_verb::retry:
     return "retried";
+  case run_verb::purge:
+    return "removed";
+  case run_verb::redact:
+    return "redacted";
   }
   return "changed";
 }

@@ -97,6 +97,7 @@ void grant(self_pointer self, const config_ptr& config, const request_lease& mes
   open_lease lease;
   lease.run = message.wish.run;
   lease.target = message.wish.target;
+  lease.account = account_of(message.wish);
   lease.left = amount;
   lease.holder = message.holder;
   lease.one_try = message.wish.one_try;
@@ -304,7 +305,7 @@ void on_cost_found(self_pointer self, const config_ptr& config, const run_cost_f
   money held;
   money one_try;
   for (const auto& [id, lease] : state.leases)
-    if (lease.run == news.run && !lease.holder && !lease.interactive) {
+    if (lease.account == news.run && !lease.holder && !lease.interactive) {
       orphans.emplace_back(id, lease.left);
       held += lease.left;
       one_try = std::max(one_try, lease.one_try);
@@ -313,7 +314,8 @@ void on_cost_found(self_pointer self, const config_ptr& config, const run_cost_f
   for (const auto& [id, left] : orphans) {
     const auto spent = std::min(missing, left);
     missing -= spent;
-    settle(self, config, rows, {news.run, state.leases.at(id).target, id, spent, left - spent});
+    const auto& lease = state.leases.at(id);
+    settle(self, config, rows, {lease.run, lease.target, id, spent, left - spent});
     if (const auto rest = state.leases.find(id); rest != state.leases.end()) {
       erase_lease(rows, id);
       state.leases.erase(rest);
@@ -343,7 +345,7 @@ void on_down(self_pointer self, const config_ptr& config, const caf::down_msg& d
     if (lease.holder && lease.holder.address() == down.source) {
       lease.holder = lease_holder_actor{};
       if (!lease.interactive)
-        state.orphaned.insert(lease.run);
+        state.orphaned.insert(lease.account);
     }
   std::erase_if(state.waiting, [&](const auto& one) { return one.message.holder.address() == down.source; });
   std::erase_if(state.grants, [&](const auto& one) { return one.holder.address() == down.source; });

@@ -72,8 +72,9 @@ struct budget_keeper_state {
   static inline const char* name = "budget-keeper";
 
   struct open_lease {
-    run_id run;
+    run_id run; ///< Of its lane.
     uint32_t target = 0;
+    run_id account; ///< The run whose answers its calls belong to: mostly its lane's.
     std::vector<control::budget_key> keys;
     money left;                ///< Neither spent nor returned.
     lease_holder_actor holder; ///< Invalid when it has fallen: the lease is an orphan.

@@ -17,7 +17,8 @@ std::optional<money> smaller(std::optional<money> a, std::optional<money> b) {
 /// The account of a run. It is kept for every evaluation, also without a limit: by it, what its calls cost is
 /// compared with the journal after a fall.
 budget_claim claim_of_run(const config_ptr& config, const lease_wish& wish) {
-  budget_claim out{{budget_scope::run, to_string(wish.run), {}}, smaller(wish.max_cost, config->per_run), {}};
+  budget_claim out{
+      {budget_scope::run, to_string(account_of(wish)), {}}, smaller(wish.max_cost, config->per_run), {}};
   out.setting = wish.max_cost && out.limit == wish.max_cost ? "max_cost" : "budgets.per_run";
   return out;
 }

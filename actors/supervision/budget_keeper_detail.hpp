@@ -12,6 +12,11 @@ using open_lease = budget_keeper_state::open_lease;
 // -- budget_keeper_claims.cpp: which budgets are about a lane
 
 /// All accounts that a lane's money comes from.
+/// @returns the run whose budget pays for the lane's calls.
+inline run_id account_of(const lease_wish& wish) noexcept {
+  return wish.account.empty() ? wish.run : wish.account;
+}
+
 std::vector<control::budget_claim> claims_of(const config_ptr& config, const lease_wish& wish,
                                              const model_budgets& model);
 /// The limit of one call, and which setting says so.

@@ -75,8 +75,11 @@ void restore_lease(budget_keeper_state& state, const std::string& row, const std
     lease.target = target->get<uint32_t>();
   if (const auto one = value.find("one_try"); one != value.end() && one->is_number_integer())
     lease.one_try = money{one->get<int64_t>()};
+  lease.account = lease.run;
+  if (const auto account = value.find("account"); account != value.end() && account->is_string())
+    lease.account = run_id_from_string(account->get_ref<const std::string&>()).value_or(lease.run);
   if (!lease.interactive)
-    state.orphaned.insert(lease.run);
+    state.orphaned.insert(lease.account);
   state.next_lease = std::max(state.next_lease, id + 1);
   state.leases.emplace(id, std::move(lease));
 }
@@ -98,9 +101,11 @@ void put_lease(append_batch& rows, uint64_t id, const open_lease& lease) {
   json keys = json::array();
   for (const auto& key : lease.keys)
     keys.push_back(to_string(key));
-  const json value{{"run", to_string(lease.run)},          {"target", lease.target},
-                   {"left", lease.left.nanodollars},       {"accounts", keys},
-                   {"one_try", lease.one_try.nanodollars}, {"interactive", lease.interactive}};
+  json value{{"run", to_string(lease.run)},          {"target", lease.target},
+             {"left", lease.left.nanodollars},       {"accounts", keys},
+             {"one_try", lease.one_try.nanodollars}, {"interactive", lease.interactive}};
+  if (lease.account != lease.run)
+    value["account"] = to_string(lease.account);
   rows.documents.push_back({table_name, lease_row(id),
                             value.dump(-1, ' ', false, json::error_handler_t::replace), false, std::nullopt});
 }

@@ -74,14 +74,20 @@ void start_part(self_pointer self, const root_supervisor_config& config, farm_pa
     child.router = caf::actor_cast<call_target_actor>(handles.router);
     return adopt(self, part, handles.cache, self->spawn(response_cache, std::move(child)));
   }
+  case farm_part::sandbox:
+    return adopt(self, part, handles.sandbox, self->spawn(sandbox, config.sandbox));
+  case farm_part::python:
+    return adopt(self, part, handles.python, self->spawn(python_host, config.python));
   case farm_part::runs: {
     auto child = config.runs;
     child.journal = handles.journal;
     child.event_hub = handles.event_hub;
     child.router = handles.router;
     child.child.monitor = handles.monitor;
+    child.python = handles.python;
     child.cache = caf::actor_cast<call_target_actor>(handles.cache);
     child.batches = caf::actor_cast<call_target_actor>(handles.batches);
+    child.sandbox = handles.sandbox;
     return adopt(self, part, handles.runs, self->spawn(run_supervisor, std::move(child)));
   }
   case farm_part::gateway: {

@@ -5,6 +5,8 @@
 #include "actors/fleet/provider_supervisor.hpp"
 #include "actors/fleet/response_cache.hpp"
 #include "actors/gateway/gateway.hpp"
+#include "actors/hosts/python_host.hpp"
+#include "actors/hosts/sandbox.hpp"
 #include "actors/monitoring/event_hub.hpp"
 #include "actors/monitoring/monitor.hpp"
 #include "actors/runs/run_supervisor.hpp"
@@ -30,6 +32,8 @@ struct root_supervisor_config {
   model_router_config router;
   batch_desk_config batches;
   response_cache_config cache;
+  sandbox_config sandbox;
+  python_host_config python;
   run_supervisor_config runs;
   gateway_config gateway;
   restart_limits limits;
@@ -48,10 +52,12 @@ enum class farm_part : uint8_t {
   router,
   batches,
   cache,
+  sandbox,
+  python,
   runs,
   gateway
 };
-inline constexpr size_t farm_part_count = 10;
+inline constexpr size_t farm_part_count = 12;
 
 /// @relates root_supervisor
 struct root_supervisor_state {

@@ -74,6 +74,7 @@ result<void> store_writer::submit(uint64_t ticket, append_batch&& batch) {
   rows.events = std::move(batch.events);
   rows.results = std::move(batch.results);
   rows.erased_runs = std::move(batch.erased_runs);
+  rows.redacted_runs = std::move(batch.redacted_runs);
   auto taken = writer_->submit(std::move(rows));
   if (!taken && taken.error().code == errc::busy) {
     // The caller keeps a batch that was refused for now.
@@ -83,6 +84,7 @@ result<void> store_writer::submit(uint64_t ticket, append_batch&& batch) {
     batch.events = std::move(rows.events);
     batch.results = std::move(rows.results);
     batch.erased_runs = std::move(rows.erased_runs);
+    batch.redacted_runs = std::move(rows.redacted_runs);
   }
   return taken;
 }

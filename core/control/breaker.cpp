@@ -27,6 +27,7 @@ std::string_view to_string(breaker_state state) noexcept {
 breaker_outcome breaker_outcome_of(errc code) noexcept {
   switch (code) {
   case errc::connect_failed:
+    return breaker_outcome::unreachable;
   case errc::provider_timeout:
   case errc::provider_unavailable:
   case errc::truncated_answer:
@@ -81,8 +82,10 @@ void breaker::record(breaker_permit permit, breaker_outcome outcome, steady_time
   if (state_ == breaker_state::closed) {
     if (outcome == breaker_outcome::neutral)
       return;
-    count(outcome == breaker_outcome::failure, now);
-    if (outcome == breaker_outcome::failure && should_trip(now))
+    unreachable_ = outcome == breaker_outcome::unreachable ? unreachable_ + 1 : 0;
+    const bool failed = outcome != breaker_outcome::success;
+    count(failed, now);
+    if (failed && (unreachable_ >= options_.unreachable_in_a_row || should_trip(now)))
       open(options_.first_open, now, random01);
     return;
   }
@@ -91,7 +94,7 @@ void breaker::record(breaker_permit permit, breaker_outcome outcome, steady_time
   // A neutral probe proved nothing: its place is free for another.
   if (outcome == breaker_outcome::neutral)
     return;
-  if (outcome == breaker_outcome::failure)
+  if (outcome != breaker_outcome::success)
     return open(std::min(open_for_ * 2, options_.longest_open), now, random01);
   if (++probes_passed_ < stages[stage_])
     return;
@@ -136,6 +139,7 @@ bool breaker::should_trip(steady_time now) const noexcept {
 void breaker::open(nanoseconds length, steady_time now, double random01) noexcept {
   state_ = breaker_state::open;
   ++phase_;
+  unreachable_ = 0;
   open_for_ = length;
   const double jitter = static_cast<double>(length.count()) * options_.jitter * random01;
   open_until_ = now + length + nanoseconds{static_cast<int64_t>(jitter)};

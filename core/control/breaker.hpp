@@ -20,9 +20,10 @@ std::string_view to_string(breaker_state state) noexcept;
 
 /// What a call says about the health of its target.
 enum class breaker_outcome : uint8_t {
-  success = 1, ///< The target answered, be it with a refusal of this request.
-  failure = 2, ///< Connection errors, 5xx, 529, time-outs, broken answers.
-  neutral = 3, ///< Says nothing: 429, key problems, cancelled calls, our own failures.
+  success = 1,     ///< The target answered, be it with a refusal of this request.
+  failure = 2,     ///< 5xx, 529, time-outs, broken answers.
+  neutral = 3,     ///< Says nothing: 429, key problems, cancelled calls, our own failures.
+  unreachable = 4, ///< A failure: no connection comes about, so nothing was asked.
 };
 
 /// @returns what a call that ended with @p code says.
@@ -32,6 +33,9 @@ struct breaker_options {
   double failure_share = 0.5;  ///< Trips at this share ...
   uint32_t minimum_calls = 20; ///< ... of at least so many calls ...
   seconds window{30};          ///< ... in this time, at most 60 s.
+  /// Trips also when so many calls one after another found no connection: a long good past must not keep it
+  /// closed while each new call is lost.
+  uint32_t unreachable_in_a_row = 20;
   nanoseconds first_open = std::chrono::seconds{5};
   nanoseconds longest_open = std::chrono::seconds{60}; ///< Each failed probing doubles the time up to this.
   double jitter = 0.2;                                 ///< Up to this share is added to the time.
@@ -53,9 +57,10 @@ struct breaker_permit {
   uint64_t phase = 0; ///< Outcomes from an earlier phase no longer count.
 };
 
-/// Circuit breaker of one (provider, model). Trips at >= 50 % failures of >= 20 calls in 30 s, is open for 5
-/// s doubling to 60 s, then lets 1, 2 and 4 probes through; when all of a stage have succeeded the next
-/// begins, after the last it closes. One failed probe opens it again. A 429 never trips it.
+/// Circuit breaker of one (provider, model). Trips at >= 50 % failures of >= 20 calls in 30 s, and when 20
+/// calls one after another found no connection; is open for 5 s doubling to 60 s, then lets 1, 2 and 4 probes
+/// through; when all of a stage have succeeded the next begins, after the last it closes. One failed probe
+/// opens it again. A 429 never trips it.
 class breaker {
 public:
   explicit breaker(const breaker_options& options = {}) noexcept;
@@ -96,6 +101,7 @@ private:
   breaker_state state_ = breaker_state::closed;
   uint64_t phase_ = 1;
   std::array<slice, most_slices> slices_{};
+  uint32_t unreachable_ = 0; ///< Calls without a connection since the last that had one.
   nanoseconds open_for_{0};
   steady_time open_until_{};
   size_t stage_ = 0;

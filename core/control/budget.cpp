@@ -46,7 +46,7 @@ std::string what_is_spent(const budget_key& key) {
 std::string setting_of(const budget_key& key) {
   switch (key.scope) {
   case budget_scope::run:
-    return "max_cost";
+    return std::string(setting_of_run_budget);
   case budget_scope::day:
     return "budgets.per_day";
   case budget_scope::tenant:
@@ -64,12 +64,12 @@ std::string setting_of(const budget_key& key) {
 std::string way_out(const budget_key& key, const std::string& setting) {
   switch (key.scope) {
   case budget_scope::run:
-    return setting == "max_cost" ? "retry the run with a higher max_cost: it goes on where it was"
-                                 : "raise it, then retry the run: it goes on where it was";
+    return setting == setting_of_run_budget ? "retry the run with a higher max_cost: it goes on where it was"
+                                            : "raise it, then retry the run: it goes on where it was";
   case budget_scope::model_month:
-    return "raise it, or retry the run after the end of the month (UTC)";
+    return "raise it, or try again after the end of the month (UTC)";
   default:
-    return "raise it, or retry the run after midnight (UTC)";
+    return "raise it, or try again after midnight (UTC)";
   }
 }
 
@@ -135,11 +135,14 @@ std::optional<budget_key> budget_key_from_string(std::string_view text) {
 fault to_fault(const budget_refusal& refusal) {
   const auto& [claim, account, needed, for_good] = refusal;
   const bool too_small = claim.limit && *claim.limit < needed;
+  const bool all_spent = claim.limit && account.spent >= *claim.limit;
   std::string message = what_is_spent(claim.key)
-                        + (too_small  ? " is too small for one call: "
-                           : for_good ? " is spent: "
-                                      : " is held by calls that do not come back: ")
-                        + to_string(account.spent) + " of " + to_string(claim.limit.value_or(money{}));
+                        + (too_small   ? " is too small for one call: "
+                           : all_spent ? " is spent: "
+                           : for_good  ? " has too little left for one call: "
+                                       : " is held by calls that do not come back: ")
+                        + to_string(account.spent) + " of " + to_string(claim.limit.value_or(money{}))
+                        + (all_spent ? "" : " spent");
   if (account.leased > money{})
     message += ", " + to_string(account.leased) + " held for calls in flight";
   message += ", and the next call may cost " + to_string(needed);

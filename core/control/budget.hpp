@@ -35,6 +35,9 @@ std::string utc_day(wall_time time);
 /// @returns the month of @p time in UTC: `2024-05`.
 std::string utc_month(wall_time time);
 
+/// What names the budget of a run in faults.
+inline constexpr std::string_view setting_of_run_budget = "max_cost";
+
 /// @returns when a new account of that scope begins: the end of the day or month, in UTC. Nothing for a run.
 std::optional<wall_time> next_period(budget_scope scope, wall_time now);
 

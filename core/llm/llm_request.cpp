@@ -184,8 +184,16 @@ result<embedding_question> read_llm_embeddings(const json& body) {
   std::string provider;
   in.needed_text("model", out.model);
   in.text("provider", provider);
-  for (const auto* name : {"texts", "text", "input"})
+  const char* given = nullptr;
+  for (const auto* name : {"texts", "text", "input"}) {
+    if (const auto found = body.is_object() ? body.find(name) : body.end();
+        found == body.end() || found->is_null())
+      continue;
+    if (given != nullptr)
+      in.refuse(name, "and " + std::string(given) + " say the same thing twice", "give one of them");
+    given = name;
     in.texts(name, out.texts, most_inputs);
+  }
   if (out.texts.empty())
     in.refuse("texts", "is missing", "give a list of texts");
   in.count("dimensions", out.dimensions, 1, 65'536);

@@ -67,7 +67,7 @@ void call_tally::add(const counted_call& call) {
   retries += call.tries > 0 ? call.tries - 1U : 0U;
   external += call.external ? 1 : 0;
   if (call.error) {
-    ++failures;
+    failures += blames_caller(*call.error) ? 0 : 1;
     ++errors[*call.error];
   }
   prompt_tokens += call.usage.prompt_tokens;

@@ -5,7 +5,9 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace assay::scoring {
 
@@ -34,6 +36,17 @@ public:
   /// times 64 MiB are scanned, so that no pattern makes a long answer quadratic: after that, only the last 64
   /// KiB, then the last 4 KiB, are searched.
   std::optional<pattern_match> find(std::string_view text, uint32_t group, match_choice which) const;
+
+  /// @returns what Python's re.findall() would: for each match, in order, its only group, or of several
+  /// groups the first that is not empty, or the whole match. After 64 MiB of scanning the rest is not
+  /// searched.
+  std::vector<std::string_view> find_all(std::string_view text) const;
+
+  /// @returns the first element of find_all().
+  std::optional<std::string_view> find_first(std::string_view text) const;
+
+  /// @returns @p text without anything that the pattern matches, as Python's re.sub() with an empty text.
+  std::string without_matches(std::string_view text) const;
 
 private:
   struct compiled;

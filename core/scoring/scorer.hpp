@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/scoring/filters.hpp"
 #include "core/scoring/scorer_definition.hpp"
 #include "core/values/errors.hpp"
 
@@ -14,8 +15,10 @@ namespace assay::scoring {
 
 /// One verdict on one answer.
 struct score_outcome {
-  double value = 0;      ///< 0 (wrong) .. 1 (right).
-  std::string extracted; ///< What was taken for the answer; at most 256 bytes, cut between characters.
+  double value = 0; ///< 0 (wrong) .. 1 (right).
+  /// What was taken for the answer; at most 256 bytes, cut between characters. Scorers with an aggregate of
+  /// their own write what it needs: see run_aggregate.
+  std::string extracted;
   /// Why the answer could not be judged at all, always errc::scorer_failed: the target is at fault, not the
   /// answer. value is 0 then.
   std::optional<fault> problem;
@@ -46,6 +49,16 @@ public:
 
   const scorer_definition& definition() const noexcept { return definition_; }
 
+  /// @returns what has to run outside before there is a verdict. score() of a scorer that needs anything
+  /// answers with a problem.
+  scorer_need needs() const noexcept { return need_of(definition_); }
+
+  /// The steps in front of the scorer; score() applies them itself.
+  const filter_pipeline& filters() const noexcept { return filters_; }
+
+  /// As score(), for an answer that filters() has been applied to already.
+  score_outcome score_filtered(std::string_view answer, std::string_view target) const;
+
 protected:
   /// @param target After target_pattern.
   virtual score_outcome judge(std::string_view answer, std::string_view target) const = 0;
@@ -61,6 +74,7 @@ private:
   class target_finder;
   scorer_definition definition_;
   std::unique_ptr<target_finder> target_finder_;
+  filter_pipeline filters_;
 };
 
 /// @returns the scorer that @p definition describes. Fails with errc::invalid_argument when a pattern does

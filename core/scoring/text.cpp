@@ -1,6 +1,14 @@
 #include "core/scoring/text.hpp"
 
+#include <algorithm>
+
 namespace assay::scoring {
+
+bool is_ascii_punctuation(uint32_t c) noexcept {
+  return (c >= 0x21 && c <= 0x2F) || (c >= 0x3A && c <= 0x40) || (c >= 0x5B && c <= 0x60)
+         || (c >= 0x7B && c <= 0x7E);
+}
+
 namespace {
 
 bool is_continuation(unsigned char byte) noexcept { return (byte & 0xC0U) == 0x80U; }
@@ -9,11 +17,6 @@ bool is_space(uint32_t c) noexcept {
   return c == ' ' || (c >= 0x09 && c <= 0x0D) || c == 0x85 || c == 0xA0 || c == 0x1680
          || (c >= 0x2000 && c <= 0x200B) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F
          || c == 0x3000 || c == 0xFEFF;
-}
-
-bool is_ascii_punctuation(uint32_t c) noexcept {
-  return (c >= 0x21 && c <= 0x2F) || (c >= 0x3A && c <= 0x40) || (c >= 0x5B && c <= 0x60)
-         || (c >= 0x7B && c <= 0x7E);
 }
 
 bool is_punctuation(uint32_t c) noexcept {
@@ -60,6 +63,19 @@ uint32_t to_lower(uint32_t c) noexcept {
   default:
     return c;
   }
+}
+
+/// The inverse of to_lower().
+uint32_t to_upper(uint32_t c) noexcept {
+  if (c < 0x80)
+    return c >= 'a' && c <= 'z' ? c - 32 : c;
+  if (c == 0xFF)
+    return 0x178;
+  // Every capital that to_lower() maps stands at one of these distances from its small letter.
+  for (const uint32_t distance : {32U, 80U, 1U, 37U, 38U, 63U, 64U})
+    if (c > distance && to_lower(c - distance) == c)
+      return c - distance;
+  return c;
 }
 
 /// Copies @p text, passing every valid character through @p map, which appends what replaces it.
@@ -122,6 +138,14 @@ void append_utf8(std::string& out, uint32_t value) {
   }
 }
 
+bool is_ascii(std::string_view text) noexcept {
+  // Without a way out of the loop, the compiler looks at many bytes at once.
+  unsigned char all = 0;
+  for (const char c : text)
+    all = static_cast<unsigned char>(all | static_cast<unsigned char>(c));
+  return all < 0x80;
+}
+
 std::string fold_width(std::string_view text) {
   return mapped(text, [](std::string& out, uint32_t c, std::string_view bytes) {
     if (c >= 0xFF01 && c <= 0xFF5E)
@@ -135,7 +159,47 @@ std::string fold_width(std::string_view text) {
   });
 }
 
+std::string upper_case(std::string_view text) {
+  return mapped(text, [](std::string& out, uint32_t c, std::string_view bytes) {
+    if (const uint32_t upper = to_upper(c); upper != c)
+      append_utf8(out, upper);
+    else
+      out.append(bytes);
+  });
+}
+
+bool is_white_space(uint32_t value) noexcept { return is_space(value); }
+
+std::string_view strip_front(std::string_view text) noexcept {
+  while (!text.empty()) {
+    const code_point c = decode(text, 0);
+    if (!c.valid || !is_space(c.value))
+      break;
+    text.remove_prefix(c.length);
+  }
+  return text;
+}
+
+std::string remove_ascii_punctuation(std::string_view text) {
+  std::string out(text);
+  std::erase_if(out, [](char c) { return is_ascii_punctuation(static_cast<unsigned char>(c)); });
+  return out;
+}
+
+std::string remove_ascii_digits(std::string_view text) {
+  std::string out(text);
+  std::erase_if(out, [](char c) { return c >= '0' && c <= '9'; });
+  return out;
+}
+
 std::string lower_case(std::string_view text) {
+  if (is_ascii(text)) {
+    std::string out(text);
+    for (char& c : out)
+      if (c >= 'A' && c <= 'Z')
+        c = static_cast<char>(c + 32);
+    return out;
+  }
   return mapped(text, [](std::string& out, uint32_t c, std::string_view bytes) {
     if (const uint32_t lower = to_lower(c); lower != c)
       append_utf8(out, lower);

@@ -1,9 +1,9 @@
+#include "core/scoring/answer_list.hpp"
 #include "core/scoring/scorer_types.hpp"
 #include "core/scoring/text.hpp"
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
+#include <array>
 
 namespace assay::scoring {
 namespace {
@@ -11,47 +11,37 @@ namespace {
 /// What exact_match, contains and regex share: several right answers, compared after normalisation.
 class text_scorer : public scorer {
 public:
-  using scorer::scorer;
+  explicit text_scorer(const scorer_definition& d, std::vector<pattern> ignored = {})
+      : scorer(d), ignored_(std::move(ignored)) {
+    for (size_t c = 1; c < 0x80; ++c) {
+      const auto byte = static_cast<uint32_t>(c);
+      const bool digit = c >= '0' && c <= '9';
+      const bool removed =
+          (d.ignore_punctuation && is_ascii_punctuation(byte)) || (d.ignore_numbers && digit);
+      const bool capital = d.ignore_case && c >= 'A' && c <= 'Z';
+      kept_[c] = removed ? '\0' : static_cast<char>(capital ? c + 32 : c);
+    }
+  }
 
 protected:
   std::string normalised(std::string_view text) const {
     const scorer_definition& d = definition();
     std::string out(text);
+    for (const pattern& ignored : ignored_)
+      out = ignored.without_matches(out);
     if (d.ignore_case)
       out = lower_case(out);
     if (d.ignore_punctuation)
-      out = remove_punctuation(out);
+      out = d.ascii_only ? remove_ascii_punctuation(out) : remove_punctuation(out);
     if (d.ignore_numbers)
-      out = remove_digits(out);
+      out = d.ascii_only ? remove_ascii_digits(out) : remove_digits(out);
     if (d.strip)
       out = std::string(scoring::strip(out));
     return out;
   }
 
-  /// @returns every right answer, as written; nothing when the target is not what the separator promises.
   std::optional<std::vector<std::string>> right_texts(std::string_view target) const {
-    const scorer_definition& d = definition();
-    std::vector<std::string> texts;
-    if (d.separator == "json") {
-      const auto list = nlohmann::json::parse(target, nullptr, false);
-      if (!list.is_array())
-        return std::nullopt;
-      for (const auto& item : list) {
-        if (!item.is_string())
-          return std::nullopt;
-        texts.push_back(item.get<std::string>());
-      }
-    } else if (!d.separator.empty()) {
-      for (size_t begin = 0; begin <= target.size();) {
-        const size_t end = std::min(target.find(d.separator, begin), target.size());
-        texts.emplace_back(scoring::strip(target.substr(begin, end - begin)));
-        begin = end + d.separator.size();
-      }
-    } else if (!target.empty() || d.targets.empty()) {
-      texts.emplace_back(target);
-    }
-    texts.insert(texts.end(), d.targets.begin(), d.targets.end());
-    return texts;
+    return scoring::right_texts(definition(), target);
   }
 
   static score_outcome no_list() {
@@ -59,7 +49,34 @@ protected:
                            "correct the scorer's separator, or the dataset");
   }
 
+  /// normalised() for short ASCII texts, which are nearly all, without memory of its own.
+  /// @returns nothing for others.
+  std::optional<std::string_view> plain(std::string_view text, std::array<char, 256>& buffer) const {
+    if (text.size() > buffer.size() || !ignored_.empty())
+      return std::nullopt;
+    size_t size = 0;
+    for (const char c : text) {
+      const auto byte = static_cast<unsigned char>(c);
+      if (byte == 0 || byte >= 0x80)
+        return std::nullopt;
+      buffer[size] = kept_[byte];
+      size += kept_[byte] != 0 ? 1 : 0;
+    }
+    const std::string_view out(buffer.data(), size);
+    return definition().strip ? scoring::strip(out) : out;
+  }
+
+  bool same(std::string_view a, std::string_view b) const {
+    std::array<char, 256> mine;
+    std::array<char, 256> theirs;
+    const auto left = plain(a, mine);
+    const auto right = left ? plain(b, theirs) : std::nullopt;
+    return right ? *left == *right : normalised(a) == normalised(b);
+  }
+
   score_outcome compare(std::string_view found, std::string_view target) const {
+    if (definition().separator.empty() && definition().targets.empty())
+      return {same(found, target) ? 1.0 : 0.0, std::string(found), std::nullopt};
     const auto texts = right_texts(target);
     if (!texts)
       return no_list();
@@ -72,6 +89,10 @@ protected:
   std::vector<std::string> wrong_candidates(std::string_view target) const override {
     return {std::string(target) + " or so", "Something else"};
   }
+
+private:
+  std::vector<pattern> ignored_;
+  std::array<char, 0x80> kept_{}; ///< What becomes of each ASCII character; 0 for nothing.
 };
 
 class exact_match final : public text_scorer {
@@ -84,6 +105,29 @@ protected:
   }
   std::vector<std::string> right_candidates(std::string_view target) const override {
     return right_texts(target).value_or(std::vector<std::string>{});
+  }
+};
+
+class starts_with final : public text_scorer {
+public:
+  using text_scorer::text_scorer;
+
+protected:
+  score_outcome judge(std::string_view answer, std::string_view target) const override {
+    const auto texts = right_texts(target);
+    if (!texts)
+      return no_list();
+    const std::string mine = normalised(answer);
+    for (const std::string& text : *texts)
+      if (const std::string wanted = normalised(text); !wanted.empty() && mine.starts_with(wanted))
+        return {1, text, std::nullopt};
+    return {};
+  }
+  std::vector<std::string> right_candidates(std::string_view target) const override {
+    return right_texts(target).value_or(std::vector<std::string>{});
+  }
+  std::vector<std::string> wrong_candidates(std::string_view target) const override {
+    return {"Not " + std::string(target), "Something else"};
   }
 };
 
@@ -180,7 +224,18 @@ private:
 } // namespace
 
 result<std::unique_ptr<scorer>> make_exact_match(const scorer_definition& definition) {
-  return std::unique_ptr<scorer>(std::make_unique<exact_match>(definition));
+  std::vector<pattern> ignored;
+  for (const std::string& text : definition.regexes_to_ignore) {
+    auto compiled = pattern::compile(text, "regexes_to_ignore");
+    if (compiled.has_error())
+      return compiled.error();
+    ignored.push_back(std::move(*compiled));
+  }
+  return std::unique_ptr<scorer>(std::make_unique<exact_match>(definition, std::move(ignored)));
+}
+
+result<std::unique_ptr<scorer>> make_starts_with(const scorer_definition& definition) {
+  return std::unique_ptr<scorer>(std::make_unique<starts_with>(definition));
 }
 
 result<std::unique_ptr<scorer>> make_contains(const scorer_definition& definition) {

@@ -44,7 +44,11 @@ std::optional<double> counted_score(const sample_record& sample, std::span<const
 }
 
 task_accumulator::task_accumulator(std::vector<scorer_weight> scorers, failed_samples rule)
-    : scorers_(std::move(scorers)), rule_(rule), values_(scorers_.size()) {}
+    : scorers_(std::move(scorers)), rule_(rule), values_(scorers_.size()), own_(scorers_.size()) {
+  for (size_t i = 0; i < scorers_.size(); ++i)
+    if (scorers_[i].own)
+      own_[i] = *scorers_[i].own;
+}
 
 void task_accumulator::add(std::span<const score_value> scores) {
   const auto primary = primary_score(scores, scorers_);
@@ -55,8 +59,11 @@ void task_accumulator::add(std::span<const score_value> scores) {
   ++samples_;
   primary_.add(*primary);
   for (const score_value& score : scores)
-    if (score.scorer < values_.size() && std::isfinite(score.value))
+    if (score.scorer < values_.size() && std::isfinite(score.value)) {
       values_[score.scorer].add(score.value);
+      if (auto& own = own_[score.scorer])
+        own->add(score.value, score.extracted);
+    }
 }
 
 void task_accumulator::add_failed() {
@@ -67,11 +74,17 @@ void task_accumulator::add_failed() {
   primary_.add(0);
   for (score_accumulator& value : values_)
     value.add(0);
+  for (auto& own : own_)
+    if (own)
+      own->add(0, {});
 }
 
 void task_accumulator::merge(const task_accumulator& other) {
   for (size_t i = 0; i < std::min(values_.size(), other.values_.size()); ++i)
     values_[i].merge(other.values_[i]);
+  for (size_t i = 0; i < std::min(own_.size(), other.own_.size()); ++i)
+    if (own_[i] && other.own_[i])
+      own_[i]->merge(*other.own_[i]);
   primary_.merge(other.primary_);
   samples_ += other.samples_;
   errors_ += other.errors_;
@@ -84,11 +97,33 @@ task_score task_accumulator::finish() const {
   for (const score_accumulator& value : values_)
     out.scorers.push_back(value.finish());
   out.primary = primary_.finish();
+  for (const auto& own : own_)
+    out.own.push_back(own ? own->value() : std::nullopt);
+  if (out.primary.count == 0)
+    return out;
   // Each counted sample has every primary value, so the mean of the samples' weighted means is the weighted
   // mean of the scorers' means.
-  if (out.primary.count > 0)
-    out.score = out.primary.mean;
+  out.score = out.primary.mean;
+  if (std::none_of(out.own.begin(), out.own.end(), [](const auto& own) { return own.has_value(); }))
+    return out;
+  double sum = 0;
+  double weights = 0;
+  for (size_t i = 0; i < scorers_.size(); ++i)
+    if (const auto metric = metric_of(out, i); metric && counts(scorers_[i])) {
+      sum += *metric * scorers_[i].weight;
+      weights += scorers_[i].weight;
+    }
+  if (weights > 0)
+    out.score = sum / weights;
   return out;
+}
+
+std::optional<double> metric_of(const task_score& score, size_t scorer) noexcept {
+  if (scorer < score.own.size() && score.own[scorer])
+    return score.own[scorer]->score;
+  if (scorer >= score.scorers.size() || score.scorers[scorer].count == 0)
+    return std::nullopt;
+  return score.scorers[scorer].mean;
 }
 
 std::optional<double> overall_score(std::span<const std::optional<double>> task_scores) noexcept {

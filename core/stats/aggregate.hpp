@@ -1,9 +1,11 @@
 #pragma once
 
+#include "core/scoring/run_aggregate.hpp"
 #include "core/stats/summary.hpp"
 #include "core/values/sample.hpp"
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -20,6 +22,8 @@ enum class failed_samples : uint8_t {
 struct scorer_weight {
   double weight = 1;   ///< >= 0
   bool primary = true; ///< Others are reported but do not count.
+  /// An empty aggregate, when the scorer's value over a run is not the mean of the samples' values.
+  std::shared_ptr<const scoring::run_aggregate> own = nullptr;
 };
 
 /// @returns the weighted mean of the primary scorers' values of one sample, which is what progress shows; or
@@ -29,19 +33,25 @@ std::optional<double> primary_score(std::span<const score_value> scores,
 
 /// @returns what @p sample brings into the score of its task: its primary score, or 0 where a failure counts
 /// as 0; nothing for a sample that does not count. The mean of these over a task's samples is
-/// task_score::score.
+/// task_score::score, unless a primary scorer has an aggregate of its own.
 std::optional<double> counted_score(const sample_record& sample, std::span<const scorer_weight> scorers,
                                     failed_samples rule) noexcept;
 
 /// The outcome of one task of a run.
 struct task_score {
-  /// Weighted mean of the primary scorers' means; nothing while no sample counts.
+  /// Weighted mean of the primary scorers' values over the run (metric_of()); nothing while no sample counts.
   std::optional<double> score;
   summary primary;              ///< Of the samples' primary scores: the error of `score`.
-  std::vector<summary> scorers; ///< One for each scorer.
-  uint64_t samples = 0;         ///< All that are finished.
-  uint64_t errors = 0;          ///< Failed ones among them.
+  std::vector<summary> scorers; ///< One for each scorer, of its samples' values.
+  /// One for each scorer: its value over the run where that is not the mean of its samples' values.
+  std::vector<std::optional<scoring::aggregate_value>> own;
+  uint64_t samples = 0; ///< All that are finished.
+  uint64_t errors = 0;  ///< Failed ones among them.
 };
+
+/// @returns the value over the run of scorer number @p scorer: its own aggregate, or the mean; nothing when
+/// no sample counts.
+std::optional<double> metric_of(const task_score& score, size_t scorer) noexcept;
 
 /// Adds the samples of one task up, in constant memory and in any order; parts can be merged.
 class task_accumulator {
@@ -61,6 +71,7 @@ private:
   std::vector<scorer_weight> scorers_;
   failed_samples rule_;
   std::vector<score_accumulator> values_;
+  std::vector<std::optional<scoring::run_aggregate>> own_;
   score_accumulator primary_;
   uint64_t samples_ = 0;
   uint64_t errors_ = 0;

@@ -31,7 +31,8 @@ private:
   std::unique_ptr<context> context_;
 };
 
-/// Reads a regular file from front to back through one buffer, by lines or by bytes, counting lines.
+/// Reads a regular file from front to back through one buffer, by lines or by bytes, counting lines. A file
+/// compressed by gzip, whatever its name, is expanded on the way, piece by piece.
 class byte_reader {
 public:
   /// A UTF-8 byte order mark is skipped. Fails with errc::dataset_unreadable.
@@ -40,7 +41,7 @@ public:
   byte_reader& operator=(byte_reader&&) = delete;
   ~byte_reader();
 
-  /// Hashes everything that is read from now on; call before the first read.
+  /// Hashes the file's bytes, as they are on the disk, from now on; call before the first read.
   void hash_into(sha256_digest* digest);
 
   /// @param line Without its line end (LF or CR LF unless @p keep_end); valid until the next call.
@@ -60,7 +61,8 @@ public:
 
   /// @returns the number, from 1, of the line that next_line() returned last, or that peek() is in.
   uint64_t line() const noexcept { return line_; }
-  uint64_t bytes_read() const noexcept { return bytes_; }
+  /// Of the file, compressed or not.
+  uint64_t bytes_read() const noexcept { return file_bytes_; }
   const std::string& path() const noexcept { return path_; }
   const std::optional<fault>& error() const noexcept { return error_; }
 
@@ -68,7 +70,13 @@ public:
   std::string where(uint64_t line) const { return path_ + ":" + std::to_string(line); }
 
 private:
-  explicit byte_reader(std::string path) : path_(std::move(path)) {}
+  class expander;
+
+  explicit byte_reader(std::string path);
+  /// @returns what the file has next, as it is there; empty at its end or on an error.
+  std::string_view read_file(char* into, size_t size);
+  /// @returns up to @p size expanded bytes; empty at the end or on an error.
+  std::string_view read_expanded(char* into, size_t size);
   /// Appends to the buffer. @returns false at the end or on an error.
   bool refill();
 
@@ -78,10 +86,12 @@ private:
   size_t begin_ = 0;
   size_t end_ = 0;
   uint64_t line_ = 1;
-  uint64_t bytes_ = 0;
+  uint64_t bytes_ = 0; ///< Expanded.
+  uint64_t file_bytes_ = 0;
   bool lines_started_ = false;
   std::optional<fault> error_;
   sha256_digest* digest_ = nullptr;
+  std::unique_ptr<expander> expander_; ///< Null for a file that is not compressed.
 };
 
 } // namespace assay::tasks

@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <functional>
 #include <utility>
+#include <vector>
 
 namespace assay::tasks {
 namespace {
@@ -71,7 +73,7 @@ result<std::unique_ptr<file_reader>> open_reader(const std::string& path,
     format = dataset_format_of(path);
   if (!format)
     return fault{errc::dataset_unreadable, "cannot tell the dataset's format by its extension", path,
-                 "use .jsonl, .json, .csv or .tsv, or name dataset_format"};
+                 "use .jsonl, .json, .csv or .tsv, also with .gz, or name dataset_format"};
   auto bytes = byte_reader::open(path);
   if (bytes.has_error())
     return bytes.error();
@@ -107,6 +109,9 @@ std::optional<dataset_format> dataset_format_from_string(std::string_view name) 
 }
 
 std::optional<dataset_format> dataset_format_of(std::string_view path) noexcept {
+  for (const std::string_view compressed : {".gz", ".GZ"})
+    if (path.ends_with(compressed))
+      path.remove_suffix(compressed.size());
   const size_t dot = path.rfind('.');
   if (dot == std::string_view::npos || path.size() - dot > 8)
     return std::nullopt;
@@ -139,18 +144,77 @@ result<std::unique_ptr<dataset_reader>> dataset_reader::open(const std::string& 
   return std::unique_ptr<dataset_reader>(std::move(*reader));
 }
 
+namespace {
+
+/// Finds rows whose column `id` says the same. Holds 16 bytes a row; equal hashes are looked at again.
+class id_check {
+public:
+  void see(const dataset_row& row) {
+    if (const auto* id = row.fields.find("id"))
+      if (id->type() == row_value::kind::text || id->type() == row_value::kind::number)
+        seen_.emplace_back(std::hash<std::string_view>{}(id->text()), row.index);
+  }
+
+  /// @returns the rows that may have the same id, in pairs of an earlier and a later one.
+  std::vector<std::pair<uint64_t, uint64_t>> suspects() {
+    std::sort(seen_.begin(), seen_.end());
+    std::vector<std::pair<uint64_t, uint64_t>> out;
+    for (size_t i = 1; i < seen_.size() && out.size() < most_suspects; ++i)
+      if (seen_[i].first == seen_[i - 1].first)
+        out.emplace_back(seen_[i - 1].second, seen_[i].second);
+    return out;
+  }
+
+private:
+  static constexpr size_t most_suspects = 16;
+
+  std::vector<std::pair<uint64_t, uint64_t>> seen_;
+};
+
+/// @returns the row @p index; nothing when the file has changed since.
+result<std::optional<dataset_row>> row_at(const std::string& path, std::optional<dataset_format> format,
+                                          uint64_t index) {
+  auto reader = dataset_reader::open(path, format);
+  if (!reader)
+    return reader.error();
+  if (auto skipped = (*reader)->skip(index); !skipped)
+    return skipped.error();
+  return (*reader)->next();
+}
+
+std::optional<fault> check_ids(const std::string& path, std::optional<dataset_format> format, id_check& ids) {
+  for (const auto& [earlier, later] : ids.suspects()) {
+    auto one = row_at(path, format, earlier);
+    auto other = row_at(path, format, later);
+    if (!one || !other || !*one || !*other)
+      continue;
+    const auto* first = (*one)->fields.find("id");
+    const auto* second = (*other)->fields.find("id");
+    if (first != nullptr && second != nullptr && first->text() == second->text())
+      return fault{errc::dataset_unreadable,
+                   "the id `" + first->text().substr(0, 80) + "` stands in line "
+                       + std::to_string((*one)->line) + " already",
+                   path + ":" + std::to_string((*other)->line), "give every row an id of its own"};
+  }
+  return std::nullopt;
+}
+
+} // namespace
+
 result<dataset_facts> inspect_dataset(const std::string& path, std::optional<dataset_format> format) {
   auto reader = open_reader(path, format);
   if (reader.has_error())
     return reader.error();
   sha256_digest digest;
   (*reader)->bytes().hash_into(&digest);
+  id_check ids;
   while (true) {
     auto row = (*reader)->next();
     if (row.has_error())
       return row.error();
     if (!*row)
       break;
+    ids.see(**row);
   }
   // Nothing but white space may be left, and it belongs to the hash.
   byte_reader& bytes = (*reader)->bytes();
@@ -158,6 +222,8 @@ result<dataset_facts> inspect_dataset(const std::string& path, std::optional<dat
     bytes.advance();
   if (bytes.error())
     return *bytes.error();
+  if (auto twice = check_ids(path, format, ids))
+    return *std::move(twice);
   return dataset_facts{digest.finish(), (*reader)->position(), bytes.bytes_read()};
 }
 

@@ -17,7 +17,8 @@ enum class dataset_format : uint8_t { jsonl = 1, json = 2, csv = 3, tsv = 4 };
 std::string_view to_string(dataset_format format) noexcept;
 std::optional<dataset_format> dataset_format_from_string(std::string_view name) noexcept;
 
-/// @returns the format that the file's extension names (.jsonl, .ndjson, .json, .csv, .tsv), or nothing.
+/// @returns the format that the file's extension names (.jsonl, .ndjson, .json, .csv, .tsv, also with .gz
+/// behind it), or nothing.
 std::optional<dataset_format> dataset_format_of(std::string_view path) noexcept;
 
 /// One row.
@@ -31,8 +32,8 @@ struct dataset_row {
 ///
 /// JSONL: one object a line. JSON: an array of objects, or an object with one such array among its members.
 /// CSV and TSV: a header row, then rows of texts, quoted with `"` where they contain the delimiter, quotes or
-/// line ends. All: UTF-8, with or without byte order mark, LF or CR LF, blank lines skipped, a row up to 8
-/// MiB.
+/// line ends. All, compressed by gzip or not: UTF-8, with or without byte order mark, LF or CR LF, blank
+/// lines skipped, a row up to 8 MiB.
 ///
 /// Faults are errc::dataset_unreadable, or errc::too_large over the limit; `where` is path:line. After a
 /// fault the reader must not be used again.
@@ -67,7 +68,7 @@ struct dataset_facts {
 };
 
 /// Reads the whole dataset once and checks every row, so that a broken one is known before a call is paid
-/// for.
+/// for. Two rows with the same `id` are a fault.
 result<dataset_facts> inspect_dataset(const std::string& path,
                                       std::optional<dataset_format> format = std::nullopt);
 

@@ -43,6 +43,34 @@ fault at_field(fault value, std::string_view field) {
   return value;
 }
 
+/// Takes the conversation out of the column @p name: a list of {role, content}. A row with the column `error`
+/// could not be made.
+std::optional<fault> read_messages(const row_value& fields, const std::string& name, prepared_sample& out) {
+  if (const auto* error = fields.find("error"); error != nullptr && error->type() == row_value::kind::text)
+    return fault{errc::template_failed, error->text(), name, "see the task's templates"};
+  const auto broken = [&](std::string what) {
+    return fault{errc::template_failed, std::move(what), name,
+                 "each message is an object with role (system, user, assistant) and content, a text"};
+  };
+  const auto* list = fields.find(name);
+  if (list == nullptr || list->type() != row_value::kind::array || list->size() == 0)
+    return broken("the column `" + name + "` holds no list of messages");
+  for (size_t i = 0; i < list->size(); ++i) {
+    const auto* role = list->at(i)->find("role");
+    const auto* content = list->at(i)->find("content");
+    if (role == nullptr || content == nullptr || content->type() != row_value::kind::text)
+      return broken("message " + std::to_string(i + 1) + " has no role or no content");
+    const auto who = chat_role_from_string(role->text());
+    if (!who || *who == chat_role::tool)
+      return broken("message " + std::to_string(i + 1) + " has the role `" + role->text().substr(0, 40)
+                    + "`");
+    out.messages.push_back({*who, shared_text(content->text())});
+  }
+  if (out.messages.back().role != chat_role::user)
+    return broken("the last message is not the user's");
+  return std::nullopt;
+}
+
 } // namespace
 
 result<sample_source> sample_source::open(std::shared_ptr<const task_definition> task,
@@ -50,6 +78,9 @@ result<sample_source> sample_source::open(std::shared_ptr<const task_definition>
   sample_source source;
   source.task_ = std::move(task);
   const task_definition& definition = *source.task_;
+  if (definition.is_unprepared())
+    return fault{errc::unsupported, "the prompts of this task are made when a run of it is submitted",
+                 definition.file, "start a run, with a small limit to look at them"};
   source.prompt_ =
       options.prompt_type.empty() ? &definition.prompts.front() : definition.find_prompt(options.prompt_type);
   if (source.prompt_ == nullptr)
@@ -67,8 +98,8 @@ result<sample_source> sample_source::open(std::shared_ptr<const task_definition>
     return reader.error();
   source.reader_ = std::move(*reader);
   source.limit_ = options.limit.value_or(everything);
-  source.num_fewshot_ = options.num_fewshot;
-  if (options.num_fewshot > 0) {
+  source.num_fewshot_ = source.prompt_->messages.empty() ? options.num_fewshot : 0;
+  if (source.num_fewshot_ > 0) {
     auto examples = source.draw_examples(options);
     if (examples.has_error())
       return examples.error();
@@ -161,6 +192,28 @@ result<std::string> sample_source::system_text(const row_value& fields) const {
 }
 
 std::optional<fault> sample_source::fill(const row_value& fields, prepared_sample& out) const {
+  auto problem =
+      prompt_->messages.empty() ? fill_prompt(fields, out) : read_messages(fields, prompt_->messages, out);
+  if (problem)
+    return problem;
+  const auto render = [&](const text_template& from, const char* name, shared_text& into) {
+    auto text = from.render(fields);
+    if (text.has_error())
+      problem = at_field(text.error(), name);
+    else
+      into = shared_text(*text);
+    return !problem;
+  };
+  if (!render(task_->target, "target", out.target))
+    return problem;
+  if (task_->reference && !render(*task_->reference, "reference", out.reference))
+    return problem;
+  if (task_->wrong)
+    render(*task_->wrong, "wrong", out.wrong);
+  return problem;
+}
+
+std::optional<fault> sample_source::fill_prompt(const row_value& fields, prepared_sample& out) const {
   if (fixed_system_) {
     if (!fixed_system_->empty())
       out.messages.push_back({chat_role::system, *fixed_system_});
@@ -188,10 +241,12 @@ std::optional<fault> sample_source::fill(const row_value& fields, prepared_sampl
     return fault{errc::template_failed, "there are too few few-shot examples other than the sample itself",
                  "num_fewshot", "ask for fewer"};
   out.messages.push_back({chat_role::user, shared_text(*question)});
-  auto target = task_->target.render(fields);
-  if (target.has_error())
-    return at_field(target.error(), "target");
-  out.target = shared_text(*target);
+  for (size_t i = 0; i < prompt_->later_turns.size(); ++i) {
+    auto turn = prompt_->later_turns[i].render(fields);
+    if (turn.has_error())
+      return at_field(turn.error(), "prompts." + prompt_->name + ".turns[" + std::to_string(i + 1) + "]");
+    out.later_turns.emplace_back(*turn);
+  }
   return std::nullopt;
 }
 
@@ -209,7 +264,10 @@ result<bool> sample_source::next(prepared_sample& out) {
   if (out.problem) {
     out.problem->message.append(", sample ").append(std::to_string(out.row));
     out.messages.clear();
+    out.later_turns.clear();
     out.target = {};
+    out.reference = {};
+    out.wrong = {};
   }
   return true;
 }

@@ -30,7 +30,11 @@ struct sample_options {
 struct prepared_sample {
   uint64_t row = 0; ///< Of the dataset, from 0.
   std::vector<chat_message> messages;
+  /// What the user says after each answer, in order; the answer to the last is scored.
+  std::vector<shared_text> later_turns;
   shared_text target;
+  shared_text reference; ///< What a right answer says; empty when the task has none beside its target.
+  shared_text wrong;     ///< A JSON array of wrong answers; empty when the task has none.
   /// Why this sample cannot be sent (errc::template_failed); the run goes on with the next.
   std::optional<fault> problem;
 };
@@ -39,11 +43,12 @@ struct prepared_sample {
 ///
 /// Few-shot examples are user and assistant turns in front of the question. They are drawn once with the
 /// seed, in one pass over the few-shot dataset, and are the same for every sample, so that providers can
-/// cache the prefix; an example whose question is the sample's own is replaced by a spare one.
+/// cache the prefix; an example whose question is the sample's own is replaced by a spare one. A prompt whose
+/// rows hold the whole conversation has its examples in it already.
 class sample_source {
 public:
   /// Fails with errc::invalid_argument for an unknown prompt type or context mode and for too many examples,
-  /// and with what the datasets' readers fail with.
+  /// with errc::unsupported for a task that is not prepared, and with what the datasets' readers fail with.
   static result<sample_source> open(std::shared_ptr<const task_definition> task,
                                     const sample_options& options);
 
@@ -66,6 +71,7 @@ private:
   sample_source() = default;
   result<std::vector<example>> draw_examples(const sample_options& options) const;
   std::optional<fault> fill(const row_value& fields, prepared_sample& out) const;
+  std::optional<fault> fill_prompt(const row_value& fields, prepared_sample& out) const;
   result<std::string> system_text(const row_value& fields) const;
 
   std::shared_ptr<const task_definition> task_;

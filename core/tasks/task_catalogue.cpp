@@ -1,5 +1,6 @@
 #include "core/tasks/task_catalogue.hpp"
 
+#include "core/tasks/lm_eval/definition.hpp"
 #include "core/tasks/name_hint.hpp"
 
 #include <algorithm>
@@ -58,7 +59,7 @@ bool answers_with_text(const std::vector<std::string>& capabilities) {
 
 bool is_task_file(const fs::path& path) {
   const std::string name = path.filename().string();
-  return !name.starts_with('_') && !name.starts_with('.')
+  return !name.starts_with('_') && !name.starts_with('.') && name != "datasets.yaml"
          && (path.extension() == ".yaml" || path.extension() == ".yml");
 }
 
@@ -107,13 +108,36 @@ std::vector<std::shared_ptr<const task_definition>> task_catalogue::list(const t
   return out;
 }
 
+void task_catalogue::add_group(const std::string& name, const std::vector<std::string>& members) {
+  auto& known = groups_[name];
+  known.insert(known.end(), members.begin(), members.end());
+}
+
+void task_catalogue::collect(std::string_view name, std::set<std::string>& ids,
+                             std::set<std::string, std::less<>>& seen) const {
+  if (!seen.emplace(name).second)
+    return;
+  if (const auto group = groups_.find(name); group != groups_.end())
+    for (const std::string& member : group->second) {
+      if (tasks_.contains(member))
+        ids.insert(member);
+      else
+        collect(member, ids, seen);
+    }
+  for (const auto& [id, task] : tasks_)
+    if (in_group(*task, name))
+      ids.insert(id);
+}
+
 std::vector<task_id> task_catalogue::group(std::string_view name) const {
   std::vector<task_id> ids;
   if (name.empty())
     return ids;
-  for (const auto& [id, task] : tasks_)
-    if (in_group(*task, name))
-      ids.push_back(task->id);
+  std::set<std::string> found;
+  std::set<std::string, std::less<>> seen;
+  collect(name, found, seen);
+  for (const std::string& id : found)
+    ids.emplace_back(id);
   return ids;
 }
 
@@ -128,6 +152,9 @@ std::vector<std::string> task_catalogue::group_names() const {
         names.insert(prefix + "_" + word);
     names.insert(task->tags.begin(), task->tags.end());
   }
+  for (const auto& [name, members] : groups_)
+    if (!group(name).empty())
+      names.insert(name);
   return {names.begin(), names.end()};
 }
 
@@ -181,7 +208,9 @@ result<std::vector<task_id>> task_catalogue::resolve(std::span<const task_id> na
   return out;
 }
 
-result<task_definition> load_task_file(const fs::path& file) {
+namespace {
+
+result<std::string> read_text(const fs::path& file) {
   std::error_code error;
   if (!fs::is_regular_file(file, error))
     return fault{errc::not_found, "there is no such task file", file.string(), "correct the path"};
@@ -191,38 +220,105 @@ result<task_definition> load_task_file(const fs::path& file) {
   if (in.bad() || !in.is_open())
     return fault{errc::not_found, "cannot read the task file", file.string(), "check the file's permissions"};
   text.resize(static_cast<size_t>(in.gcount()));
-  auto task = parse_task(text, file.string(), file.parent_path());
-  if (task.has_error())
-    return task;
-  for (const std::string& dataset : {task->dataset, task->fewshot.dataset})
-    if (!fs::is_regular_file(dataset, error))
-      return fault{errc::dataset_unreadable, "the dataset " + dataset + " does not exist",
-                   file.string() + ": dataset", "the path is relative to the task file"};
-  return task;
+  return text;
 }
 
-loaded_tasks load_task_folder(std::span<const fs::path> folders) {
+void load_own(const fs::path& file, const std::string& text, loaded_task_file& out) {
+  auto task = parse_task(text, file.string(), file.parent_path());
+  if (!task) {
+    out.faults = find_mistakes(text, file.string(), file.parent_path());
+    return;
+  }
+  std::error_code error;
+  for (const std::string& dataset : {task->dataset, task->fewshot.dataset})
+    if (!fs::is_regular_file(dataset, error)) {
+      out.faults.push_back({errc::dataset_unreadable, "the dataset " + dataset + " does not exist",
+                            file.string() + ": dataset", "the path is relative to the task file"});
+      return;
+    }
+  out.tasks.push_back(std::move(*task));
+}
+
+void load_lm_eval(const fs::path& file, const lm_eval::read_options& options, loaded_task_file& out) {
+  auto loaded = lm_eval::read_file(file, options);
+  out.faults = std::move(loaded.faults);
+  for (auto& config : loaded.tasks) {
+    auto task = lm_eval::to_definition(std::move(config));
+    if (task)
+      out.tasks.push_back(std::move(*task));
+    else
+      out.faults.push_back(task.error());
+  }
+  for (auto& group : loaded.groups)
+    out.groups.emplace_back(std::move(group.name), std::move(group.members));
+}
+
+/// Puts the files of one folder into the catalogue.
+class folder_loader {
+public:
+  folder_loader(task_catalogue& catalogue, std::vector<fault>& faults)
+      : catalogue_(catalogue), faults_(faults) {}
+
+  void take(const fs::path& file, loaded_task_file&& loaded) {
+    faults_.insert(faults_.end(), loaded.faults.begin(), loaded.faults.end());
+    for (auto& task : loaded.tasks) {
+      const auto [first, fresh] = here_.emplace(task.id.value, file.string());
+      if (fresh)
+        catalogue_.add(std::move(task));
+      else
+        faults_.push_back(fault{errc::conflict,
+                                "the task `" + task.id.value + "` is also in " + first->second,
+                                file.string() + ": " + (task.lm_eval ? "task" : "id"),
+                                "give one of them another " + std::string(task.lm_eval ? "name" : "id")});
+    }
+    for (const auto& [name, members] : loaded.groups)
+      catalogue_.add_group(name, members);
+  }
+
+private:
+  task_catalogue& catalogue_;
+  std::vector<fault>& faults_;
+  std::map<std::string, std::string> here_;
+};
+
+} // namespace
+
+loaded_task_file load_all_tasks(const fs::path& file, const fs::path& root,
+                                const std::vector<std::string>& dataset_maps) {
+  loaded_task_file out;
+  const auto text = read_text(file);
+  if (!text)
+    out.faults.push_back(text.error());
+  else if (lm_eval::is_lm_eval(*text))
+    load_lm_eval(file, {root, dataset_maps}, out);
+  else
+    load_own(file, *text, out);
+  return out;
+}
+
+result<task_definition> load_task_file(const fs::path& file) {
+  auto loaded = load_all_tasks(file);
+  if (!loaded.faults.empty())
+    return std::move(loaded.faults.front());
+  if (loaded.tasks.size() == 1)
+    return std::move(loaded.tasks.front());
+  return fault{errc::unsupported,
+               loaded.tasks.empty() && loaded.groups.empty() ? "the file holds no task of its own"
+                                                             : "the file holds several tasks",
+               file.string(), "name its folder, and a task or group in it"};
+}
+
+loaded_tasks load_task_folder(std::span<const fs::path> folders,
+                              const std::vector<std::string>& dataset_maps) {
   loaded_tasks loaded;
   auto catalogue = std::make_shared<task_catalogue>();
   for (const fs::path& folder : folders) {
     std::vector<fs::path> files;
     if (auto problem = find_files(folder, files))
       loaded.faults.push_back(*std::move(problem));
-    std::map<std::string, std::string> here;
-    for (const fs::path& file : files) {
-      auto task = load_task_file(file);
-      if (task.has_error()) {
-        loaded.faults.push_back(task.error());
-        continue;
-      }
-      const auto [first, fresh] = here.emplace(task->id.value, file.string());
-      if (fresh)
-        catalogue->add(std::move(*task));
-      else
-        loaded.faults.push_back(fault{errc::conflict,
-                                      "the task `" + task->id.value + "` is also in " + first->second,
-                                      file.string() + ": id", "give one of them another id"});
-    }
+    folder_loader loader{*catalogue, loaded.faults};
+    for (const fs::path& file : files)
+      loader.take(file, load_all_tasks(file, folder, dataset_maps));
   }
   loaded.catalogue = std::move(catalogue);
   return loaded;

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -28,12 +29,17 @@ public:
   /// Replaces a task of the same id.
   void add(task_definition task);
 
+  /// Makes @p name stand for @p members: tasks, groups or tags, which may come later. Added to what it stands
+  /// for already.
+  void add_group(const std::string& name, const std::vector<std::string>& members);
+
   /// @returns the task, or null.
   std::shared_ptr<const task_definition> find(const task_id& id) const;
   /// Ordered by id.
   std::vector<std::shared_ptr<const task_definition>> list(const task_filter& filter = {}) const;
 
-  /// @returns the tasks that @p name stands for, ordered by id: those tagged with it, of that category, whose
+  /// @returns the tasks that @p name stands for, ordered by id: the members of a group of that name, those of
+  /// the groups inside it too; those tagged with it, of that category, whose
   /// id begins with it and an underscore, or for `<category>_scenarios` and `<category>_scenarios_<word>`
   /// those of the category, in the second form with the word as a tag or language. Empty for a name that is
   /// no group.
@@ -57,7 +63,11 @@ public:
   size_t size() const noexcept { return tasks_.size(); }
 
 private:
+  void collect(std::string_view name, std::set<std::string>& ids,
+               std::set<std::string, std::less<>>& seen) const;
+
   std::map<std::string, std::shared_ptr<const task_definition>, std::less<>> tasks_;
+  std::map<std::string, std::vector<std::string>, std::less<>> groups_;
 };
 
 /// A catalogue, and the files that could not become a part of it.
@@ -69,11 +79,26 @@ struct loaded_tasks {
 /// Loads every .yaml and .yml file below the folders, at most 8 deep, in order of their names; names that
 /// begin with `_` or `.` are passed over. A task of a later folder replaces one of the same id; twice in one
 /// folder is a fault, as is a missing dataset. A folder that does not exist is a fault too. A broken file
-/// hides no other.
-loaded_tasks load_task_folder(std::span<const std::filesystem::path> folders);
+/// hides no other. Task files of lm-evaluation-harness are read too; what they include, import and read must
+/// lie in the same folder.
+/// @param dataset_maps Files that say where datasets of a hub lie, beside `datasets.yaml` in the folders.
+loaded_tasks load_task_folder(std::span<const std::filesystem::path> folders,
+                              const std::vector<std::string>& dataset_maps = {});
 
 /// Reads one task file. Fails as parse_task() does, with errc::not_found when there is no such file, and with
-/// errc::dataset_unreadable when the dataset is missing.
+/// errc::dataset_unreadable when the dataset is missing; errc::unsupported for a file that holds several.
 result<task_definition> load_task_file(const std::filesystem::path& file);
+
+/// What is in one file: a task, or several and groups of them in a file of lm-evaluation-harness; nothing for
+/// a template, which other files include.
+struct loaded_task_file {
+  std::vector<task_definition> tasks;
+  std::vector<std::pair<std::string, std::vector<std::string>>> groups; ///< Names and members.
+  std::vector<fault> faults; ///< Every mistake, of a task of assay's own too.
+};
+
+/// @param root Where everything that a file of lm-evaluation-harness names must lie; empty: anywhere.
+loaded_task_file load_all_tasks(const std::filesystem::path& file, const std::filesystem::path& root = {},
+                                const std::vector<std::string>& dataset_maps = {});
 
 } // namespace assay::tasks

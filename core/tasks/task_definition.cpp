@@ -63,6 +63,21 @@ void read_identity(const yaml_fields& fields, task_definition& task) {
       static_cast<uint32_t>(fields.integer("estimated_duration", 0, 31'536'000).value_or(60));
 }
 
+/// The words of core/scoring's reductions of repeats.
+bool is_epochs_reducer(std::string_view word) {
+  constexpr std::array<std::string_view, 5> plain{"mean", "median", "mode", "majority", "max"};
+  if (std::find(plain.begin(), plain.end(), word) != plain.end())
+    return true;
+  for (const std::string_view start : {"at_least_", "pass_at_", "pass_hat_"}) {
+    if (!word.starts_with(start))
+      continue;
+    const auto number = word.substr(start.size());
+    return !number.empty() && number.size() <= 4 && number.front() != '0'
+           && number.find_first_not_of("0123456789") == std::string_view::npos;
+  }
+  return false;
+}
+
 void read_data(const yaml_fields& fields, const std::filesystem::path& base_dir, task_definition& task) {
   const std::string dataset = fields.text("dataset");
   if (dataset.empty())
@@ -70,12 +85,8 @@ void read_data(const yaml_fields& fields, const std::filesystem::path& base_dir,
   else
     task.dataset = absolute(dataset, base_dir);
   task.format = read_format(fields, "dataset_format", "dataset", dataset);
-  const bool fixed_targets =
-      std::all_of(task.scorer_definitions.begin(), task.scorer_definitions.end(), [](const auto& s) {
-        return !s.targets.empty()
-               || (s.type == scoring::scorer_type::regex && !s.group
-                   && s.pattern.find('(') == std::string::npos);
-      });
+  const bool fixed_targets = std::all_of(task.scorer_definitions.begin(), task.scorer_definitions.end(),
+                                         [](const auto& s) { return !scoring::needs_target(s); });
   if (!fields.has("target") && !fixed_targets)
     fields.wrong("target", "the task has no target", "for example: target: \"{answer}\"");
   task.target = read_template(fields, "target");
@@ -102,6 +113,20 @@ void read_contexts(const yaml_fields& fields, task_definition& task) {
   for (const std::string_view mode : context_modes)
     if (contexts.has(mode))
       task.contexts.emplace(mode, contexts.text(mode));
+}
+
+void read_repeats(const yaml_fields& fields, task_definition& task) {
+  if (fields.has("reference"))
+    task.reference = read_template(fields, "reference");
+  if (fields.has("wrong"))
+    task.wrong = read_template(fields, "wrong");
+  if (const auto epochs = fields.integer("epochs", 1, 1'000))
+    task.epochs = static_cast<uint16_t>(*epochs);
+  task.epochs_reducer = fields.text("epochs_reducer");
+  if (!task.epochs_reducer.empty() && !is_epochs_reducer(task.epochs_reducer))
+    fields.wrong(
+        "epochs_reducer", "no reducer is called `" + task.epochs_reducer.substr(0, 40) + "`",
+        "known: mean, median, mode, majority, max, at_least_K, pass_at_K, pass_hat_K, with a number for K");
 }
 
 void read_failed_samples(const yaml_fields& fields, task_definition& task) {
@@ -150,8 +175,12 @@ std::vector<std::string> task_definition::scorer_names() const {
 
 std::vector<stats::scorer_weight> task_definition::scorer_weights() const {
   std::vector<stats::scorer_weight> weights;
-  for (const auto& scorer : scorer_definitions)
-    weights.push_back({scorer.weight, scorer.primary});
+  for (const auto& scorer : scorer_definitions) {
+    stats::scorer_weight weight{scorer.weight, scorer.primary};
+    if (scoring::run_aggregate empty(scorer); empty.is_own())
+      weight.own = std::make_shared<const scoring::run_aggregate>(std::move(empty));
+    weights.push_back(std::move(weight));
+  }
   return weights;
 }
 
@@ -159,13 +188,15 @@ bool is_context_mode(std::string_view word) noexcept {
   return std::find(context_modes.begin(), context_modes.end(), word) != context_modes.end();
 }
 
-result<task_definition> parse_task(std::string_view yaml, std::string_view file_name,
-                                   const std::filesystem::path& base_dir) {
+namespace {
+
+/// @returns what is wrong; @p task means nothing then.
+std::vector<fault> read_task(std::string_view yaml, std::string_view file_name,
+                             const std::filesystem::path& base_dir, task_definition& task) {
   YAML::Node node;
   if (auto problem = load(yaml, file_name, node))
-    return *std::move(problem);
+    return {*std::move(problem)};
   yaml_faults faults{std::string(file_name)};
-  task_definition task;
   task.file = file_name;
   task.source = yaml;
   try {
@@ -189,8 +220,14 @@ result<task_definition> parse_task(std::string_view yaml, std::string_view file_
                               "generation",
                               "fewshot",
                               "failed_samples",
-                              "contexts"});
-    if (faults.empty()) {
+                              "contexts",
+                              "reference",
+                              "wrong",
+                              "epochs",
+                              "epochs_reducer",
+                              "functions",
+                              "origin"});
+    if (node.IsMap()) {
       read_identity(fields, task);
       task.scorer_definitions = read_scorers(fields);
       task.prompts = read_prompts(fields);
@@ -198,20 +235,48 @@ result<task_definition> parse_task(std::string_view yaml, std::string_view file_
       read_data(fields, base_dir, task);
       read_contexts(fields, task);
       read_failed_samples(fields, task);
+      read_repeats(fields, task);
+      task.functions = absolute(fields.text("functions", "."), base_dir);
+      task.origin = fields.text("origin");
     }
   } catch (const YAML::Exception& error) {
     faults.add(error.mark, "", "cannot be read: " + error.msg);
   }
-  if (faults.first())
-    return *faults.first();
+  if (!faults.empty())
+    return faults.all();
   for (const auto& definition : task.scorer_definitions) {
     auto made = scoring::make_scorer(definition);
     if (made.has_error())
-      return made.error();
+      return {made.error()};
     task.scorers.push_back(std::move(*made));
   }
+  return {};
+}
+
+} // namespace
+
+result<task_definition> parse_task(std::string_view yaml, std::string_view file_name,
+                                   const std::filesystem::path& base_dir) {
+  task_definition task;
+  auto mistakes = read_task(yaml, file_name, base_dir, task);
+  if (!mistakes.empty())
+    return std::move(mistakes.front());
   return task;
 }
+
+std::vector<fault> find_mistakes(std::string_view yaml, std::string_view file_name,
+                                 const std::filesystem::path& base_dir) {
+  task_definition task;
+  return read_task(yaml, file_name, base_dir, task);
+}
+
+namespace {
+
+bool needs_functions(const scoring::scorer_definition& scorer) {
+  return scoring::need_of(scorer) == scoring::scorer_need::python;
+}
+
+} // namespace
 
 std::string pinned_text(const task_definition& task) {
   // The text was parsed before, so it loads.
@@ -219,6 +284,9 @@ std::string pinned_text(const task_definition& task) {
   node["dataset"] = task.dataset;
   if (node["fewshot"] && node["fewshot"]["dataset"])
     node["fewshot"]["dataset"] = task.fewshot.dataset;
+  // Only a task with functions depends on where its file lies.
+  if (std::any_of(task.scorer_definitions.begin(), task.scorer_definitions.end(), needs_functions))
+    node["functions"] = task.functions;
   YAML::Emitter out;
   out << node;
   return std::string(out.c_str(), out.size()) + "\n";

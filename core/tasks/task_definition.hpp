@@ -18,11 +18,19 @@
 
 namespace assay::tasks {
 
+namespace lm_eval {
+struct task_config;
+}
+
 /// One way to ask the task's questions.
 struct prompt_variant {
   std::string name;
   std::optional<text_template> system;
-  text_template user;
+  text_template user; ///< The first user message.
+  /// What the user says after each answer of the model, in order; the answer to the last is scored.
+  std::vector<text_template> later_turns;
+  /// The column that holds the whole conversation, in place of system and user; empty for none.
+  std::string messages;
 };
 
 /// Where few-shot examples come from.
@@ -47,14 +55,28 @@ struct task_definition {
   std::optional<dataset_format> format; ///< Nothing: by the extension.
   std::vector<prompt_variant> prompts;  ///< At least one; `prompt:` is one called `baseline`.
   text_template target;
+  /// What a right answer says, when the target is something else, such as tests.
+  std::optional<text_template> reference;
+  std::optional<text_template> wrong; ///< A JSON array of believable wrong answers.
+  std::optional<uint16_t> epochs;     ///< How often each sample is asked when the run does not say.
+  std::string epochs_reducer; ///< How repeats become one value: mean, majority, pass_at_1, ...; or empty.
   std::vector<scoring::scorer_definition> scorer_definitions;  ///< At least one, names unique.
   std::vector<std::shared_ptr<const scoring::scorer>> scorers; ///< Compiled, in the same order.
   sampling generation;
   fewshot_source fewshot;
+  std::string
+      functions; ///< Absolute; the folder where scorers' Python functions lie, beside the task's file.
   std::map<std::string, std::string> contexts; ///< Text for the system message by context mode.
   stats::failed_samples failed_samples = stats::failed_samples::exclude;
   std::string file;   ///< As given to parse_task().
   std::string source; ///< The YAML text.
+  /// JSON object text: what the task was in the format that it comes from; empty for assay's own.
+  std::string origin;
+  /// Of another format. Its prompts are made when a run of it is submitted: see preparation.hpp.
+  std::shared_ptr<const lm_eval::task_config> lm_eval;
+
+  /// @returns whether the task has no prompts yet.
+  bool is_unprepared() const noexcept { return lm_eval != nullptr; }
 
   const prompt_variant* find_prompt(std::string_view prompt_type) const noexcept;
   std::vector<std::string> prompt_types() const;
@@ -73,6 +95,11 @@ bool is_context_mode(std::string_view word) noexcept;
 /// `file:line: key`. The dataset itself is not touched.
 result<task_definition> parse_task(std::string_view yaml, std::string_view file_name,
                                    const std::filesystem::path& base_dir);
+
+/// @returns everything that is wrong with a task that parse_task() refuses, the one that it names first; what
+/// follows from another mistake may be missing.
+std::vector<fault> find_mistakes(std::string_view yaml, std::string_view file_name,
+                                 const std::filesystem::path& base_dir);
 
 /// @returns YAML text that parse_task() reads into an equal task from any folder: the task's own with its
 /// dataset paths made absolute. This is what a run pins.

@@ -45,14 +45,18 @@ std::string describe(const YAML::Node& node) {
 }
 
 void yaml_faults::add(const YAML::Mark& mark, std::string_view path, std::string message, std::string hint) {
-  if (first_)
+  constexpr size_t most = 100;
+  if (all_.size() >= most)
     return;
   std::string where = file_;
   if (mark.line >= 0)
     where.append(":").append(std::to_string(mark.line + 1));
   if (!path.empty())
     where.append(": ").append(path);
-  first_ = fault{errc::invalid_argument, std::move(message), std::move(where), std::move(hint)};
+  // What is wrong with one value is said once.
+  if (std::any_of(all_.begin(), all_.end(), [&](const fault& other) { return other.where == where; }))
+    return;
+  all_.push_back({errc::invalid_argument, std::move(message), std::move(where), std::move(hint)});
 }
 
 yaml_fields::yaml_fields(YAML::Node node, std::string path, yaml_faults& faults,

@@ -13,18 +13,18 @@
 // Typed reading of YAML for task_definition.cpp and task_options.cpp; nobody else includes this.
 namespace assay::tasks {
 
-/// Remembers the first thing that is wrong in a file.
+/// Remembers what is wrong in a file.
 class yaml_faults {
 public:
   explicit yaml_faults(std::string file) : file_(std::move(file)) {}
 
   void add(const YAML::Mark& mark, std::string_view path, std::string message, std::string hint = {});
-  bool empty() const noexcept { return !first_; }
-  const std::optional<fault>& first() const noexcept { return first_; }
+  bool empty() const noexcept { return all_.empty(); }
+  const std::vector<fault>& all() const noexcept { return all_; }
 
 private:
   std::string file_;
-  std::optional<fault> first_;
+  std::vector<fault> all_;
 };
 
 /// One mapping of the file. Every getter names its default and reports a value of another type.

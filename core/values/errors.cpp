@@ -177,6 +177,19 @@ errc errc_from_string(std::string_view name) noexcept {
   return errc::internal;
 }
 
+bool blames_caller(errc code) noexcept {
+  switch (code) {
+  case errc::invalid_argument:
+  case errc::malformed_input:
+  case errc::unsupported:
+  case errc::provider_rejected:
+  case errc::request_over_budget:
+    return true;
+  default:
+    return false;
+  }
+}
+
 retry_class retry_class_of(errc code) noexcept {
   switch (code) {
   case errc::connect_failed:

@@ -87,6 +87,10 @@ errc errc_from_string(std::string_view name) noexcept;
 /// @returns what may help after a failure of this kind.
 retry_class retry_class_of(errc code) noexcept;
 
+/// @returns whether a call that ended so says something about who asked, and nothing about who was asked: the
+/// request was refused, or could not be made.
+bool blames_caller(errc code) noexcept;
+
 /// A failure that says what happened, where, and what to do about it.
 struct fault {
   errc code = errc::internal;

@@ -113,6 +113,29 @@ call_rules rules_from_json(const nlohmann::json& in) {
   return rules;
 }
 
+nlohmann::json judge_to_json(const pinned_judge& judge) {
+  nlohmann::json out{
+      {"model_id", judge.model.value}, {"provider", judge.provider.value}, {"wire_model", judge.wire_model}};
+  write(out, "prices", judge.prices);
+  if (!judge.route.models.empty())
+    out["route"] = judge.route;
+  if (judge.calls != call_rules{})
+    out["calls"] = rules_to_json(judge.calls);
+  return out;
+}
+
+pinned_judge judge_from_json(const nlohmann::json& in) {
+  pinned_judge judge;
+  read_id(in, "model_id", judge.model);
+  read_id(in, "provider", judge.provider);
+  read(in, "wire_model", judge.wire_model);
+  read(in, "prices", judge.prices);
+  read(in, "route", judge.route);
+  if (const auto* rules = find(in, "calls"))
+    judge.calls = rules_from_json(*rules);
+  return judge;
+}
+
 nlohmann::json fault_to_json(const fault& error) {
   return {{"code", to_string(error.code)},
           {"message", valid_utf8(error.message)},
@@ -171,6 +194,7 @@ nlohmann::json progress_to_json(const run_progress& progress) {
   if (progress.in_batches != 0)
     out["in_batches"] = progress.in_batches;
   write(out, "cost_nanodollars", progress.cost);
+  write(out, "judge_cost_nanodollars", progress.judge_cost);
   write(out, "estimated_completion_ms", progress.estimated_completion);
   return out;
 }
@@ -196,6 +220,7 @@ run_progress progress_from_json(const nlohmann::json& in) {
   read(in, "in_batches", progress.in_batches);
   read(in, "samples_per_second", progress.samples_per_second);
   read(in, "cost_nanodollars", progress.cost);
+  read(in, "judge_cost_nanodollars", progress.judge_cost);
   read(in, "estimated_completion_ms", progress.estimated_completion);
   return progress;
 }
@@ -247,6 +272,11 @@ void to_json(nlohmann::json& out, const run_spec& spec) {
     out["route"] = spec.route;
   if (spec.calls != call_rules{})
     out["calls"] = rules_to_json(spec.calls);
+  for (const auto& judge : spec.judges)
+    out["judges"].push_back(judge_to_json(judge));
+  if (!spec.origin.empty())
+    out["origin"] = to_string(spec.origin);
+  write(out, "stop_when", spec.stop_when);
   write(out, "limit", spec.limit);
   if (spec.cache != cache_use::off)
     out["cache"] = to_string(spec.cache);
@@ -264,8 +294,12 @@ void from_json(const nlohmann::json& in, run_spec& out) {
   out = run_spec{};
   if (const auto* id = find(in, "evaluation_id"))
     out.id = run_id_of(*id);
-  if (const auto* kind = find(in, "kind"); kind && *kind != to_string(run_kind::evaluation))
-    refuse(*kind, "unknown kind of run");
+  if (const auto* name = find(in, "kind")) {
+    const auto kind = run_kind_from_string(name->is_string() ? name->get<std::string>() : std::string{});
+    if (!kind)
+      refuse(*name, "unknown kind of run");
+    out.kind = *kind;
+  }
   read_id(in, "owner", out.owner);
   read_id(in, "model_id", out.model);
   read_id(in, "provider", out.provider);
@@ -277,6 +311,12 @@ void from_json(const nlohmann::json& in, run_spec& out) {
   if (const auto* tasks = find(in, "tasks"))
     for (const auto& task : *tasks)
       out.tasks.push_back(task_from_json(task));
+  if (const auto* judges = find(in, "judges"))
+    for (const auto& judge : *judges)
+      out.judges.push_back(judge_from_json(judge));
+  if (const auto* origin = find(in, "origin"))
+    out.origin = run_id_of(*origin);
+  read(in, "stop_when", out.stop_when);
   read(in, "prompt_types", out.prompt_types);
   read(in, "epochs", out.epochs);
   read(in, "limit", out.limit);
@@ -326,10 +366,12 @@ void to_json(nlohmann::json& out, const run_record& run) {
     out["waiting_for"] = valid_utf8(run.waiting_for);
   write(out, "started_at_ms", run.started_at);
   write(out, "finished_at_ms", run.finished_at);
+  write(out, "redacted_at_ms", run.redacted_at);
   if (run.active_for)
     out["active_ms"] = run.active_for->count();
   if (run.error)
     out["error"] = fault_to_json(*run.error);
+  write(out, "stopped_early", run.stopped_early);
 }
 
 void from_json(const nlohmann::json& in, run_record& out) {
@@ -349,8 +391,10 @@ void from_json(const nlohmann::json& in, run_record& out) {
   read(in, "lost_calls", out.lost_calls);
   read(in, "maybe_lost_calls", out.maybe_lost_calls);
   read(in, "waiting_for", out.waiting_for);
+  read(in, "stopped_early", out.stopped_early);
   read(in, "started_at_ms", out.started_at);
   read(in, "finished_at_ms", out.finished_at);
+  read(in, "redacted_at_ms", out.redacted_at);
   if (const auto* active = find(in, "active_ms"))
     out.active_for = milliseconds{json_fields::convert<int64_t>(*active, "active_ms")};
   if (const auto* error = find(in, "error"))
@@ -370,8 +414,10 @@ nlohmann::json run_status_json(const run_record& run) {
     depends_on.push_back(to_string(id));
   nlohmann::json out{
       {"evaluation_id", to_string(spec.id)},
+      {"kind", to_string(spec.kind)},
       {"status", engine_status(run.state)},
       {"state", to_string(run.state)},
+      {"redacted_at", json_fields::time_or_null(run.redacted_at)},
       {"progress", fraction},
       {"progress_percent", percent_of(fraction)},
       {"current_task", nullptr},
@@ -410,6 +456,7 @@ nlohmann::json run_status_json(const run_record& run) {
        run.waiting_for.empty() ? nlohmann::json(nullptr) : nlohmann::json(valid_utf8(run.waiting_for))},
       {"score", nullptr},
       {"cost", json_fields::dollars_or_null(progress.cost)},
+      {"judge_cost", json_fields::dollars_or_null(progress.judge_cost)},
       {"usage", usage_to_json(progress.usage)},
       {"samples_per_second", progress.samples_per_second},
       {"cache", to_string(spec.cache)},
@@ -425,6 +472,12 @@ nlohmann::json run_status_json(const run_record& run) {
     out["current_task"] = progress.current_task.value;
   if (!is_final(run.state))
     out["estimated_completion"] = json_fields::time_or_null(progress.estimated_completion);
+  if (!spec.origin.empty())
+    out["origin"] = to_string(spec.origin);
+  if (spec.stop_when)
+    out["early_stopping"] = *spec.stop_when;
+  if (run.stopped_early)
+    out["stopped_early"] = early_stop_json(*run.stopped_early);
   if (const auto score = progress.score())
     out["score"] = *score;
   if (const auto time = execution_time_of(run))

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/values/cache_use.hpp"
+#include "core/values/early_stopping.hpp"
 #include "core/values/errors.hpp"
 #include "core/values/execution.hpp"
 #include "core/values/ids.hpp"
@@ -28,13 +29,24 @@ enum class run_state : uint8_t {
   cancelled = 7,
 };
 
-enum class run_kind : uint8_t { evaluation = 1 };
+enum class run_kind : uint8_t {
+  evaluation = 1,
+  imported = 2, ///< Made elsewhere: it can be read and compared, and never runs.
+};
 
-enum class run_verb : uint8_t { pause = 1, resume = 2, cancel = 3, retry = 4 };
+enum class run_verb : uint8_t {
+  pause = 1,
+  resume = 2,
+  cancel = 3,
+  retry = 4,
+  purge = 5,  ///< Removes a final run with all that belongs to it.
+  redact = 6, ///< Removes the texts of a final run; its scores stay.
+};
 
 std::string_view to_string(run_state state) noexcept;
 std::optional<run_state> run_state_from_string(std::string_view name) noexcept;
 std::string_view to_string(run_kind kind) noexcept;
+std::optional<run_kind> run_kind_from_string(std::string_view name) noexcept;
 std::string_view to_string(run_verb verb) noexcept;
 
 /// @returns whether the run will not change any more unless someone retries it.
@@ -79,6 +91,18 @@ struct call_rules {
   bool operator==(const call_rules&) const = default;
 };
 
+/// A model that judges answers, as it was at submission.
+struct pinned_judge {
+  model_id model;
+  provider_id provider;
+  std::string wire_model;
+  std::optional<token_prices> prices;
+  call_route route; ///< Empty: `model` alone.
+  call_rules calls;
+
+  bool operator==(const pinned_judge&) const = default;
+};
+
 /// Everything that decides what a run does, fixed at submission.
 struct run_spec {
   run_id id;
@@ -106,6 +130,10 @@ struct run_spec {
   std::optional<money> key_budget; ///< Of that key a day, as it was then.
   std::vector<run_id> depends_on;  ///< Runs that must complete before.
   std::string context_mode;
+  std::vector<pinned_judge> judges; ///< Of all its tasks' scorers, each once.
+  /// The run whose answers this one scores again, instead of asking; empty for a run that asks.
+  run_id origin;
+  std::optional<early_stopping> stop_when; ///< Unset: all samples are asked.
   bool predict_only = false;
   bool log_samples = true;
   std::string output_path;
@@ -142,9 +170,10 @@ struct run_progress {
   uint32_t completed_tasks = 0;
   task_id current_task;
   token_usage_total usage;
-  std::optional<money> cost; ///< Nothing while unknown.
-  uint64_t cached = 0;       ///< Part of done: answered from the response cache.
-  double score_sum = 0;      ///< Of primary scores.
+  std::optional<money> cost;       ///< Nothing while unknown.
+  std::optional<money> judge_cost; ///< Part of cost: what judges took. Nothing while there are none.
+  uint64_t cached = 0;             ///< Part of done: answered from the response cache.
+  double score_sum = 0;            ///< Of primary scores.
   uint64_t scored = 0;
   std::vector<score_parts> task_scores; ///< By task; shorter while the last tasks have none.
   uint64_t in_flight = 0;               ///< Calls on the wire.
@@ -174,7 +203,10 @@ struct run_record {
   /// How long it has been under way, waits and pauses between its parts left out. Written now and then while
   /// it is; unset in records from before it was counted.
   std::optional<milliseconds> active_for;
+  /// When its texts were removed, or began to be; unset while it has them.
+  std::optional<wall_time> redacted_at;
   std::optional<fault> error;
+  std::optional<early_stop> stopped_early; ///< How it completed without all its samples.
   run_progress progress;
   uint64_t last_seq = 0; ///< Of its newest event.
   /// How many calls may have been out, or answered without the answer being durable, at one time since the

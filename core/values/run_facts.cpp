@@ -39,8 +39,17 @@ std::string_view to_string(run_kind kind) noexcept {
   switch (kind) {
   case run_kind::evaluation:
     return "evaluation";
+  case run_kind::imported:
+    return "imported";
   }
   return "unknown";
+}
+
+std::optional<run_kind> run_kind_from_string(std::string_view name) noexcept {
+  for (const auto kind : {run_kind::evaluation, run_kind::imported})
+    if (to_string(kind) == name)
+      return kind;
+  return std::nullopt;
 }
 
 std::string_view to_string(run_verb verb) noexcept {
@@ -53,6 +62,10 @@ std::string_view to_string(run_verb verb) noexcept {
     return "cancel";
   case run_verb::retry:
     return "retry";
+  case run_verb::purge:
+    return "purge";
+  case run_verb::redact:
+    return "redact";
   }
   return "unknown";
 }

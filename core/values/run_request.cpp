@@ -72,6 +72,7 @@ constexpr std::string_view top_keys[] = {
     "max_cost",
     "depends_on",
     "dry_run",
+    "early_stopping",
     "request_id",
 };
 
@@ -156,6 +157,7 @@ private:
   void read_sizes();
   void read_cache();
   void read_places();
+  void read_early_stopping();
   void read_dependencies();
   void read_maps();
   void note_what_changes_nothing();
@@ -337,6 +339,16 @@ void reader::read_places() {
       fail("request_id", "must be 1 to 128 characters out of letters, digits, '.', '_' and '-'");
 }
 
+void reader::read_early_stopping() {
+  const auto it = body_.find("early_stopping");
+  if (it == body_.end() || it->is_null())
+    return;
+  auto wish = early_stopping_from_request(*it, "early_stopping");
+  if (!wish)
+    return fail(wish.error().where, wish.error().message, wish.error().hint);
+  out_.stop_when = std::move(*wish);
+}
+
 void reader::read_dependencies() {
   const auto it = body_.find("depends_on");
   if (it == body_.end() || it->is_null())
@@ -394,11 +406,17 @@ result<run_request> reader::read() {
   if (!body_.is_object())
     return fault{errc::invalid_argument, "the body must be a JSON object, not " + shown(body_), {}, {}};
   using part = void (reader::*)();
-  constexpr std::array<part, 10> parts{&reader::check_keys,  &reader::read_model,
-                                       &reader::read_tasks,  &reader::read_generation,
-                                       &reader::read_sizes,  &reader::read_cache,
-                                       &reader::read_places, &reader::read_dependencies,
-                                       &reader::read_maps,   &reader::note_what_changes_nothing};
+  constexpr std::array<part, 11> parts{&reader::check_keys,
+                                       &reader::read_model,
+                                       &reader::read_tasks,
+                                       &reader::read_generation,
+                                       &reader::read_sizes,
+                                       &reader::read_cache,
+                                       &reader::read_places,
+                                       &reader::read_early_stopping,
+                                       &reader::read_dependencies,
+                                       &reader::read_maps,
+                                       &reader::note_what_changes_nothing};
   for (const auto next : parts) {
     (this->*next)();
     if (error_)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/values/cache_use.hpp"
+#include "core/values/early_stopping.hpp"
 #include "core/values/errors.hpp"
 #include "core/values/execution.hpp"
 #include "core/values/ids.hpp"
@@ -27,7 +28,7 @@ struct run_request {
   sampling generation;                   ///< From configuration, gen_kwargs or top-level parameters.
   std::optional<uint64_t> limit;
   uint32_t num_fewshot = 0;
-  uint16_t epochs = 1;
+  std::optional<uint16_t> epochs; ///< Unset: as the tasks say, else 1.
   std::optional<int64_t> random_seed;
   int32_t priority = 0;
   uint32_t weight = 1;
@@ -43,6 +44,10 @@ struct run_request {
   std::string metadata;  ///< JSON object text, kept and returned.
   std::string requested; ///< JSON object text of the configuration as asked.
   bool dry_run = false;
+  /// The run whose answers are scored again, instead of asking a model. Everything that decides how it was
+  /// asked is that run's; of the other members only max_cost, metadata and output_path count.
+  run_id origin;
+  std::optional<early_stopping> stop_when; ///< Unset: all samples are asked.
   std::vector<std::string> notes; ///< Accepted parameters that change nothing here, each with the reason.
 };
 

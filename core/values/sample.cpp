@@ -146,6 +146,8 @@ nlohmann::json sample_to_json(const sample_record& sample, const std::vector<std
       {"possibly_billed", sample.possibly_billed},
       {"cached", sample.cached},
   };
+  if (sample.judge_cost)
+    out["judge_cost"] = json_fields::dollars_or_null(sample.judge_cost);
   if (sample.error)
     out["error"] = to_string(*sample.error);
   add_scores(out, sample, scorer_names);

@@ -97,8 +97,9 @@ struct sample_record {
   sample_address address;
   sample_status status = sample_status::answered;
   std::vector<score_value> scores;
-  token_usage usage;
+  token_usage usage; ///< Of all its turns; not of judges.
   std::optional<money> cost;
+  std::optional<money> judge_cost; ///< Part of cost: what judges took for it. Nothing when none was asked.
   /// From the first time it was sent to the answer, or until it was given up. Earlier tries and the waits
   /// between them count, waits for a turn do not.
   milliseconds duration{0};

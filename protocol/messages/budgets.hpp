@@ -20,6 +20,7 @@ struct lease_wish {
   bool interactive = false;        ///< The run is no evaluation: it has no budget, and nothing in the store.
   std::string api_key;             ///< That asks; empty for none.
   std::optional<money> key_budget; ///< Of that key, per day.
+  run_id account;                  ///< Whose budget pays, when it is not the lane's own; empty: `run`.
 };
 
 template <class Inspector>
@@ -27,7 +28,7 @@ typename Inspector::result_type inspect(Inspector& f, lease_wish& x) {
   auto max_cost = field(x.max_cost);
   auto key_budget = field(x.key_budget);
   return f(caf::meta::type_name("lease_wish"), x.run, x.target, x.model, x.tenant, max_cost, x.least,
-           x.wanted, x.one_try, x.interactive, x.api_key, key_budget);
+           x.wanted, x.one_try, x.interactive, x.api_key, key_budget, x.account);
 }
 
 /// Money that is booked, durably, for the calls of a lane.

@@ -25,6 +25,9 @@ struct lane {
   std::string api_key = {};             ///< The name of the caller's key; empty when it came without one.
   std::optional<money> key_budget = {}; ///< Of that key; nothing means no such limit.
   call_way way = call_way::online;
+  /// The run by whose budget its calls are paid and with whose answers theirs are kept, when that is not
+  /// `run`: a judge's lane has an id of its own. Empty: `run`.
+  run_id account = {};
 
   bool operator==(const lane&) const = default;
 };
@@ -39,7 +42,7 @@ typename Inspector::result_type inspect(Inspector& f, lane& x) {
   auto key_budget = field(x.key_budget);
   return f(caf::meta::type_name("lane"), x.run, x.model, x.provider, x.wire_model, prices, x.tenant,
            x.tenant_weight, x.run_weight, x.priority, x.route, timeout, max_retries, num_concurrent, x.cache,
-           max_cost, x.interactive, x.api_key, key_budget, x.way);
+           max_cost, x.interactive, x.api_key, key_budget, x.way, x.account);
 }
 
 /// What is asked of a provider.

@@ -35,12 +35,14 @@ struct append_batch {
   std::vector<document_change> documents;
   /// Final runs to be removed with all that belongs to them.
   std::vector<run_id> erased_runs;
+  /// Final runs whose texts are to be removed; their scores stay.
+  std::vector<run_id> redacted_runs = {};
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, append_batch& x) {
   return f(caf::meta::type_name("append_batch"), x.watermark, x.responses, x.samples, x.runs, x.events,
-           x.results, x.documents, x.erased_runs);
+           x.results, x.documents, x.erased_runs, x.redacted_runs);
 }
 
 /// Everything the owner appended up to this watermark is durable. Or nothing more will be, with the reason.

@@ -92,15 +92,83 @@ struct run_pinned {
   uint64_t ticket = 0;
   run_submitted answer;
   std::optional<fault> error;
+  /// A task of the run has to be prepared first; the rest means nothing then.
+  bool unprepared = false;
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, run_pinned& x) {
   auto error = field(x.error);
-  return f(caf::meta::type_name("run_pinned"), x.ticket, x.answer, error);
+  return f(caf::meta::type_name("run_pinned"), x.ticket, x.answer, error, x.unprepared);
 }
 
-/// One sample ready to be asked.
+/// INTERNAL: how far the preparation of a run's tasks is, from a worker to the preparer.
+struct preparation_step {
+  std::string operation; ///< What the Python host is asked next; empty when everything is in its place.
+  shared_text arguments; ///< A JSON object.
+  std::string folder;    ///< Where the task's Python lies; may be empty.
+  std::optional<fault> error;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, preparation_step& x) {
+  auto error = field(x.error);
+  return f(caf::meta::type_name("preparation_step"), x.operation, x.arguments, x.folder, error);
+}
+
+/// INTERNAL: the tasks of a submission are prepared, or cannot be.
+struct preparation_ended {
+  uint64_t ticket = 0;
+  std::optional<fault> error;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, preparation_ended& x) {
+  auto error = field(x.error);
+  return f(caf::meta::type_name("preparation_ended"), x.ticket, error);
+}
+
+/// A judge's answer that the journal already has.
+struct judged_answer {
+  uint16_t step = 0; ///< Under which it is kept.
+  shared_text answer;
+
+  bool operator==(const judged_answer&) const = default;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, judged_answer& x) {
+  return f(caf::meta::type_name("judged_answer"), x.step, x.answer);
+}
+
+/// What only some samples have: further turns, or answers from before.
+struct sample_history {
+  /// What the user says in the turns after the first, all of them in order. Empty for a single question.
+  std::vector<shared_text> questions;
+  std::vector<shared_text> answers; ///< Those of the turns that are over, in order.
+  // What those answers took, as far as no other record of the sample counts it; with the stored answer when
+  // there is one.
+  token_usage usage;
+  std::optional<money> cost;
+  std::optional<money> judge_cost; ///< Part of cost.
+  milliseconds duration{0};
+  uint32_t tries = 0;
+  bool possibly_billed = false;
+  bool cached = false; ///< All of them came from the response cache, or from another run.
+  std::vector<judged_answer> judged;
+  /// Answers of another run, as they are to be kept with this one.
+  std::vector<response_record> copies;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, sample_history& x) {
+  auto cost = field(x.cost);
+  auto judge_cost = field(x.judge_cost);
+  return f(caf::meta::type_name("sample_history"), x.questions, x.answers, x.usage, cost, judge_cost,
+           x.duration, x.tries, x.possibly_billed, x.cached, x.judged, x.copies);
+}
+
+/// One sample ready to be asked. The step of its address is the turn that is asked next.
 struct loaded_sample {
   sample_address address;
   std::vector<chat_message> messages;
@@ -109,13 +177,15 @@ struct loaded_sample {
   shared_text stored_answer;  ///< An answer that the journal already has and that only needs a score.
   bool has_stored_answer = false;
   std::vector<attempt_record> failures; ///< Tries before, when it comes back from a withdrawn call.
+  std::shared_ptr<const sample_history> history = nullptr; ///< Null for most.
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, loaded_sample& x) {
   auto error = field(x.error);
+  auto history = shared(x.history);
   return f(caf::meta::type_name("loaded_sample"), x.address, x.messages, x.target, error, x.stored_answer,
-           x.has_stored_answer, x.failures);
+           x.has_stored_answer, x.failures, history);
 }
 
 /// INTERNAL: the next samples of a run, read by a worker.

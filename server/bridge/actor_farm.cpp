@@ -52,6 +52,8 @@ collector_actor::behavior_type gauge_collector(collector_actor::pointer self, co
         round.ask(farm.budgets, "budget_keeper");
         round.ask(farm.runs, "run_supervisor");
         round.ask(farm.gateway, "gateway");
+        round.ask(farm.sandbox, "sandbox");
+        round.ask(farm.python, "python_host");
         return round.answer();
       },
   };

@@ -46,7 +46,7 @@ private:
     if (!news.outcome)
       return out;
     if (news.outcome->error)
-      return out + fail(*news.outcome->error);
+      return out + fail(as_told(*news.outcome->error));
     over_ = true;
     charge_tokens(edge_, api_key_, *news.outcome);
     trailers_ = facts_of(*news.outcome);
@@ -72,7 +72,7 @@ private:
 boost::asio::awaitable<result<response>> ask_and_stream(request_context& context, model_question question,
                                                         std::unique_ptr<stream_form> form) {
   auto api_key = question.api_key;
-  auto asked = co_await context.edge.farm.ask_model(std::move(question));
+  auto asked = co_await ask_checked(context.edge, std::move(question));
   if (!asked)
     co_return asked.error();
   auto& waiting = **asked;
@@ -86,7 +86,7 @@ boost::asio::awaitable<result<response>> ask_and_stream(request_context& context
       context.watch->stop();
     if (!first)
       co_return first.error();
-    co_return *first->outcome->error;
+    co_return as_told(*first->outcome->error);
   }
   response out;
   out.content_type = "text/event-stream; charset=utf-8";

@@ -13,12 +13,12 @@ namespace {
 
 constexpr double longest_timeout = 86'400;
 
-model_question question_of(const request_context& context, const asking& how, std::string model) {
+model_question question_of(const std::optional<principal>& caller, const asking& how, std::string model) {
   model_question out;
-  if (context.caller) {
-    out.tenant = context.caller->id;
-    out.api_key = context.caller->api_key;
-    out.key_budget = context.caller->key_budget;
+  if (caller) {
+    out.tenant = caller->id;
+    out.api_key = caller->api_key;
+    out.key_budget = caller->key_budget;
   }
   out.model = std::move(model);
   out.cache = how.cache;
@@ -49,8 +49,9 @@ result<asking> asking_of(const request_context& context) {
   return out;
 }
 
-model_question chat_call(const request_context& context, const asking& how, llm::chat_question question) {
-  auto out = question_of(context, how, std::move(question.model));
+model_question chat_call(const std::optional<principal>& caller, const asking& how,
+                         llm::chat_question question) {
+  auto out = question_of(caller, how, std::move(question.model));
   out.request.messages = std::move(question.messages);
   out.request.parameters = std::move(question.parameters);
   out.request.options = std::move(question.options);
@@ -58,9 +59,9 @@ model_question chat_call(const request_context& context, const asking& how, llm:
   return out;
 }
 
-model_question embedding_call(const request_context& context, const asking& how,
+model_question embedding_call(const std::optional<principal>& caller, const asking& how,
                               llm::embedding_question question) {
-  auto out = question_of(context, how, std::move(question.model));
+  auto out = question_of(caller, how, std::move(question.model));
   size_t bytes = 0;
   for (const auto& text : question.texts)
     bytes += text.size();
@@ -73,8 +74,9 @@ model_question embedding_call(const request_context& context, const asking& how,
   return out;
 }
 
-model_question count_call(const request_context& context, const asking& how, llm::chat_question question) {
-  auto out = chat_call(context, how, std::move(question));
+model_question count_call(const std::optional<principal>& caller, const asking& how,
+                          llm::chat_question question) {
+  auto out = chat_call(caller, how, std::move(question));
   out.request.stream = false;
   out.request.kind = call_kind::count_tokens;
   return out;
@@ -86,10 +88,39 @@ void charge_tokens(edge_services& edge, const std::string& api_key, const call_o
                                                + int64_t{outcome.usage.completion_tokens});
 }
 
+boost::asio::awaitable<result<std::unique_ptr<asked_question>>> ask_checked(edge_services& edge,
+                                                                            model_question question) {
+  std::vector<std::string> pictures;
+  if (edge.options.check_picture)
+    for (const auto& message : question.request.messages)
+      if (message.extras)
+        for (const auto& picture : message.extras->images)
+          if (!picture.url.empty())
+            pictures.push_back(picture.url);
+  if (!pictures.empty()) {
+    auto work = [&check = edge.options.check_picture, pictures = std::move(pictures)]() -> result<void> {
+      for (const auto& url : pictures)
+        if (auto good = check(url); !good)
+          return good;
+      return {};
+    };
+    auto good = co_await edge.readers.run(std::move(work));
+    if (!good) {
+      auto reason = good.error();
+      if (reason.code != errc::busy) {
+        reason.where = "image_url";
+        reason.hint = "send the picture itself, or let the operator allow the address";
+      }
+      co_return reason;
+    }
+  }
+  co_return co_await edge.farm.ask_model(std::move(question));
+}
+
 boost::asio::awaitable<result<call_outcome>> ask_and_wait(request_context& context, model_question question) {
   const auto api_key = question.api_key;
   const bool takes_tokens = question.request.kind != call_kind::count_tokens;
-  auto asked = co_await context.edge.farm.ask_model(std::move(question));
+  auto asked = co_await ask_checked(context.edge, std::move(question));
   if (!asked)
     co_return asked.error();
   auto& waiting = **asked;
@@ -105,11 +136,18 @@ boost::asio::awaitable<result<call_outcome>> ask_and_wait(request_context& conte
     if (!news->outcome)
       continue;
     if (news->outcome->error)
-      co_return *news->outcome->error;
+      co_return as_told(*news->outcome->error);
     if (takes_tokens)
       charge_tokens(context.edge, api_key, *news->outcome);
     co_return std::move(*news->outcome);
   }
+}
+
+fault as_told(fault reason) {
+  // Too large was the provider's answer: the edge has taken the request.
+  if (reason.code == errc::too_large)
+    reason.code = errc::malformed_answer;
+  return reason;
 }
 
 llm::model_answer answer_of(const call_outcome& outcome) {

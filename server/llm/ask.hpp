@@ -3,12 +3,14 @@
 #include "core/llm/chat_reply.hpp"
 #include "core/llm/question.hpp"
 #include "core/values/cache_use.hpp"
+#include "server/auth/permissions.hpp"
 #include "server/farm_access.hpp"
 #include "server/request_context.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
 #include <memory>
+#include <optional>
 
 /// How the routes that ask models put their questions, whatever the API.
 namespace assay::server {
@@ -24,14 +26,24 @@ struct asking {
 result<asking> asking_of(const request_context& context);
 
 /// @returns the farm's form of the question.
-model_question chat_call(const request_context& context, const asking& how, llm::chat_question question);
-model_question embedding_call(const request_context& context, const asking& how,
+model_question chat_call(const std::optional<principal>& caller, const asking& how,
+                         llm::chat_question question);
+model_question embedding_call(const std::optional<principal>& caller, const asking& how,
                               llm::embedding_question question);
-model_question count_call(const request_context& context, const asking& how, llm::chat_question question);
+model_question count_call(const std::optional<principal>& caller, const asking& how,
+                          llm::chat_question question);
+
+/// Puts the question to the farm, when its pictures may be fetched from where they are: a provider in the
+/// operator's own network would reach what the caller cannot. @returns errc::forbidden when not.
+boost::asio::awaitable<result<std::unique_ptr<asked_question>>> ask_checked(edge_services& edge,
+                                                                            model_question question);
 
 /// Asks and waits for the end. A caller that goes meanwhile withdraws the question.
 /// @returns the outcome, or its error.
 boost::asio::awaitable<result<call_outcome>> ask_and_wait(request_context& context, model_question question);
+
+/// @returns a call's failure as its caller is to see it.
+fault as_told(fault reason);
 
 /// Counts what the answer took against the limit of the key that asked; without one, nothing happens.
 void charge_tokens(edge_services& edge, const std::string& api_key, const call_outcome& outcome);

@@ -32,9 +32,9 @@ constexpr milliseconds patience_beyond{30'000};
 
 /// One batch on its way. Its askers take the next item each, until there is none.
 struct running_batch {
-  running_batch(const asio::any_io_executor& on, farm_access& to) : farm(to), all_done(on) {}
+  running_batch(const asio::any_io_executor& on, edge_services& to) : edge(to), all_done(on) {}
 
-  farm_access& farm;
+  edge_services& edge;
   llm::llm_batch wish;
   model_question common; ///< Without the prompt.
   asio::steady_timer all_done;
@@ -81,7 +81,7 @@ asio::awaitable<void> ask_item(running_batch& batch, size_t index) {
   chat_message message;
   message.content = shared_text(*prompt);
   question.request.messages.push_back(std::move(message));
-  auto asked = co_await batch.farm.ask_model(std::move(question));
+  auto asked = co_await ask_checked(batch.edge, std::move(question));
   if (!asked)
     co_return batch.fail(index, asked.error());
   auto& waiting = **asked;
@@ -152,8 +152,8 @@ asio::awaitable<result<response>> ask_batch(request_context& context) {
   const auto& clock = context.edge.options.time;
   const auto begun = clock.wall();
   const auto executor = co_await asio::this_coro::executor;
-  const auto batch = std::make_shared<running_batch>(executor, context.edge.farm);
-  batch->common = chat_call(context, *how, std::move(wish->common.chat));
+  const auto batch = std::make_shared<running_batch>(executor, context.edge);
+  batch->common = chat_call(context.caller, *how, std::move(wish->common.chat));
   batch->wish = std::move(*wish);
   size_t index = 0;
   for (const auto& item : *batch->wish.items)

@@ -4,6 +4,7 @@
 #include "server/routes/families.hpp"
 #include "server/routes/shared.hpp"
 #include "server/services.hpp"
+#include "storage/tables.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -82,10 +83,17 @@ awaitable<result<response>> create(request_context& context) {
                     "Idempotency-Key",
                     {}};
   // Nobody may wait for, and so learn about, somebody else's run.
-  for (const auto run : message.request.depends_on) {
+  const auto against = message.request.stop_when ? message.request.stop_when->against : run_id{};
+  auto named = message.request.depends_on;
+  if (!against.empty())
+    named.push_back(against);
+  for (const auto run : named) {
     auto record = readable_run(context, run);
     if (!record && record.error().code == errc::not_found)
-      co_return fault{errc::invalid_argument, "there is no evaluation " + to_string(run), "depends_on", {}};
+      co_return fault{errc::invalid_argument,
+                      "there is no evaluation " + to_string(run),
+                      run == against ? "early_stopping.against" : "depends_on",
+                      {}};
     if (!record)
       co_return record.error();
   }
@@ -220,6 +228,10 @@ std::string done(run_verb verb, const run_record& changed) {
     return "Evaluation cancelled";
   case run_verb::retry:
     return "Evaluation will ask its failed samples again";
+  case run_verb::purge:
+    return "Evaluation removed";
+  case run_verb::redact:
+    return "The texts of the evaluation are removed; its scores stay";
   }
   return {};
 }
@@ -233,6 +245,24 @@ std::optional<money> new_limit(const request_context& context) {
                                                           : std::optional{from_dollars(found->get<double>())};
 }
 
+/// What cannot be undone leaves a trace that stays, before it is done.
+awaitable<result<void>> note_in_audit(const request_context& context, run_id run, run_verb verb) {
+  const auto now = context.edge.options.time.wall();
+  auto at = std::to_string(now.time_since_epoch().count());
+  at.insert(0, at.size() < 14 ? 14 - at.size() : 0, '0');
+  std::vector<document_change> changes(1);
+  changes[0].table = to_string(storage::table::audit);
+  changes[0].key = at + "/" + to_string(run) + "/" + std::string(to_string(verb));
+  changes[0].value = json{{"at", to_rfc3339(now)},
+                          {"user", context.who().id.value},
+                          {"evaluation_id", to_string(run)},
+                          {"action", to_string(verb)},
+                          {"request_id", context.request_id}}
+                         .dump(-1, ' ', false, json::error_handler_t::replace);
+  auto stored = co_await context.edge.farm.write(std::move(changes));
+  co_return stored;
+}
+
 awaitable<result<response>> command(request_context& context, run_verb verb) {
   auto id = run_id_in_path(context);
   if (!id)
@@ -240,6 +270,14 @@ awaitable<result<response>> command(request_context& context, run_verb verb) {
   auto stored = changeable_run(context, *id);
   if (!stored)
     co_return stored.error();
+  if (verb == run_verb::purge || verb == run_verb::redact) {
+    if (!is_final(stored->state))
+      co_return fault{errc::invalid_transition, "the evaluation is " + std::string(to_string(stored->state)),
+                      "id", "cancel it first"};
+    auto noted = co_await note_in_audit(context, *id, verb);
+    if (!noted)
+      co_return noted.error();
+  }
   const command_run message{*id, verb, new_limit(context)};
   auto changed = co_await context.edge.farm.command(message);
   if (!changed) {
@@ -253,7 +291,15 @@ awaitable<result<response>> command(request_context& context, run_verb verb) {
     co_await context.edge.results.expect(*id);
   auto out = run_status_json(*changed);
   out["message"] = done(verb, *changed);
+  if (verb == run_verb::purge)
+    out["purged"] = true;
   co_return context.answer(out);
+}
+
+awaitable<result<response>> cancel_or_purge(request_context& context) {
+  const auto verb = context.flag("purge") ? run_verb::purge : run_verb::cancel;
+  auto out = co_await command(context, verb);
+  co_return out;
 }
 
 route_handler verb_handler(run_verb verb) {
@@ -296,6 +342,7 @@ void add_schemas(schema_set& schemas) {
       "dry_run": {"description": "Answer the plan and its cost; store and run nothing."},
       "batch_size": {"description": "Accepted; changes nothing here."}, "device": {"description": "Accepted; changes nothing here."},
       "max_cost": {"description": "Dollars; the run fails before it could cost more, and can be retried."},
+      "early_stopping": {"description": "End when enough is known: {\"interval\": 0.02}, the score to within this on either side with 95 %; or {\"against\": \"eval_...\", \"alpha\": 0.05, \"margin\": 0.01}, when it is decided which of the two is better, or that they differ by less. For one task, prompt type and epoch."},
       "use_cache": {"description": "Take answers that another run with a cache has paid for, and keep new ones."},
       "cache_requests": {"description": "true as use_cache, refresh as rewrite_requests_cache, delete as delete_requests_cache."},
       "rewrite_requests_cache": {"description": "Ask again and replace the stored answers."},
@@ -410,8 +457,16 @@ void add_evaluation_routes(route_table& table) {
                      "How far an evaluation is", &find));
 
   one = declared(http_method::erase, "/evaluations/{id}", permission::evaluation_manage,
-                 "Cancel an evaluation", verb_handler(run_verb::cancel));
-  one.details = "Answers that were paid for are kept. Cancelled is final.";
+                 "Cancel an evaluation, or remove it", &cancel_or_purge);
+  one.details =
+      "Cancelling keeps the answers that were paid for, and is final. With purge=true an evaluation that has "
+      "ended is removed with everything that belongs to it; 409 while it has not ended, 404 once it is gone.";
+  query_parameter purge;
+  purge.name = "purge";
+  purge.type = parameter_type::flag;
+  purge.summary = "Remove it for good";
+  purge.fallback = "false";
+  one.query = {std::move(purge)};
   table.add(std::move(one));
 
   one = declared(http_method::post, "/evaluations/{id}/pause", permission::evaluation_manage, "Pause",
@@ -425,6 +480,12 @@ void add_evaluation_routes(route_table& table) {
   one.details = "Also what was never asked. A run whose budget was spent goes on with a higher max_cost.";
   one.request_schema = "RetryRequest";
   one.body_optional = true;
+  table.add(std::move(one));
+  one = declared(http_method::post, "/results/{id}/redact", permission::evaluation_manage,
+                 "Remove the texts of an evaluation, keep its scores", verb_handler(run_verb::redact));
+  one.details = "Prompts, answers, targets, extracted answers and messages of errors go, within seconds; "
+                "scores, usage, "
+                "cost and times stay. 409 while the evaluation has not ended. Again it changes nothing.";
   table.add(std::move(one));
   table.add(declared(http_method::post, "/evaluations/{id}/cancel", permission::evaluation_manage,
                      "Cancel an evaluation, as DELETE does", verb_handler(run_verb::cancel)));

@@ -74,7 +74,7 @@ awaitable<result<response>> invoke(request_context& context) {
   const bool as_events = question->chat.stream && wants_events(context);
   // Collected otherwise: nobody would see the pieces.
   question->chat.stream = as_events;
-  auto call = chat_call(context, *how, std::move(question->chat));
+  auto call = chat_call(context.caller, *how, std::move(question->chat));
   if (as_events) {
     std::unique_ptr<stream_form> form = std::make_unique<llm_events>(model, context.facts());
     co_return co_await ask_and_stream(context, std::move(call), std::move(form));
@@ -97,7 +97,7 @@ awaitable<result<response>> embed(request_context& context) {
   if (!question)
     co_return question.error();
   const auto model = question->model;
-  auto call = embedding_call(context, *how, std::move(*question));
+  auto call = embedding_call(context.caller, *how, std::move(*question));
   auto outcome = co_await ask_and_wait(context, std::move(call));
   if (!outcome)
     co_return outcome.error();
@@ -125,7 +125,7 @@ awaitable<result<response>> count_tokens(request_context& context) {
   if (!question)
     co_return question.error();
   const auto model = question->model;
-  auto call = count_call(context, *how, std::move(*question));
+  auto call = count_call(context.caller, *how, std::move(*question));
   auto outcome = co_await ask_and_wait(context, std::move(call));
   if (!outcome)
     co_return outcome.error();

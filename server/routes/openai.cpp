@@ -58,7 +58,7 @@ awaitable<result<response>> complete_chat(request_context& context) {
   const bool stream = question->stream;
   const bool include_usage = question->include_usage;
   const uint32_t choices = question->options ? question->options->choices : 1;
-  auto call = chat_call(context, *how, std::move(*question));
+  auto call = chat_call(context.caller, *how, std::move(*question));
   if (stream) {
     std::unique_ptr<stream_form> form =
         std::make_unique<chat_chunks>(head, include_usage, choices, context.facts());
@@ -84,7 +84,7 @@ awaitable<result<response>> embed(request_context& context) {
     co_return question.error();
   const auto model = question->model;
   const bool as_base64 = question->as_base64;
-  auto call = embedding_call(context, *how, std::move(*question));
+  auto call = embedding_call(context.caller, *how, std::move(*question));
   auto outcome = co_await ask_and_wait(context, std::move(call));
   if (!outcome)
     co_return outcome.error();

@@ -2,12 +2,11 @@
 #include "server/routes/families.hpp"
 #include "server/routes/shared.hpp"
 #include "server/services.hpp"
-#include "server/websocket/replay.hpp"
 
 #include <nlohmann/json.hpp>
 
-#include <array>
-#include <charconv>
+#include <algorithm>
+#include <optional>
 
 namespace assay::server {
 
@@ -19,6 +18,17 @@ using awaitable = boost::asio::awaitable<T>;
 
 /// Left out of results unless include_details is given: large, and in GET /results/{id}/samples too.
 constexpr std::string_view detail_keys[] = {"output", "samples", "details"};
+
+void drop_details(json& document) {
+  if (!document.contains("task_results"))
+    return;
+  for (auto& task : document["task_results"])
+    if (task.is_object())
+      for (const auto key : detail_keys)
+        // A number of samples is no detail.
+        if (const auto detail = task.find(key); detail != task.end() && !detail->is_number())
+          task.erase(detail);
+}
 
 // -- results --------------------------------------------------------------------------------------------
 
@@ -44,120 +54,94 @@ awaitable<result<response>> find(request_context& context) {
   auto document = json::parse(**text, nullptr, false);
   if (!document.is_object())
     co_return fault{errc::store_unreadable, "the stored result cannot be read", {}, "restore a backup"};
-  if (!context.flag("include_details") && document.contains("task_results"))
-    for (auto& task : document["task_results"])
-      if (task.is_object())
-        for (const auto key : detail_keys)
-          // A number of samples is no detail.
-          if (const auto detail = task.find(key); detail != task.end() && !detail->is_number())
-            task.erase(detail);
+  if (!context.flag("include_details"))
+    drop_details(document);
   add_output(context, *run, document);
   co_return context.answer(document);
 }
 
-// -- samples --------------------------------------------------------------------------------------------
+// -- the list -------------------------------------------------------------------------------------------
 
-std::string cursor_of(const sample_address& at) {
-  std::string out;
-  for (const unsigned part : {unsigned{at.task}, unsigned{at.variant}, unsigned{at.sample},
-                              unsigned{at.epoch}, unsigned{at.step}, unsigned{at.generation}})
-    out += (out.empty() ? "" : "-") + std::to_string(part);
-  return out;
-}
+/// How many evaluations one request looks at, and the view of the store that it reads.
+constexpr size_t most_looked_at = 1000;
 
-std::optional<sample_address> address_of(std::string_view cursor) {
-  std::array<uint32_t, 6> parts{};
-  for (size_t i = 0; i < parts.size(); ++i) {
-    const auto [end, error] = std::from_chars(cursor.data(), cursor.data() + cursor.size(), parts[i]);
-    if (error != std::errc{} || (i != 2 && parts[i] > 0xFFFF))
-      return std::nullopt;
-    cursor.remove_prefix(static_cast<size_t>(end - cursor.data()));
-    if (i + 1 < parts.size()) {
-      if (!cursor.starts_with('-'))
-        return std::nullopt;
-      cursor.remove_prefix(1);
-    }
-  }
-  if (!cursor.empty())
-    return std::nullopt;
-  return sample_address{
-      static_cast<uint16_t>(parts[0]), static_cast<uint16_t>(parts[1]), parts[2],
-      static_cast<uint16_t>(parts[3]), static_cast<uint16_t>(parts[4]), static_cast<uint16_t>(parts[5])};
-}
-
-struct sample_list {
-  json items = json::array();
-  std::optional<sample_address> next;
+struct result_query {
+  std::optional<user_id> owner;
+  std::optional<run_id> before;
+  std::string model;
+  std::string task;
+  size_t limit = 20;
+  bool details = false;
 };
 
-/// What the numbers of an address stand for.
-void add_names(json& item, const run_spec& spec, const sample_address& at) {
-  if (at.task < spec.tasks.size())
-    item["task_id"] = spec.tasks[at.task].id.value;
-  if (at.variant < spec.prompt_types.size())
-    item["prompt_type"] = spec.prompt_types[at.variant];
+struct result_list {
+  json items = json::array();
+  std::optional<run_id> next;
+};
+
+bool has_task(const json& document, const std::string& wanted) {
+  if (wanted.empty())
+    return true;
+  const auto tasks = document.find("task_results");
+  return tasks != document.end() && tasks->is_array()
+         && std::any_of(tasks->begin(), tasks->end(), [&](const json& task) {
+              return task.is_object() && task.value("task_id", json()) == wanted;
+            });
 }
 
-/// How many rows one request may look at when it wants only those of one status.
-constexpr size_t most_scanned_rows = 20'000;
-
-result<sample_list> read_samples(storage::snapshot& view, const run_record& run,
-                                 std::optional<sample_address> after, size_t limit, const std::string& status,
-                                 bool with_answers) {
-  const auto scorers = scorer_names_of(run);
-  static const std::vector<std::string> none;
-  sample_list out;
-  size_t scanned = 0;
-  do {
-    auto page = view.page_samples(run.spec.id, after, std::min(limit, storage::max_page_rows));
-    if (!page)
-      return page.error();
-    for (const auto& sample : page->samples) {
-      after = sample.address;
-      if (!status.empty() && to_string(sample.status) != status)
-        continue;
-      const auto& names = sample.address.task < scorers.size() ? scorers[sample.address.task] : none;
-      if (with_answers) {
-        auto found = view.find_response(run.spec.id, sample.address);
-        if (!found)
-          return found.error();
-        out.items.push_back(sample_to_json(sample, *found ? &**found : nullptr, names));
-      } else {
-        out.items.push_back(sample_to_json(sample, names));
-      }
-      add_names(out.items.back(), run.spec, sample.address);
-      if (out.items.size() == limit) {
-        out.next = after;
-        return out;
-      }
+result<result_list> read_list(storage::snapshot& view, const result_query& wanted) {
+  result_list out;
+  storage::run_query query;
+  query.owner = wanted.owner;
+  query.before = wanted.before;
+  query.limit = most_looked_at;
+  const auto page = view.list_summaries(query);
+  if (!page)
+    return page.error();
+  for (const auto& run : page->runs) {
+    if (out.items.size() == wanted.limit) {
+      // The next page begins with this one.
+      out.next = run_id{run.run.value + 1};
+      return out;
     }
-    scanned += page->samples.size();
-    after = page->next;
-  } while (after && scanned < most_scanned_rows);
-  out.next = after;
+    if (!is_final(run.state) || (!wanted.model.empty() && run.model.value != wanted.model))
+      continue;
+    const auto text = view.find_result(run.run);
+    if (!text)
+      return text.error();
+    auto document = *text ? json::parse(**text, nullptr, false) : json();
+    if (!document.is_object() || !has_task(document, wanted.task))
+      continue;
+    if (!wanted.details) {
+      drop_details(document);
+      document.erase("analysis");
+    }
+    out.items.push_back(std::move(document));
+  }
+  out.next = page->next;
   return out;
 }
 
-awaitable<result<response>> list_samples(request_context& context) {
-  auto id = run_id_in_path(context);
-  if (!id)
-    co_return id.error();
-  auto run = readable_run(context, *id);
-  if (!run)
-    co_return run.error();
-  const auto cursor = context.text("cursor");
-  const auto after = address_of(cursor);
-  if (!cursor.empty() && !after)
-    co_return fault{errc::invalid_argument, "is no cursor", "cursor", "take next_cursor of the page before"};
-  auto read = [run = std::move(*run), after, limit = static_cast<size_t>(context.integer("limit")),
-               status = context.text("status"), answers = context.flag("include_answers")](
-                  storage::snapshot& view) { return read_samples(view, run, after, limit, status, answers); };
+awaitable<result<response>> list(request_context& context) {
+  result_query wanted;
+  if (!context.who().permissions.has(permission::evaluation_read_all))
+    wanted.owner = context.who().id;
+  if (const auto cursor = context.text("cursor"); !cursor.empty()) {
+    wanted.before = run_id_from_string(cursor);
+    if (!wanted.before)
+      co_return fault{errc::invalid_argument, "is no cursor", "cursor",
+                      "take next_cursor of the page before"};
+  }
+  wanted.model = context.text("model_id");
+  wanted.task = context.text("task_id");
+  wanted.limit = static_cast<size_t>(context.integer("limit"));
+  wanted.details = context.flag("include_details");
+  auto read = [wanted](storage::snapshot& view) { return read_list(view, wanted); };
   auto page = co_await context.edge.read_later(std::move(read));
   if (!page)
     co_return page.error();
-  const auto next = page->next ? json(cursor_of(*page->next)) : json(nullptr);
-  co_return context.answer(
-      {{"evaluation_id", to_string(*id)}, {"items", std::move(page->items)}, {"next_cursor", next}});
+  const auto next = page->next ? json(to_string(*page->next)) : json(nullptr);
+  co_return context.answer({{"items", std::move(page->items)}, {"next_cursor", next}});
 }
 
 void add_schemas(schema_set& schemas) {
@@ -192,28 +176,21 @@ void add_schemas(schema_set& schemas) {
     },
     "required": ["evaluation_id", "model_id", "task_results", "summary_metrics", "completed_at", "execution_time"]
   })");
-  schemas.add("Sample", R"({
+  schemas.add("ResultList", R"({
     "type": "object",
     "properties": {
-      "id": {"type": "string"}, "evaluation_id": {"type": "string"}, "task_id": {"type": "string"}, "prompt_type": {"type": "string"},
-      "status": {"type": "string", "enum": ["answered", "scored", "failed"]},
-      "score": {"type": ["number", "null"]},
-      "scores": {"type": "object"}, "usage": {"type": "object"},
-      "cost": {"type": ["number", "null"]},
-      "prompt": {"type": ["string", "null"], "description": "With include_answers, like everything else that only the answer knows: timing, http_status, finished_at, simulated, ..."},
-      "answer": {"type": ["string", "null"], "description": "With include_answers."}
-    },
-    "required": ["id", "evaluation_id", "status", "score", "scores"]
-  })");
-  schemas.add("SampleList", R"({
-    "type": "object",
-    "properties": {
-      "evaluation_id": {"type": "string"},
-      "items": {"type": "array", "items": {"$ref": "#/components/schemas/Sample"}},
+      "items": {"type": "array", "items": {"$ref": "#/components/schemas/Result"}},
       "next_cursor": {"type": ["string", "null"], "description": "cursor of the next page; null on the last one."}
     },
-    "required": ["evaluation_id", "items", "next_cursor"]
+    "required": ["items", "next_cursor"]
   })");
+}
+
+query_parameter text(const char* name, const char* summary) {
+  query_parameter out;
+  out.name = name;
+  out.summary = summary;
+  return out;
 }
 
 query_parameter flag(const char* name, const char* summary) {
@@ -240,26 +217,19 @@ void add_result_routes(route_table& table) {
   one.query = {flag("include_details", "With outputs")};
   table.add(std::move(one));
 
-  route samples;
-  samples.path = "/results/{id}/samples";
-  samples.tag = "results";
-  samples.summary = "The samples of an evaluation, finished ones while it runs too";
-  samples.response_schema = "SampleList";
-  samples.handler = &list_samples;
-  samples.query = {
-      query_parameter{"limit", parameter_type::integer, "Samples on a page", "100", 1, 500, {}, 256, false}};
-  query_parameter cursor;
-  cursor.name = "cursor";
-  cursor.summary = "next_cursor of the page before";
-  samples.query.push_back(std::move(cursor));
-  query_parameter status;
-  status.name = "status";
-  status.type = parameter_type::choice;
-  status.choices = {"answered", "scored", "failed"};
-  status.summary = "Only these; a page may be short and still have a next one";
-  samples.query.push_back(std::move(status));
-  samples.query.push_back(flag("include_answers", "With prompt, answer, timing and retries"));
-  table.add(std::move(samples));
+  route all;
+  all.path = "/results";
+  all.tag = "results";
+  all.summary = "The results of evaluations that have ended, newest first";
+  all.details =
+      "A request looks at 1,000 evaluations at most: its page may be short and still have a next_cursor.";
+  all.response_schema = "ResultList";
+  all.handler = &list;
+  all.query = {
+      query_parameter{"limit", parameter_type::integer, "Results on a page", "20", 1, 100, {}, 256, false},
+      text("cursor", "next_cursor of the page before"), text("model_id", "Only of this model"),
+      text("task_id", "Only those with this task"), flag("include_details", "With outputs and analysis")};
+  table.add(std::move(all));
 }
 
 } // namespace assay::server

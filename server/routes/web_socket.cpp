@@ -59,11 +59,26 @@ void add_web_socket_route(route_table& table) {
   schemas.add("PingCommand", R"({
     "type": "object", "additionalProperties": false, "properties": {"type": {"const": "ping"}}, "required": ["type"]
   })");
+  schemas.add("LlmInvokeCommand", R"({
+    "type": "object", "additionalProperties": false,
+    "properties": {
+      "type": {"const": "llm_invoke"},
+      "id": {"type": "string", "minLength": 1, "maxLength": 128, "description": "The client's own; every frame about the answer names it."},
+      "request": {"$ref": "#/components/schemas/LlmRequest"}
+    },
+    "required": ["type", "id", "request"]
+  })");
+  schemas.add("LlmCancelCommand", R"({
+    "type": "object", "additionalProperties": false,
+    "properties": {"type": {"const": "llm_cancel"}, "id": {"type": "string", "minLength": 1, "maxLength": 128}},
+    "required": ["type", "id"]
+  })");
   schemas.add("WebSocketCommand", R"({
     "anyOf": [
       {"$ref": "#/components/schemas/AuthCommand"}, {"$ref": "#/components/schemas/SubscribeEvaluationCommand"},
       {"$ref": "#/components/schemas/SubscribeCommand"}, {"$ref": "#/components/schemas/UnsubscribeEvaluationCommand"},
-      {"$ref": "#/components/schemas/UnsubscribeCommand"}, {"$ref": "#/components/schemas/PingCommand"}
+      {"$ref": "#/components/schemas/UnsubscribeCommand"},
+      {"$ref": "#/components/schemas/LlmInvokeCommand"}, {"$ref": "#/components/schemas/LlmCancelCommand"}, {"$ref": "#/components/schemas/PingCommand"}
     ]
   })");
   schemas.add("WebSocketEvent", R"({

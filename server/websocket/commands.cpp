@@ -40,6 +40,8 @@ constexpr std::pair<std::string_view, std::string_view> commands[] = {
     {"subscribe", "SubscribeCommand"},
     {"unsubscribe_evaluation", "UnsubscribeEvaluationCommand"},
     {"unsubscribe", "UnsubscribeCommand"},
+    {"llm_invoke", "LlmInvokeCommand"},
+    {"llm_cancel", "LlmCancelCommand"},
     {"ping", "PingCommand"},
 };
 
@@ -77,6 +79,14 @@ result<std::vector<run_id>> runs_of(const json& command) {
 }
 
 } // namespace
+
+json failure_json(const fault& what) {
+  const auto shown = problem_of(family::engine, what);
+  return {{"code", shown.code},
+          {"message", without_api_keys(what.message)},
+          {"field", what.where.empty() ? json(nullptr) : json(without_api_keys(what.where))},
+          {"hint", what.hint.empty() ? json(nullptr) : json(without_api_keys(what.hint))}};
+}
 
 boost::asio::awaitable<void> web_socket_session::read_commands() {
   error_code error;
@@ -119,7 +129,7 @@ boost::asio::awaitable<void> web_socket_session::obey(std::string_view text) {
   if (known == std::end(commands)) {
     complain(wrong("type", "is no command",
                    "one of auth, subscribe_evaluation, subscribe, unsubscribe_evaluation, "
-                   "unsubscribe, ping"));
+                   "unsubscribe, llm_invoke, llm_cancel, ping"));
     co_return;
   }
   auto outcome = edge_.routes.schemas().check(known->second, command);
@@ -130,12 +140,23 @@ boost::asio::awaitable<void> web_socket_session::obey(std::string_view text) {
   } else if (outcome && !who_) {
     outcome = fault{
         errc::unauthenticated, "say who you are first", {}, "send {\"type\":\"auth\",\"token\":\"...\"}"};
+  } else if (outcome && type == "llm_invoke") {
+    outcome = take_question(command);
+  } else if (outcome && type == "llm_cancel") {
+    outcome = cancel_question(command);
   } else if (outcome && type.starts_with("unsubscribe")) {
     outcome = unsubscribe_all(command);
   } else if (outcome) {
     outcome = co_await subscribe_all(command);
   }
-  if (!outcome)
+  if (outcome)
+    co_return;
+  // Whoever asks waits for news of the question's id.
+  const auto id = command.find("id");
+  if (who_ && type == "llm_invoke" && id != command.end() && id->is_string()
+      && !questions_.contains(id->get_ref<const std::string&>()))
+    fail_question(id->get<std::string>(), outcome.error());
+  else
     complain(outcome.error());
 }
 
@@ -268,12 +289,6 @@ void web_socket_session::reply(const char* type, const json& data, std::optional
                                     {"timestamp", to_rfc3339(edge_.options.time.wall())}})});
 }
 
-void web_socket_session::complain(const fault& what) {
-  const auto shown = problem_of(family::engine, what);
-  reply("error", {{"code", shown.code},
-                  {"message", without_api_keys(what.message)},
-                  {"field", what.where.empty() ? json(nullptr) : json(without_api_keys(what.where))},
-                  {"hint", what.hint.empty() ? json(nullptr) : json(what.hint)}});
-}
+void web_socket_session::complain(const fault& what) { reply("error", failure_json(what)); }
 
 } // namespace assay::server

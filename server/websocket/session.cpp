@@ -153,6 +153,9 @@ void web_socket_session::end() noexcept {
   queue_->detach();
   listener_.reset();
   subscriptions_.clear();
+  for (const auto& [id, question] : questions_)
+    if (question.handle != nullptr)
+      question.handle->abandon();
   idle_.cancel();
   drained_.cancel();
   patience_.cancel();

@@ -23,6 +23,9 @@
 
 namespace assay::server {
 
+/// @returns what an `error` tells of a failure, without API keys that got into its texts.
+nlohmann::json failure_json(const fault& what);
+
 /// One WebSocket: a reader that obeys commands, a writer that empties the queue, and for each followed run a
 /// coroutine that reads the store while the client is behind. All on the edge's thread.
 class web_socket_session : public closable_socket, public std::enable_shared_from_this<web_socket_session> {
@@ -50,6 +53,11 @@ private:
     uint64_t searched = 0; ///< Up to here the store was looked through for them.
   };
 
+  struct open_question {
+    uint64_t round = 0;               ///< Tells it from others that had the same id.
+    asked_question* handle = nullptr; ///< Null until the farm has it.
+  };
+
   // -- reading and writing ------------------------------------------------------------------------------
   awaitable<void> read_commands();
   awaitable<void> write_frames();
@@ -69,6 +77,14 @@ private:
   result<void> unsubscribe_all(const nlohmann::json& command);
   result<run_record> readable_run(run_id run) const;
   bool within_budget();
+
+  // -- questions to models ------------------------------------------------------------------------------
+  /// @returns why the command itself is wrong; what is wrong with its question is told as its answer.
+  result<void> take_question(const nlohmann::json& command);
+  result<model_question> question_of(const nlohmann::json& request);
+  result<void> cancel_question(const nlohmann::json& command);
+  awaitable<void> answer_question(std::string id, uint64_t round, model_question question);
+  void fail_question(const std::string& id, const fault& reason);
 
   // -- following runs -----------------------------------------------------------------------------------
   void start_catching_up(run_id run);
@@ -93,6 +109,8 @@ private:
   std::shared_ptr<frame_queue> queue_;
   std::unique_ptr<event_listener> listener_;
   std::map<run_id, subscription> subscriptions_;
+  /// Questions to models that are not answered yet, by the client's ids.
+  std::map<std::string, open_question> questions_;
   uint64_t rounds_ = 0;
   boost::asio::steady_timer idle_;     ///< Cancelled when the writer has something to do.
   boost::asio::steady_timer drained_;  ///< Cancelled when a frame has been written.

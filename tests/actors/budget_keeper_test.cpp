@@ -429,6 +429,26 @@ TEST_F(budget_keeper_test, ModelsOfOneRunHoldLeasesOfTheirOwn) {
   EXPECT_EQ(at_router().granted[1].target, 1u);
 }
 
+TEST_F(budget_keeper_test, ALaneOfAJudgeIsPaidByItsRunsBudget) {
+  start();
+  ask_for(run_a, 1, 6, dollars(10));
+  auto judge = wish(run_b, dollars(1), dollars(6), dollars(10));
+  judge.wish.account = run_a;
+  tell(keeper, judge);
+  commit();
+  ASSERT_EQ(at_router().granted.size(), 2u);
+  EXPECT_EQ(at_router().granted[1].run, run_b) << "the lane is its own";
+  const budget_key runs{budget_scope::run, to_string(run_a), {}};
+  EXPECT_EQ(account(runs).leased, at_router().granted[0].amount + at_router().granted[1].amount);
+  EXPECT_LE(account(runs).leased, dollars(10));
+  EXPECT_EQ(account({budget_scope::run, to_string(run_b), {}}).leased, money{});
+  (*costs)[run_a] = dollars(3);
+  crash();
+  commit();
+  EXPECT_EQ(account(runs).spent, dollars(3)) << "answers and verdicts are found with the run";
+  EXPECT_EQ(account(runs).leased, money{});
+}
+
 TEST_F(budget_keeper_test, AfterACrashCallsThatWereOutCountAsTheirWorstCase) {
   config.per_day = dollars(10);
   config.lost_tries = [](run_id) -> result<uint64_t> { return uint64_t{2}; };

@@ -105,6 +105,29 @@ TEST_F(connection_test, AProbeAsksForTheListOfModelsAndIsNoCall) {
   EXPECT_TRUE(got().empty());
 }
 
+TEST_F(connection_test, AKeyThatAProviderRepeatsIsNotTold) {
+  provider_profile provider;
+  provider.base_url = "http://x/v1";
+  provider.key = secret{"sk-very-secret-1"};
+  const auto made = make(provider);
+  tell(made, exchange_batch{{asking(1, {user("hi")})}});
+  http_outcome outcome;
+  outcome.id = 1;
+  outcome.status = 401;
+  outcome.headers = {{"x-request-id", "for sk-very-secret-1"}};
+  outcome.body = shared_text(
+      R"({"error":{"message":"you sent Authorization: Bearer sk-very-secret-1, twice sk-very-secret-1"}})");
+  http_turn turn;
+  turn.outcomes.push_back(std::move(outcome));
+  log.deliver(std::move(turn));
+  run();
+  ASSERT_EQ(got().size(), 1u);
+  ASSERT_TRUE(got()[0].error);
+  const auto said = to_string(*got()[0].error) + got()[0].request_id;
+  EXPECT_EQ(said.find("sk-very-secret-1"), std::string::npos) << said;
+  EXPECT_NE(said.find("Bearer ***"), std::string::npos) << said;
+}
+
 TEST_F(connection_test, SendsToTheAddressOfTheProvidersProtocol) {
   provider_profile provider;
   tell(make(provider), exchange_batch{{asking(1, {user("hi")})}});

@@ -51,6 +51,7 @@ run_supervisor_actor::behavior_type guardian(run_supervisor_actor::stateful_poin
       [self](const run_reported& news) { self->state.latest = news.record; },
       [](const run_pinned&) {},
       [](const expired_runs_found&) {},
+      [](const preparation_ended&) {},
       [](const tick&) {},
   };
 }

@@ -82,6 +82,36 @@ TEST_F(gateway_fleet, AQuestionThatIsWithdrawnFreesItsPlaceAndLeavesTheOthers) {
   EXPECT_TRUE(state_of<gateway_state>(handles().gateway).questions.empty());
 }
 
+TEST_F(gateway_fleet, AQuestionToATargetThatRestsIsAnsweredAtOnce) {
+  cap = 30;
+  bool healthy = false;
+  wire.respond = [&](const http_request&) {
+    return std::optional{healthy ? fake_wire::answer(0, "well") : fake_wire::failure(0, 500)};
+  };
+  start();
+  for (uint64_t id = 1; id <= 30; ++id)
+    ask_question(id);
+  advance(4s);
+  const auto& model = provider_now().models.at(the_model);
+  ASSERT_EQ(model->breaker.state(), control::breaker_state::open);
+  const auto before = at_edge().outcomes.size();
+  ask_question(31);
+  ASSERT_EQ(at_edge().outcomes.size(), before + 1) << "nobody is kept waiting for a probe";
+  const auto& refused = at_edge().outcomes.back();
+  ASSERT_TRUE(refused.error);
+  EXPECT_EQ(refused.id, call_id{31});
+  EXPECT_EQ(refused.error->code, errc::breaker_open);
+  EXPECT_NE(refused.error->message.find("failed too often"), std::string::npos) << refused.error->message;
+  healthy = true;
+  advance(2min, 100ms);
+  // The probes that close a breaker are calls, so somebody has to ask.
+  for (uint64_t id = 32; id <= 40; ++id) {
+    ask_question(id);
+    advance(100ms);
+  }
+  EXPECT_FALSE(at_edge().outcomes.back().error);
+}
+
 TEST_F(gateway_fleet, ComesBackWithANewRouter) {
   start();
   ask_question(1);

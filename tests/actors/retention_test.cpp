@@ -115,5 +115,50 @@ TEST_F(retention, AStoreThatRefusesIsAskedAgainLater) {
   EXPECT_FALSE(is_there(old));
 }
 
+TEST_F(retention, ARunThatHasEndedCanBeRemovedAtOnce) {
+  start_farm(config());
+  const auto id = finished_run();
+  ASSERT_TRUE(verb(id, run_verb::purge).has_value());
+  EXPECT_FALSE(is_there(id));
+  EXPECT_TRUE(store->samples[id].empty());
+  EXPECT_EQ(verb(id, run_verb::purge).error().code, errc::not_found);
+}
+
+TEST_F(retention, ARunThatGoesOnIsNeitherRemovedNorRedacted) {
+  start_farm(config());
+  const auto id = submit(10);
+  for (const auto what : {run_verb::purge, run_verb::redact}) {
+    const auto refused = verb(id, what);
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_EQ(refused.error().code, errc::invalid_transition);
+  }
+  EXPECT_TRUE(is_there(id));
+}
+
+TEST_F(retention, ARunThatAnotherWaitsForIsNotRemoved) {
+  start_farm(config());
+  const auto first = finished_run();
+  const auto other = submit(10);
+  ASSERT_TRUE(verb(other, run_verb::pause).has_value());
+  auto wish = request(1);
+  wish.depends_on = {first, other};
+  submit(wish);
+  EXPECT_EQ(verb(first, run_verb::purge).error().code, errc::conflict);
+  EXPECT_TRUE(is_there(first));
+}
+
+TEST_F(retention, ARedactedRunSaysWhenAndIsNotAskedAgain) {
+  start_farm(config());
+  const auto id = finished_run();
+  const auto redacted = verb(id, run_verb::redact);
+  ASSERT_TRUE(redacted.has_value());
+  const auto when = redacted->redacted_at;
+  EXPECT_TRUE(when);
+  EXPECT_EQ(store->runs[id].redacted_at, when);
+  wall += std::chrono::days{1};
+  EXPECT_EQ(verb(id, run_verb::redact)->redacted_at, when) << "again it changes nothing";
+  EXPECT_EQ(verb(id, run_verb::retry).error().code, errc::invalid_transition);
+}
+
 } // namespace
 } // namespace assay

@@ -168,7 +168,7 @@ TEST_F(falling_actors, EveryActorHasASupervisor) {
                             + state_of<provider_supervisor_state>(farm.providers).family.size()
                             + provider_now().family.size()
                             + state_of<run_supervisor_state>(farm.runs).family.size();
-  EXPECT_EQ(supervised, 10u + 1u + 2u + 2u);
+  EXPECT_EQ(supervised, 12u + 1u + 2u + 2u);
   EXPECT_EQ(sys.registry().running(), others + 1u + supervised) << "the root and all below it";
 }
 

@@ -29,6 +29,8 @@ const std::vector<std::vector<std::string>>& all_commands() {
                                                               {"results"},
                                                               {"results", "list"},
                                                               {"results", "show"},
+                                                              {"compare"},
+                                                              {"gate"},
                                                               {"show"},
                                                               {"runs"},
                                                               {"watch"},
@@ -220,6 +222,54 @@ TEST_F(binary, EvaluatesModelsSideBySideAndShowsTheirResults) {
   const auto removed = json::parse(assay({"store", "prune", "--older-than", "0s", "--json"}).out);
   EXPECT_EQ(removed["runs"].size(), 2U);
   EXPECT_EQ(assay({"store", "compact"}).code, 0);
+  mock->signal(SIGTERM);
+  EXPECT_EQ(mock->wait().code, 0);
+}
+
+TEST_F(binary, ComparesRunsAndJudgesThem) {
+  write_task(12);
+  start_mock();
+  const auto done = assay({"run", "-m", "mock/sim-p100", "-m", "mock/sim-p0", "-t", "sums/sums.yaml", "-p",
+                           "plain", "--output", "json"});
+  ASSERT_EQ(done.code, 0) << done.err;
+  const auto runs = json::parse(done.out)["evaluations"];
+  const auto good = runs[0]["evaluation_id"].get<std::string>();
+  const auto bad = runs[1]["evaluation_id"].get<std::string>();
+
+  const auto compared = assay({"compare", good, bad, "--json"});
+  ASSERT_EQ(compared.code, 0) << compared.err;
+  const auto row = json::parse(compared.out)["comparisons"][0];
+  EXPECT_EQ(row["pairs"], 12);
+  EXPECT_EQ(row["difference"], -1.0);
+  EXPECT_EQ(row["only_first_right"], 12);
+  EXPECT_NEAR(row["p"].get<double>(), 2.0 / 4096, 1e-12);
+  EXPECT_EQ(row["finding"], "worse");
+  const auto table = assay({"compare", good, bad});
+  EXPECT_NE(table.out.find("A -> B"), std::string::npos) << table.out;
+  EXPECT_NE(table.out.find("worse"), std::string::npos) << table.out;
+  EXPECT_EQ(assay({"compare", good}).code, 2);
+  EXPECT_EQ(assay({"compare", good, "eval_1700000000_0000002a"}).code, 4);
+  EXPECT_EQ(assay({"compare", good, bad, "--task", "none_such"}).code, 4);
+
+  std::ofstream(folder + "/gate.yaml") << "name: nightly\nrules:\n  - at_least: 0.7\n  - max_error_rate: 0\n";
+  std::ofstream(folder + "/against.yaml") << "rules:\n  - {not_worse_than: baseline, margin: 0.3}\n";
+  std::ofstream(folder + "/many.yaml") << "rules:\n  - {at_least: 0.7, min_samples: 100}\n";
+  std::ofstream(folder + "/broken.yaml") << "rules:\n  - at_laest: 0.7\n";
+  const auto passed = assay({"gate", good, "--policy", "gate.yaml", "--junit", "gate.xml"});
+  EXPECT_EQ(passed.code, 0) << passed.out << passed.err;
+  std::ifstream junit(folder + "/gate.xml");
+  const std::string xml((std::istreambuf_iterator<char>(junit)), {});
+  EXPECT_NE(xml.find("<testsuites tests=\"3\" failures=\"0\" errors=\"0\">"), std::string::npos) << xml;
+  const auto failed = assay({"gate", bad, "--policy", "gate.yaml", "--json"});
+  EXPECT_EQ(failed.code, 1);
+  EXPECT_EQ(json::parse(failed.out)["verdict"], "fail");
+  EXPECT_EQ(assay({"gate", good, "--policy", "many.yaml"}).code, 9);
+  EXPECT_EQ(assay({"gate", bad, "--policy", "against.yaml", "--baseline", good}).code, 1);
+  EXPECT_EQ(assay({"gate", good, "--policy", "against.yaml", "--baseline", bad}).code, 0);
+  EXPECT_EQ(assay({"gate", good, "--policy", "against.yaml"}).code, 2) << "there is no baseline";
+  const auto broken = assay({"gate", good, "--policy", "broken.yaml"});
+  EXPECT_EQ(broken.code, 3);
+  EXPECT_NE(broken.err.find("broken.yaml:2: rules[0].at_laest"), std::string::npos) << broken.err;
   mock->signal(SIGTERM);
   EXPECT_EQ(mock->wait().code, 0);
 }

@@ -103,12 +103,6 @@ TEST_F(troubles, AFieldThatNoRowHasIsFoundBeforeTheFirstCall) {
   EXPECT_EQ(calls_recorded(), 0U);
 }
 
-TEST_F(troubles, AGroupWithoutTasksIsCalledThat) {
-  const auto done = assay({"run", "-m", "sim-strong", "-t", "multi_turn_scenarios", "--dry-run"});
-  EXPECT_EQ(done.code, 4);
-  EXPECT_NE(done.err.find("has no tasks yet"), std::string::npos) << done.err;
-}
-
 TEST_F(troubles, CertificatesThatCannotBeReadEndTheStart) {
   write_task(2);
   start_mock({"--record", "calls.jsonl"});

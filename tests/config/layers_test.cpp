@@ -136,6 +136,27 @@ TEST_F(layers, TasksComeFromBesideTheProgramThenFromTheUser) {
             (std::vector<std::string>{folder.path() + "/tasks", folder.path() + "/home/mine"}));
 }
 
+TEST_F(layers, ThePythonWorkersComeFromBesideTheProgramToo) {
+  EXPECT_EQ(loaded().python.package_dir, "") << "not everybody has them";
+  EXPECT_EQ(loaded().python.interpreter, "/usr/bin/python3");
+  folder.write("build/dev/cli/assay", "");
+  folder.write("python/assay_worker/__main__.py", "");
+  request.executable_dir = folder.path() + "/build/dev/cli";
+  request.working_dir = folder.path() + "/home";
+  test::fs::create_directories(request.working_dir);
+  request.files = {folder.path() + "/mine.yaml"};
+  folder.write("mine.yaml",
+               "python: {workers: 3, memory: 2GiB, deadline: 5s, allow_unsandboxed_python: true, "
+               "roots: [tasks, /srv/tasks]}\n");
+  const auto python = loaded().python;
+  EXPECT_EQ(python.package_dir, folder.path() + "/python");
+  EXPECT_EQ(python.workers, 3U);
+  EXPECT_EQ(python.memory, uint64_t{2} << 30);
+  EXPECT_EQ(python.deadline, seconds{5});
+  EXPECT_TRUE(python.allow_unsandboxed_python);
+  EXPECT_EQ(python.roots, (std::vector<std::string>{folder.path() + "/home/tasks", "/srv/tasks"}));
+}
+
 TEST_F(layers, PathsStartFromTheWorkingFolderOrHome) {
   file("local.yaml", "storage: {data_dir: ../x}\nresults_dir: /abs/r\nlogging: {file: ~/a.log}\n");
   const auto values = loaded();

@@ -49,6 +49,18 @@ TEST(breaker, NeedsTwentyCallsAndHalfOfThem) {
   EXPECT_EQ(many.state(), breaker_state::closed);
 }
 
+TEST(breaker, TripsWhenNoConnectionComesAboutHoweverGoodThePastWas) {
+  breaker b;
+  calls(b, 10'000, breaker_outcome::success, start);
+  calls(b, 19, breaker_outcome::unreachable, start + 1s);
+  calls(b, 1, breaker_outcome::failure, start + 1s); // Somebody was there.
+  calls(b, 19, breaker_outcome::unreachable, start + 1s);
+  EXPECT_EQ(b.state(), breaker_state::closed);
+  calls(b, 1, breaker_outcome::unreachable, start + 1s);
+  EXPECT_EQ(b.state(), breaker_state::open);
+  EXPECT_EQ(breaker_outcome_of(errc::connect_failed), breaker_outcome::unreachable);
+}
+
 TEST(breaker, ForgetsCallsOlderThanItsWindow) {
   breaker b;
   calls(b, 19, breaker_outcome::failure, start);
@@ -67,7 +79,7 @@ TEST(breaker, NeverTripsOnRateLimits) {
 }
 
 TEST(breaker, JudgesErrorsByWhatTheySayAboutTheTarget) {
-  for (const auto code : {errc::connect_failed, errc::provider_timeout, errc::provider_unavailable})
+  for (const auto code : {errc::provider_timeout, errc::provider_unavailable, errc::truncated_answer})
     EXPECT_EQ(breaker_outcome_of(code), breaker_outcome::failure);
   for (const auto code : {errc::provider_rejected, errc::content_filtered})
     EXPECT_EQ(breaker_outcome_of(code), breaker_outcome::success);

@@ -96,8 +96,9 @@ TEST(budget_refusals, SayWhichBudgetHowMuchAndWhatToDo) {
   };
   const auto day = text(budget_scope::day, {}, "2024-05-31");
   EXPECT_EQ(day.code, errc::budget_exhausted);
-  EXPECT_EQ(day.message,
-            "the farm's budget of 2024-05-31 is spent: $99.00 of $100.00, and the next call may cost $2.00");
+  EXPECT_EQ(day.message, "the farm's budget of 2024-05-31 has too little left for one call: $99.00 of "
+                         "$100.00 spent, and the next "
+                         "call may cost $2.00");
   EXPECT_EQ(day.where, "budgets.per_day");
   EXPECT_NE(day.hint.find("midnight"), std::string::npos);
   EXPECT_EQ(text(budget_scope::run, "eval_1", {}).where, "max_cost");
@@ -129,7 +130,7 @@ TEST(budget_refusals, SayWhenOneCallIsTooMuch) {
   const budget_refusal refusal{{the_run, dollars(2), {}}, {}, dollars(3), true};
   const auto reason = to_fault(refusal);
   EXPECT_EQ(reason.message,
-            "the budget of run eval_1 is too small for one call: $0.00 of $2.00, and the next call "
+            "the budget of run eval_1 is too small for one call: $0.00 of $2.00 spent, and the next call "
             "may cost $3.00");
   EXPECT_NE(reason.hint.find("max_tokens"), std::string::npos);
 }

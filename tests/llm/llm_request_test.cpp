@@ -96,6 +96,9 @@ TEST(other_llm_requests, NameTheirModel) {
   EXPECT_EQ(read_llm_embeddings({{"model", "e"}, {"provider", "p"}, {"texts", {"a"}}})->model, "p/e");
   EXPECT_EQ(read_llm_count({{"model", "m"}, {"text", "abc"}})->messages.size(), 1u);
   EXPECT_FALSE(read_llm_embeddings({{"model", "e"}}));
+  const auto twice = read_llm_embeddings({{"model", "e"}, {"texts", {"a"}}, {"text", "b"}});
+  ASSERT_FALSE(twice);
+  EXPECT_EQ(twice.error().where, "text");
   EXPECT_FALSE(read_llm_count({{"model", "m"}}));
 }
 

@@ -229,7 +229,7 @@ TEST(mock_server, TellsWhyItCannotStart) {
   value.port = first->port();
   const auto second = server::start(std::move(value));
   ASSERT_FALSE(second);
-  EXPECT_EQ(second.error().code, errc::connect_failed);
+  EXPECT_EQ(second.error().code, errc::conflict);
   value = {};
   value.host = "not an address";
   EXPECT_EQ(server::start(value).error().where, "host");

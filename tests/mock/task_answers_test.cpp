@@ -47,6 +47,30 @@ TEST_F(task_answer_book, KnowsEveryRowOfEveryVariant) {
   EXPECT_FALSE(answers.book->find("2+3?"));
 }
 
+TEST_F(task_answer_book, SaysWhatTheTaskItselfCallsRightAndWrong) {
+  write("code.yaml", "id: code\ndataset: code.jsonl\nprompt: \"{q}\"\ntarget: \"{tests}\"\n"
+                     "reference: \"{good}\"\nwrong: \"{bad}\"\nscorer: {type: code, language: python}\n");
+  write("code.jsonl",
+        R"({"q":"Add.","tests":"def test_a(): pass","good":"```python\na = 1\n```","bad":["no","never"]})"
+        "\n");
+  const auto answers = read_task_answers(std::vector{folder_});
+  const auto known = answers.book->find("Add.").value();
+  EXPECT_EQ(known.right, "```python\na = 1\n```");
+  EXPECT_TRUE(known.wrong == "no" || known.wrong == "never") << known.wrong;
+}
+
+TEST_F(task_answer_book, KnowsALaterTurnByWhatWasAskedBefore) {
+  options value;
+  value.task_folders = {folder_};
+  const auto server = started(std::move(value));
+  const std::string body =
+      R"({"model":"sim-p100","messages":[{"role":"user","content":"3+5?"},)"
+      R"({"role":"assistant","content":"9"},{"role":"user","content":"Are you sure?"}]})";
+  const auto said =
+      ask(*server, post("/v1/chat/completions", body)).json()["choices"][0]["message"]["content"];
+  EXPECT_NE(said.get<std::string>().find('8'), std::string::npos);
+}
+
 TEST_F(task_answer_book, ServesTheGoodTasksBesideABrokenOne) {
   write("broken.yaml", "id: [");
   options value;
@@ -86,6 +110,13 @@ TEST(shipped_tasks, AreAnsweredRightlyAndWronglyAsTheirScorersSeeIt) {
         const auto known = answers.book->find(sample.messages.back().content.view());
         ASSERT_TRUE(known) << task->id.value << " " << variant.name << " row " << sample.row;
         ++rows;
+        // Only a sandbox can judge code; another test runs all of it.
+        if (task->scorers.front()->needs() != scoring::scorer_need::nothing) {
+          EXPECT_NE(known->right, known->wrong) << task->id.value << " row " << sample.row;
+          ++right;
+          ++wrong;
+          continue;
+        }
         right += task->scorers.front()->score(known->right, sample.target.view()).value == 1 ? 1 : 0;
         wrong += task->scorers.front()->score(known->wrong, sample.target.view()).value < 1 ? 1 : 0;
       }

@@ -54,6 +54,18 @@ TEST(call_windows, PercentilesErrorsTokensAndCostAreThoseOfTheWindow) {
   EXPECT_EQ(five.errors.at("provider_timeout"), 1u);
 }
 
+TEST(call_windows, WhatTheCallerDidWrongIsNoFailureOfTheModel) {
+  call_windows windows;
+  windows.add(noon, answered(1s));
+  windows.add(noon, failed(errc::provider_rejected));
+  windows.add(noon, failed(errc::request_over_budget));
+  windows.add(noon, failed(errc::provider_unavailable));
+  const auto minute = windows.summary(window_span::minute, noon + 1s);
+  EXPECT_EQ(minute.samples, 4u);
+  EXPECT_EQ(minute.failures, 1u);
+  EXPECT_EQ(minute.errors.at("provider_rejected"), 1u) << "it is told all the same";
+}
+
 TEST(call_windows, AnswersFromBatchesCountButDoNotBlurTheTimes) {
   call_windows windows;
   windows.add(noon, answered(100ms, 0.02));

@@ -58,6 +58,8 @@ TEST(interfaces, ConversationsOfTheHotPathAreOneWay) {
   static_assert(one_way_for<frame_batch, event_sink_actor>);
   static_assert(one_way_for<ask_models, gateway_actor>);
   static_assert(one_way_for<withdraw_questions, gateway_actor>);
+  static_assert(one_way_for<run_in_sandbox, sandbox_actor>);
+  static_assert(one_way_for<sandbox_results, sandbox_sink_actor, sandbox_actor>);
   static_assert(one_way_for<call_outcome_batch, answer_sink_actor, gateway_actor>);
   static_assert(one_way_for<call_delta, answer_sink_actor, gateway_actor>);
   static_assert(one_way_for<deltas_taken, gateway_actor>);

@@ -120,6 +120,7 @@ private:
   static finish_reason word(finish_reason) { return finish_reason::length; }
   static sample_status word(sample_status) { return sample_status::failed; }
   static event_type word(event_type) { return event_type::evaluation_failed; }
+  static sandbox_end word(sandbox_end) { return sandbox_end::memory_limit; }
   static run_state word(run_state) { return run_state::paused; }
   static metric word(metric) { return metric::http_requests_total; }
   static cache_use word(cache_use) { return cache_use::rewrite; }

@@ -7,8 +7,10 @@ namespace {
 
 std::vector<std::unique_ptr<scorer>> one_of_each() {
   std::vector<std::unique_ptr<scorer>> scorers;
-  for (uint8_t type = 1; type <= static_cast<uint8_t>(scorer_type::json_equal); ++type) {
+  for (uint8_t type = 1; type <= scorer_type_count; ++type) {
     auto d = of_type(static_cast<scorer_type>(type));
+    d.rubric = "It is right.";
+    d.function = "metrics.score";
     scorers.push_back(make_scorer([&] {
                         auto copy = d;
                         copy.pattern = copy.type == scorer_type::regex ? "(?i)answer[: ]+(.*)" : "";
@@ -21,6 +23,12 @@ std::vector<std::unique_ptr<scorer>> one_of_each() {
     d.pattern = "(\\w+)[^0-9]*?(\\d*)";
     d.choices = {"yes", "no", "maybe"};
     d.tolerance = 0.5;
+    d.labels = {"yes", "no", "B"};
+    d.word_order = 2;
+    d.regexes_to_ignore = {"\\s+"};
+    filter_definition filter;
+    filter.type = filter_type::lowercase;
+    d.filters = {filter};
     scorers.push_back(make_scorer(d).value());
   }
   return scorers;

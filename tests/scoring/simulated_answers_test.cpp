@@ -86,6 +86,41 @@ std::vector<simulated_case> cases() {
               x.group = 0;
             }),
        "word", "other"},
+      {"f1", of_type(scorer_type::f1), "Denver Broncos", "Seattle Seahawks"},
+      {"f1_of_classes",
+       with(scorer_type::f1,
+            [](d& x) {
+              x.average = f1_average::macro;
+              x.labels = {"yes", "no"};
+            }),
+       "yes", "yes"},
+      {"accuracy", of_type(scorer_type::accuracy), "spam", "ham"},
+      {"mcc", of_type(scorer_type::mcc), "spam", "spam"},
+      {"bleu", of_type(scorer_type::bleu), "the cat sat on the mat", "a dog barks"},
+      {"chrf", of_type(scorer_type::chrf), "the cat sat on the mat", "a dog barks"},
+      {"ter", of_type(scorer_type::ter), "the cat sat on the mat", "a dog barks"},
+      {"rouge", of_type(scorer_type::rouge), "the cat sat on the mat", "a dog barks"},
+      {"levenshtein", of_type(scorer_type::levenshtein), "kitten", "sitting"},
+      {"starts_with", of_type(scorer_type::starts_with), "Yes", "No"},
+      {"is_json", of_type(scorer_type::is_json), "", ""},
+      {"contains_json", of_type(scorer_type::contains_json), "", ""},
+      {"json_schema",
+       with(scorer_type::json_schema,
+            [](d& x) {
+              x.schema =
+                  R"({"type":"object","required":["n"],"properties":{"n":{"type":"integer","minimum":3}}})";
+            }),
+       "", ""},
+      {"json_schema_of_sample", of_type(scorer_type::json_schema), R"({"type":"array","minItems":2})",
+       "true"},
+      {"filtered",
+       with(scorer_type::exact_match,
+            [](d& x) {
+              filter_definition map;
+              map.type = filter_type::lowercase;
+              x.filters = {map};
+            }),
+       "word", "other"},
       {"regex_chinese", with(regex, [](d& x) { x.pattern = "答案[是为]：(.+)"; }), "长江", "黄河"},
   };
 }

@@ -6,9 +6,11 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <memory>
 #include <sstream>
 #include <string>
+#include <thread>
 
 namespace assay::server::test {
 
@@ -21,6 +23,18 @@ protected:
   void start();
   void stop();
   uint16_t port() const { return edge_->port(); }
+
+  /// Waits for what another thread does; the limit only ends a test that hangs.
+  template <class Condition>
+  static bool comes_true(Condition condition) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{20};
+    while (std::chrono::steady_clock::now() < end) {
+      if (condition())
+        return true;
+      std::this_thread::yield();
+    }
+    return false;
+  }
 
   /// @returns an access token of `admin`.
   std::string admin();

@@ -88,18 +88,6 @@ protected:
     }
     return out;
   }
-
-  /// Waits for what another thread does; the limit only ends a test that hangs.
-  template <class Condition>
-  static bool comes_true(Condition condition) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{20};
-    while (std::chrono::steady_clock::now() < end) {
-      if (condition())
-        return true;
-      std::this_thread::yield();
-    }
-    return false;
-  }
 };
 
 TEST_F(edge_gateway_test, AnswersAsOpenAiDoes) {
@@ -160,6 +148,32 @@ TEST_F(edge_gateway_test, FailsInOpenAisShape) {
   check(busy, 429, nullptr, "rate_limit_exceeded");
   EXPECT_EQ(busy.header("retry-after"), "1");
   EXPECT_EQ(busy.json()["error"]["type"], "rate_limit_error");
+  check(ask(chat("huge")), 502, nullptr, "malformed_answer");
+}
+
+TEST_F(edge_gateway_test, PicturesComeOnlyFromWhereTheyMay) {
+  options.check_picture = [](const std::string& url) -> result<void> {
+    if (url.find("169.254") != std::string::npos)
+      return fault{errc::forbidden, "169.254.169.254 is where clouds keep credentials", "base_url", {}};
+    return {};
+  };
+  start();
+  const auto with_picture = [](const std::string& url, bool streamed) {
+    json picture{{"type", "image_url"}};
+    picture["image_url"]["url"] = url;
+    json message{{"role", "user"}};
+    message["content"] = json::array({json{{"type", "text"}, {"text", "what is it"}}, picture});
+    json out{{"model", "echo"}, {"stream", streamed}};
+    out["messages"] = json::array({message});
+    return out;
+  };
+  EXPECT_EQ(ask(with_picture("https://pictures.example/a.png?size=1", false)).status, 200);
+  for (const bool streamed : {false, true}) {
+    const auto refused = ask(with_picture("http://169.254.169.254/latest", streamed));
+    EXPECT_EQ(refused.status, 403) << refused.body;
+    EXPECT_THAT(refused.body, HasSubstr("image_url"));
+  }
+  EXPECT_EQ(farm_.questions().size(), 1u) << "the model hears of the good one alone";
 }
 
 TEST_F(edge_gateway_test, StreamsEveryPieceAndEndsInOrder) {

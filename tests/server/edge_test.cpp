@@ -1,4 +1,5 @@
 #include "core/values/metrics.hpp"
+#include "protocol/messages/hosts.hpp"
 #include "server/health.hpp"
 #include "tests/server/edge_fixture.hpp"
 #include "tests/server/exposition.hpp"
@@ -63,6 +64,28 @@ TEST_F(edge_test, TellsHealthWithoutATokenInWordsOfItsOwnOnly) {
   EXPECT_EQ(names, (std::vector<std::string>{"docker", "journal", "k8s", "local", "python_host", "redis",
                                              "sandbox"}));
   EXPECT_EQ(body["components"]["sandbox"], "healthy");
+}
+
+TEST_F(edge_test, TellsWithATokenWhatTheSandboxHolds) {
+  options.host_states = [] {
+    host_state sandbox;
+    sandbox.available = true;
+    sandbox.limits = {"memory: watched"};
+    sandbox.workers = 2;
+    host_state python;
+    python.reason = "no python3 at /srv/assay";
+    return std::map<std::string, host_state>{{"sandbox", sandbox}, {"python_host", python}};
+  };
+  start();
+  const auto open = get("/health");
+  EXPECT_EQ(open.json()["components"]["sandbox"], "healthy");
+  EXPECT_EQ(open.json()["components"]["python_host"], "unavailable");
+  EXPECT_FALSE(open.json().contains("hosts"));
+  const auto hosts = get("/health", admin()).json()["hosts"];
+  EXPECT_EQ(hosts["sandbox"]["status"], "healthy");
+  EXPECT_EQ(hosts["sandbox"]["limits"][0], "memory: watched");
+  EXPECT_EQ(hosts["sandbox"]["workers"], 2);
+  EXPECT_EQ(hosts["python_host"]["reason"], "no python3 at /srv/assay");
 }
 
 TEST_F(edge_test, ListensWhereverLocalhostLeads) {
@@ -402,7 +425,7 @@ TEST_F(edge_test, SaysWhyItCannotStart) {
   second.port = port();
   const auto taken = edge::start(second, farm_.access(), farm_.store());
   ASSERT_FALSE(taken);
-  EXPECT_EQ(taken.error().code, errc::connect_failed);
+  EXPECT_EQ(taken.error().code, errc::conflict);
   second.port = 0;
   second.address = "not an address";
   EXPECT_EQ(edge::start(second, farm_.access(), farm_.store()).error().code, errc::invalid_argument);

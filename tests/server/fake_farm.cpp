@@ -203,6 +203,20 @@ void fake_farm::implementation::spawn_runs() {
           if (asked.verb == run_verb::retry && record.state == run_state::completed
               && record.progress.failed == 0)
             return record;
+          if (asked.verb == run_verb::purge || asked.verb == run_verb::redact) {
+            if (!is_final(record.state))
+              return to_caf_error({errc::invalid_transition, "it has not ended", to_string(asked.run), {}});
+            storage::write_batch batch;
+            if (asked.verb == run_verb::purge) {
+              batch.erased_runs.push_back(asked.run);
+            } else {
+              record.redacted_at = wall_time{seconds{1'704'110'500}};
+              batch.runs.push_back(record);
+              batch.redacted_runs.push_back(asked.run);
+            }
+            commit(std::move(batch));
+            return record;
+          }
           if (is_final(record.state) && asked.verb != run_verb::retry)
             return to_caf_error(
                 {errc::invalid_transition, "the evaluation has ended", to_string(asked.run), {}});
@@ -230,6 +244,7 @@ void fake_farm::implementation::spawn_runs() {
         [](const run_reported&) {},
         [](const run_pinned&) {},
         [](const expired_runs_found&) {},
+        [](const preparation_ended&) {},
         [](const tick&) {},
     };
   };

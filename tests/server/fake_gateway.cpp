@@ -77,6 +77,8 @@ struct gateway_of_tests {
       return;
     if (asked.model == "busy")
       outcome.error = fault{errc::rate_limited, "too many questions are open", {}, "try again in a moment"};
+    if (asked.model == "huge")
+      outcome.error = fault{errc::too_large, "the answer is over 64 MiB", {}, {}};
     if (asked.model == "missing")
       outcome.error = fault{errc::not_found, "no model is called `missing`", "model", {}};
     if (!asked.request.stream || outcome.error)

@@ -116,6 +116,30 @@ TEST(families, SayWhenToTryAgain) {
   EXPECT_EQ(out.headers[0].name, "Retry-After");
 }
 
+TEST(families, ABudgetThatIsSpentOpensAgainWithItsDayOrMonth) {
+  const wall_time now{seconds{1'717'156'800}}; // 2024-05-31T12:00:00Z
+  const auto wait = [&](const char* setting) {
+    return known_wait({errc::budget_exhausted, "spent", setting, {}}, now);
+  };
+  EXPECT_EQ(wait("budgets.per_day"), seconds{12 * 3600});
+  EXPECT_EQ(known_wait({errc::budget_exhausted, "spent", "models.m.cost_management.monthly_budget", {}},
+                       now - std::chrono::days{1}),
+            seconds{36 * 3600});
+  EXPECT_FALSE(wait("max_cost")) << "a run's own budget stays spent";
+  EXPECT_FALSE(known_wait({errc::provider_unavailable, "down", {}, {}}, now));
+}
+
+TEST(families, OpenAisParamNamesAParameterOrNothing) {
+  const auto param = [](errc code, const char* where) {
+    return json::parse(error_body(family::openai, problem_of(family::openai, {code, "no", where, {}}),
+                                  facts))["error"]["param"];
+  };
+  EXPECT_EQ(param(errc::invalid_argument, "temperature"), "temperature");
+  EXPECT_EQ(param(errc::budget_exhausted, "budgets.per_day"), nullptr);
+  EXPECT_EQ(param(errc::request_over_budget, "budgets.per_request"), nullptr);
+  EXPECT_EQ(param(errc::breaker_open, "providers.p.m"), nullptr);
+}
+
 TEST(families, NeverFailOnBytesThatAreNotUtf8) {
   const auto what = problem_of(family::engine, {errc::not_found, "no \xff", {}, {}});
   EXPECT_TRUE(json::accept(error_body(family::engine, what, facts)));

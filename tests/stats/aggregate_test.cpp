@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include <limits>
 
 namespace assay::stats {
@@ -120,6 +122,27 @@ TEST(overall_score, IsThePlainMeanOfTheTasksThatHaveAScore) {
   const std::vector<std::optional<double>> tasks{0.9, std::nullopt, 0.3};
   EXPECT_DOUBLE_EQ(*overall_score(tasks), 0.6);
   EXPECT_FALSE(overall_score({}));
+}
+
+TEST(task_accumulator, TakesTheScorersOwnAggregateInPlaceOfTheMean) {
+  scoring::scorer_definition bleu;
+  bleu.type = scoring::scorer_type::bleu;
+  const auto empty = std::make_shared<const scoring::run_aggregate>(bleu);
+  task_accumulator first({{1, true, empty}, {1, false}}, failed_samples::exclude);
+  task_accumulator second = first;
+  // Words of answer and reference, then common and all n-grams of one to four words.
+  first.add(std::vector<score_value>{{0, 1, "6 6 6 5 4 3 6 5 4 3"}, {1, 0.5, ""}});
+  second.add(std::vector<score_value>{{0, 0.2, "2 5 1 0 0 0 2 1 0 0"}, {1, 0.5, ""}});
+  first.merge(second);
+  const task_score score = first.finish();
+  const double corpus = std::exp(1 - 11.0 / 8) * std::pow(7.0 / 8 * 5 / 6, 0.25);
+  ASSERT_TRUE(score.score);
+  EXPECT_NEAR(*score.score, corpus, 1e-12);
+  EXPECT_NEAR(*metric_of(score, 0), corpus, 1e-12);
+  EXPECT_EQ(metric_of(score, 1), 0.5);
+  EXPECT_FALSE(metric_of(score, 2));
+  EXPECT_NEAR(score.scorers[0].mean, 0.6, 1e-12) << "the samples' own values stay";
+  EXPECT_FALSE(task_accumulator({{1, true, empty}}, failed_samples::exclude).finish().score);
 }
 
 } // namespace

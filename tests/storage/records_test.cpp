@@ -140,7 +140,7 @@ TEST(records, KeepTheWayOfAnAnswerThatWentThroughSeveral) {
 
 TEST(records, RefuseAVersionOfTheFuture) {
   std::string stored(record_encoder().sample(full_sample()));
-  stored[0] = 2;
+  stored[0] = 3;
   EXPECT_EQ(record_decoder().sample({}, {}, stored).error().code, errc::store_incompatible);
   stored[0] = 0;
   EXPECT_EQ(record_decoder().sample({}, {}, stored).error().code, errc::store_unreadable);

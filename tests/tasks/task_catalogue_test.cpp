@@ -36,10 +36,12 @@ TEST_F(task_catalogues, LoadEveryGoodFileAndReportTheOthers) {
   EXPECT_EQ(loaded.catalogue->size(), 2U);
   EXPECT_TRUE(loaded.catalogue->find(task_id("a")));
   EXPECT_FALSE(loaded.catalogue->find(task_id("c")));
-  ASSERT_EQ(loaded.faults.size(), 3U);
+  // Of wrong.yaml every key that is missing is told.
+  ASSERT_EQ(loaded.faults.size(), 5U);
   EXPECT_EQ(loaded.faults[0].code, errc::malformed_input);
   EXPECT_EQ(loaded.faults[1].code, errc::dataset_unreadable);
-  EXPECT_EQ(loaded.faults[2].code, errc::invalid_argument);
+  for (size_t i = 2; i < 5; ++i)
+    EXPECT_EQ(loaded.faults[i].code, errc::invalid_argument);
 }
 
 TEST_F(task_catalogues, LetLaterFoldersReplaceTasksButNotOneFolderItself) {
@@ -123,11 +125,11 @@ TEST(shipped_tasks, AllLoadAndEveryRowRendersInEveryVariant) {
   const auto loaded = load_task_folder(std::vector<std::filesystem::path>{"tasks"});
   for (const fault& problem : loaded.faults)
     ADD_FAILURE() << to_string(problem);
-  EXPECT_GE(loaded.catalogue->size(), 10U);
+  EXPECT_GE(loaded.catalogue->size(), 18U);
   for (const auto& task : loaded.catalogue->list()) {
     const auto facts = inspect_dataset(task->dataset, task->format);
     ASSERT_TRUE(facts.has_value()) << to_string(facts.error());
-    EXPECT_GE(facts->rows, 20U) << task->id.value;
+    EXPECT_GE(facts->rows, 15U) << task->id.value;
     auto reader = dataset_reader::open(task->dataset, task->format).value();
     std::string last = "nothing";
     for (auto row = reader->next(); row.value(); row = reader->next()) {
@@ -136,6 +138,9 @@ TEST(shipped_tasks, AllLoadAndEveryRowRendersInEveryVariant) {
         EXPECT_TRUE(!prompt.system || prompt.system->render((*row)->fields).has_value()) << task->id.value;
       }
       const std::string target = task->target.render((*row)->fields).value();
+      // Code is judged by running it: solutions_test.py proves these tasks.
+      if (task->task_type == "code")
+        continue;
       for (const auto& scorer : task->scorers) {
         EXPECT_EQ(scorer->score(scorer->right_answer(target), target).value, 1)
             << task->id.value << ": " << target;

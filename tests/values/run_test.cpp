@@ -78,6 +78,17 @@ run_record full_run() {
   return run;
 }
 
+TEST(run_storage, KeepsItsKindAndWhenItWasRedacted) {
+  auto run = full_run();
+  run.spec.kind = run_kind::imported;
+  run.redacted_at = wall_time{1704110600000ms};
+  const auto again = json(run).get<run_record>();
+  EXPECT_EQ(again.spec.kind, run_kind::imported);
+  EXPECT_EQ(again.redacted_at, run.redacted_at);
+  EXPECT_EQ(run_status_json(again)["kind"], "imported");
+  EXPECT_FALSE(json(full_run()).get<run_record>().redacted_at);
+}
+
 TEST(run_storage, ARunFromBeforeCallRulesHasNone) {
   json stored = full_run();
   stored["spec"].erase("calls");

@@ -1,0 +1,35 @@
+#pragma once
+
+#include "actors/runs/admission.hpp"
+
+#include <memory>
+#include <vector>
+
+/// What the parts of the admission share. Private to admission*.cpp.
+namespace assay::admission_detail {
+
+using task_ptr = std::shared_ptr<const tasks::task_definition>;
+
+/// The judges of all scorers, each once. Pure.
+result<std::vector<pinned_judge>> pin_judges(const admission_config& config,
+                                             const std::vector<task_ptr>& tasks, bool predict_only,
+                                             bool dry_run);
+
+/// How often each sample is asked: all tasks of a run alike.
+result<uint16_t> choose_epochs(const std::vector<task_ptr>& tasks, const run_request& request);
+
+/// Early stopping watches one sequence of scores. @param spec With its tasks. @returns why it cannot.
+std::optional<fault> check_stopping(const admission_config& config, const run_request& request,
+                                    const run_spec& spec);
+
+/// Takes over what needs no second look.
+void copy_wishes(const run_request& request, run_spec& spec);
+
+/// Without the calls of judges.
+uint64_t calls_of(const std::vector<task_ptr>& tasks, const run_spec& spec);
+
+/// Pins a run that takes the answers of request.origin as they are and asks nobody. Its tasks are those of
+/// that run, as their files are now where the catalogue has them; its rows must be the same.
+result<run_submitted> admit_rescoring(const admission_config& config, const run_request& request);
+
+} // namespace assay::admission_detail

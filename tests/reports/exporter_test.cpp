@@ -1,0 +1,106 @@
+#include "tests/reports/report_world.hpp"
+
+#include <gmock/gmock.h>
+
+namespace assay::reports::test {
+namespace {
+
+using nlohmann::json;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+TEST(exporter, KnowsEveryFormatByItsName) {
+  for (const auto format :
+       {export_format::json, export_format::jsonl, export_format::csv, export_format::lm_eval,
+        export_format::eval_log, export_format::junit, export_format::html})
+    EXPECT_EQ(export_format_from_string(to_string(format)), format);
+  EXPECT_FALSE(export_format_from_string("parquet"));
+}
+
+TEST(exporter, AsksForATaskWhereAFormatHasAFileForEach) {
+  const auto world = make_world();
+  const auto refused = make_exporter(world.facts, options_for(export_format::eval_log));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().where, "task");
+  EXPECT_THAT(refused.error().hint, HasSubstr("questions, essays"));
+  auto unknown = options_for(export_format::csv);
+  unknown.unit = export_unit{7, 0};
+  EXPECT_FALSE(make_exporter(world.facts, unknown));
+}
+
+TEST(exporter, NamesTheFilesOfARun) {
+  const auto world = make_world();
+  std::vector<std::string> names;
+  for (const auto& file : export_files(world.facts.run, options_for(export_format::lm_eval)))
+    names.push_back(file.name);
+  EXPECT_THAT(names, ElementsAre("lab__model__1/results_2023-11-14T22-14-21.250000.json",
+                                 "lab__model__1/samples_questions_2023-11-14T22-14-21.250000.jsonl",
+                                 "lab__model__1/samples_essays_2023-11-14T22-14-21.250000.jsonl"));
+  EXPECT_EQ(safe_file_name("../a/b"), "_.._a_b");
+  EXPECT_EQ(export_files(world.facts.run, options_for(export_format::html)).front().name,
+            to_string(world_run) + ".html");
+}
+
+TEST(exporter, TellsThePromptTypeWhereThereAreSeveral) {
+  auto world = make_world();
+  EXPECT_EQ(unit_name(world.facts.run, {0, 0}), "questions");
+  world.facts.run.spec.prompt_types = {"baseline", "cot"};
+  EXPECT_EQ(unit_name(world.facts.run, {1, 1}), "essays_cot");
+  EXPECT_EQ(units_of(world.facts.run).size(), 4U);
+}
+
+TEST(exporter, KeepsASpreadsheetFromComputing) {
+  const auto text = exported(make_world(), options_for(export_format::csv));
+  EXPECT_THAT(text, HasSubstr("'=SUM(A1:A9) #0"));
+  EXPECT_THAT(text, Not(HasSubstr(",=SUM")));
+  EXPECT_THAT(text, Not(HasSubstr(",@cmd")));
+  EXPECT_THAT(text, HasSubstr("\r\n"));
+}
+
+TEST(exporter, WritesARunThatHasNoResultYet) {
+  auto world = make_world(3);
+  world.facts.result.clear();
+  world.facts.run.state = run_state::running;
+  const auto document = json::parse(exported(world, options_for(export_format::json)));
+  EXPECT_EQ(document["state"], "running");
+  EXPECT_EQ(document["samples"].size(), 5U);
+  auto options = options_for(export_format::eval_log);
+  options.unit = export_unit{0, 0};
+  EXPECT_EQ(json::parse(exported(world, options))["status"], "started");
+  EXPECT_THAT(exported(world, options_for(export_format::html)), HasSubstr("</html>"));
+}
+
+TEST(exporter, WritesARunWithoutSamples) {
+  auto world = make_world();
+  world.samples.clear();
+  world.responses.clear();
+  EXPECT_TRUE(json::parse(exported(world, options_for(export_format::json)))["samples"].empty());
+  EXPECT_EQ(exported(world, options_for(export_format::jsonl)), "");
+  EXPECT_THAT(exported(world, options_for(export_format::junit)), HasSubstr("tests=\"0\""));
+  EXPECT_THAT(exported(world, options_for(export_format::html)), HasSubstr("</html>"));
+}
+
+TEST(exporter, JudgesTestCasesByThePassScore) {
+  const auto world = make_world();
+  auto options = options_for(export_format::junit);
+  EXPECT_THAT(exported(world, options), HasSubstr("failures=\"7\" errors=\"1\""))
+      << "five of the first task, two essays";
+  options.pass_score = 0.2;
+  EXPECT_THAT(exported(world, options), HasSubstr("failures=\"5\" errors=\"1\""));
+}
+
+TEST(exporter, ShowsTheWorstSamplesAndEveryFailure) {
+  const auto world = make_world();
+  auto options = options_for(export_format::html);
+  options.worst_samples = 2;
+  const auto text = exported(world, options);
+  EXPECT_THAT(text, HasSubstr("questions · 0"));
+  EXPECT_THAT(text, HasSubstr("questions · 3"));
+  EXPECT_THAT(text, Not(HasSubstr("questions · 6")));
+  EXPECT_THAT(text, HasSubstr("questions · 4")) << "it has failed";
+  EXPECT_THAT(text, HasSubstr("no answer in time &lt;30 s&gt;"));
+}
+
+} // namespace
+} // namespace assay::reports::test
