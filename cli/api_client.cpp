@@ -193,7 +193,8 @@ result<api_client> api_client::connect(const config::settings& settings, const a
 }
 
 std::optional<fault> api_client::ask(const std::string& method, const std::string& path, const json& body,
-                                     json& out) const {
+                                     json& out,
+                                     const std::vector<std::pair<std::string, std::string>>& headers) const {
   io::fetch_request request;
   request.where = where_;
   request.method = method;
@@ -202,6 +203,7 @@ std::optional<fault> api_client::ask(const std::string& method, const std::strin
   request.tls.extra_ca_file = extra_ca_file_;
   request.proxy = proxy_;
   request.headers.emplace_back("Accept", "application/json");
+  request.headers.insert(request.headers.end(), headers.begin(), headers.end());
   if (!token_.empty())
     request.headers.emplace_back("Authorization", "Bearer " + token_.reveal());
   if (!body.is_null()) {

@@ -11,6 +11,8 @@
 
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace CLI {
 class App;
@@ -42,10 +44,11 @@ public:
   /// asked for on a terminal when neither is set.
   static result<api_client> connect(const config::settings& settings, const api_flags& flags);
 
-  /// @param body An object, or null for none. @param out The answer's JSON.
+  /// @param body An object, or null for none. @param out The answer's JSON. @param headers More of them.
   /// @returns the server's own words when it refuses.
   std::optional<fault> ask(const std::string& method, const std::string& path, const nlohmann::json& body,
-                           nlohmann::json& out) const;
+                           nlohmann::json& out,
+                           const std::vector<std::pair<std::string, std::string>>& headers = {}) const;
 
   /// Gets a document as it is, at most 256 MiB. @returns what ask() returns.
   std::optional<fault> download(const std::string& path, std::string& out) const;

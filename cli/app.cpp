@@ -162,6 +162,7 @@ void add_all_commands(CLI::App& app, command_context& context) {
   add_mock_provider_command(app, context);
   add_tasks_command(app, context);
   add_models_command(app, context);
+  add_configs_command(app, context);
   add_results_command(app, context);
   add_compare_command(app, context);
   add_gate_command(app, context);
@@ -173,6 +174,7 @@ void add_all_commands(CLI::App& app, command_context& context) {
   add_monitor_command(app, context);
   add_verb_commands(app, context);
   add_rescore_command(app, context);
+  add_ab_command(app, context);
   add_store_command(app, context);
   add_users_command(app, context);
   add_keys_command(app, context);

@@ -53,6 +53,8 @@ void add_serve_command(CLI::App& app, command_context& context);
 void add_mock_provider_command(CLI::App& app, command_context& context);
 void add_tasks_command(CLI::App& app, command_context& context);
 void add_models_command(CLI::App& app, command_context& context);
+/// Stored model configurations.
+void add_configs_command(CLI::App& app, command_context& context);
 void add_results_command(CLI::App& app, command_context& context);
 void add_compare_command(CLI::App& app, command_context& context);
 void add_gate_command(CLI::App& app, command_context& context);
@@ -66,6 +68,7 @@ void add_monitor_command(CLI::App& app, command_context& context);
 /// pause, resume, cancel, retry
 void add_verb_commands(CLI::App& app, command_context& context);
 void add_rescore_command(CLI::App& app, command_context& context);
+void add_ab_command(CLI::App& app, command_context& context);
 void add_store_command(CLI::App& app, command_context& context);
 void add_users_command(CLI::App& app, command_context& context);
 /// `keys` below @p users: what programs sign in with.

@@ -31,7 +31,7 @@ struct export_flags {
 
 fault unknown_format(const std::string& name) {
   return {errc::invalid_argument, "'" + name + "' is no format", "--format",
-          "json, jsonl, csv, lm-eval, evallog, junit or html"};
+          "json, jsonl, csv, lm-eval, evallog, junit, promptfoo or html"};
 }
 
 /// @returns the task and prompt type that the flags name; nothing when they name none.
@@ -165,14 +165,16 @@ void add_export_commands(CLI::App& app, command_context& context) {
   const auto flags = std::make_shared<export_flags>();
   auto* sub = app.add_subcommand("export", "Write a run in a form that other tools open");
   sub->add_option("RUN", flags->run, "An id, the beginning or end of one, or `last`")->required();
-  sub->add_option("-f,--format", flags->format, "json, jsonl, csv, lm-eval, evallog, junit or html")
+  sub->add_option("-f,--format", flags->format,
+                  "json, jsonl, csv, lm-eval, evallog, junit, promptfoo or html")
       ->capture_default_str();
   sub->add_option(
       "-o,--output", flags->output,
       "A file, - for standard output; for lm-eval and evallog a folder (default: the present one)");
   sub->add_option("-t,--task", flags->task, "Only this task");
   sub->add_option("--prompt-type,--prompt_type", flags->prompt_type, "Only this prompt type");
-  sub->add_option("--pass-score,--pass_score", flags->pass_score, "With junit: a sample with less has failed")
+  sub->add_option("--pass-score,--pass_score", flags->pass_score,
+                  "With junit and promptfoo: a sample with less has failed")
       ->capture_default_str();
   add_api_flags(*sub, flags->api);
   examples(*sub, "  assay export last --format csv --output samples.csv\n"

@@ -1,5 +1,6 @@
 #include "cli/farm.hpp"
 
+#include "actors/experiments/ab_test_reader.hpp"
 #include "actors/fleet/http_transport.hpp"
 #include "actors/hosts/process_sandbox_runner.hpp"
 #include "actors/hosts/python_process.hpp"
@@ -9,8 +10,11 @@
 #include "actors/supervision/root_supervisor.hpp"
 #include "actors/supervision/store_writer.hpp"
 #include "cli/files.hpp"
+#include "cli/present.hpp"
 #include "cli/stop_watchdog.hpp"
+#include "cli/stored_models.hpp"
 #include "config/models.hpp"
+#include "config/task_places.hpp"
 #include "io/runtime.hpp"
 #include "protocol/errors.hpp"
 #include "protocol/system.hpp"
@@ -18,6 +22,7 @@
 
 #include <caf/actor_system.hpp>
 #include <caf/scoped_actor.hpp>
+#include <caf/send.hpp>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
@@ -49,6 +54,18 @@ python_process_options python_options_from(const config::settings& settings) {
   else
     out.no_sandbox = "sandbox.enabled is false";
   return out;
+}
+
+std::function<result<void>(const std::string&)>
+endpoint_check(std::shared_ptr<const io::address_guard> guard) {
+  if (!guard)
+    return {};
+  return [guard = std::move(guard)](const std::string& base_url) -> result<void> {
+    const auto where = io::parse_base_url(base_url);
+    if (!where)
+      return where.error();
+    return io::check_addresses_of(*guard, *where);
+  };
 }
 
 namespace {
@@ -146,11 +163,25 @@ monitoring::thresholds thresholds_from(const config::monitoring_settings& settin
   return out;
 }
 
-model_lookup lookup_in(std::shared_ptr<const config::settings> settings) {
-  return [settings = std::move(settings)](const model_id& id) -> result<model_profile> {
+/// Resolves a name as the admission of runs does. @param deleted_too For runs that have pinned it.
+result<config::resolved_model> resolve_with_stored(const config::settings& settings,
+                                                   const stored_models& stored, const std::string& name,
+                                                   bool deleted_too) {
+  if (config::find_model(settings, model_id{std::string(name)}) != nullptr)
+    return config::resolve_model(settings, name);
+  const auto with = stored.settings_with(name, deleted_too);
+  if (!with)
+    return with.error();
+  return config::resolve_model(*with ? **with : settings, name);
+}
+
+model_lookup lookup_in(std::shared_ptr<const config::settings> settings,
+                       std::shared_ptr<const stored_models> stored) {
+  return [settings = std::move(settings),
+          stored = std::move(stored)](const model_id& id) -> result<model_profile> {
     if (const auto* known = config::find_model(*settings, id))
       return *known;
-    auto resolved = config::resolve_model(*settings, id.value);
+    auto resolved = resolve_with_stored(*settings, *stored, id.value, true);
     if (!resolved)
       return resolved.error();
     return std::move(resolved->model);
@@ -190,18 +221,6 @@ std::optional<std::string> read_route_changes(const std::shared_ptr<storage::sto
   return std::move((*found)->bytes);
 }
 
-std::function<result<void>(const std::string&)>
-endpoint_check(std::shared_ptr<const io::address_guard> guard) {
-  if (!guard)
-    return {};
-  return [guard = std::move(guard)](const std::string& base_url) -> result<void> {
-    const auto where = io::parse_base_url(base_url);
-    if (!where)
-      return where.error();
-    return io::check_addresses_of(*guard, *where);
-  };
-}
-
 /// Otherwise every call would find it out.
 result<void> check_certificates(const std::string& file) {
   if (file.empty() || read_file(file))
@@ -231,8 +250,24 @@ result<std::map<std::string, std::string>> read_budgets(const std::shared_ptr<st
 
 } // namespace
 
+namespace {
+
+bool same_keys(const provider_profile& a, const provider_profile& b) {
+  return a.key == b.key
+         && std::ranges::equal(a.keys, b.keys, [](const provider_key& one, const provider_key& other) {
+              return one.name == other.name && one.value == other.value
+                     && one.fingerprint == other.fingerprint && one.weight == other.weight
+                     && one.limits == other.limits && one.prompt_types == other.prompt_types;
+            });
+}
+
+} // namespace
+
 struct farm::parts {
-  explicit parts(const config::farm_settings& settings) : actor_config(settings) {}
+  explicit parts(const std::shared_ptr<const config::settings>& settings)
+      : now(std::make_shared<present<config::settings>>(settings)), actor_config(settings->farm) {}
+
+  std::shared_ptr<present<config::settings>> now;
 
   /// What actors say of themselves, for threads that must not wait for them.
   struct said {
@@ -244,6 +279,7 @@ struct farm::parts {
 
   // In the order in which they must outlive each other: what comes later may use what comes before.
   std::shared_ptr<storage::store> store;
+  std::shared_ptr<const stored_models> stored;
   std::shared_ptr<store_writer> writer;
   std::unique_ptr<io::io_runtime> network;
   /// Of the Python workers: their answers are large, and calls must not wait while one is read.
@@ -294,11 +330,26 @@ python_host_config python_host_from(const config::python_settings& settings,
   return out;
 }
 
-root_supervisor_config configure(const farm_options& options, const std::shared_ptr<storage::store>& store,
-                                 const std::shared_ptr<store_writer>& writer, io::io_runtime& network,
-                                 const std::shared_ptr<worker_pool>& workers) {
+/// Who owns the machine may name any file; users of the API, what the operator has put in place.
+std::optional<std::vector<std::string>> data_roots_of(const farm_options& options) {
+  if (!options.guard)
+    return std::nullopt;
   const auto& settings = *options.settings;
-  const auto find_model = lookup_in(options.settings);
+  auto out = settings.tasks_dirs;
+  out.insert(out.end(), settings.tasks.roots.begin(), settings.tasks.roots.end());
+  for (const auto& file : config::dataset_files(settings))
+    out.push_back(file);
+  return out;
+}
+
+root_supervisor_config configure(const farm_options& options,
+                                 const std::shared_ptr<present<config::settings>>& current,
+                                 const std::shared_ptr<storage::store>& store,
+                                 const std::shared_ptr<store_writer>& writer, io::io_runtime& network,
+                                 const std::shared_ptr<worker_pool>& workers,
+                                 const std::shared_ptr<const stored_models>& stored) {
+  const auto& settings = *options.settings;
+  const auto find_model = lookup_in(options.settings, stored);
   root_supervisor_config out;
   out.seed = std::random_device{}();
   out.journal.writer = writer;
@@ -317,6 +368,11 @@ root_supervisor_config configure(const farm_options& options, const std::shared_
   providers.recall = [store] { return read_memories(store); };
   auto& child = providers.child;
   child.find_model = find_model;
+  child.find_profile = [current](const provider_id& id) -> std::optional<provider_profile> {
+    const auto now = current->get();
+    const auto* found = config::find_provider(*now, id);
+    return found == nullptr ? std::nullopt : std::optional{*found};
+  };
   child.open_transport = make_http_transports(
       network, {settings.network.extra_ca_file, settings.network.http_proxy, settings.network.https_proxy,
                 settings.network.no_proxy, settings.network.connect_timeout, settings.farm.in_flight_cap});
@@ -363,8 +419,8 @@ root_supervisor_config configure(const farm_options& options, const std::shared_
   gateway.seed = out.seed + 4;
   gateway.max_open = settings.gateway.max_open;
   gateway.max_open_per_tenant = settings.gateway.max_open_per_user;
-  gateway.find_model = [settings = options.settings](const std::string& name) -> result<model_profile> {
-    auto found = config::resolve_model(*settings, name);
+  gateway.find_model = [current, stored](const std::string& name) -> result<model_profile> {
+    auto found = resolve_with_stored(*current->get(), *stored, name, false);
     if (!found)
       return found.error();
     if (auto usable = config::check_usable(found->provider); !usable) {
@@ -379,6 +435,7 @@ root_supervisor_config configure(const farm_options& options, const std::shared_
   batches.workers = workers;
   batches.open_transport = child.open_transport;
   batches.providers = settings.providers;
+  batches.find_profile = child.find_profile;
   batches.recall = make_batch_recall(store);
   batches.max_calls = settings.batches.max_calls;
   batches.gather = settings.batches.gather;
@@ -392,6 +449,7 @@ root_supervisor_config configure(const farm_options& options, const std::shared_
     const auto model = find_model(id);
     return model ? model->max_output_tokens : 0;
   };
+  batches.longest_answer = out.router.longest_answer;
   out.router.routes = routes_of(settings);
   out.router.recall_changes = [store] { return read_route_changes(store); };
   runs.seed = out.seed + 2;
@@ -410,17 +468,28 @@ root_supervisor_config configure(const farm_options& options, const std::shared_
         std::erase_if(*found, [&](const run_record& run) { return !wanted(run); });
       return found;
     };
-  const admission_config admitting{options.settings,
-                                   options.tasks,
-                                   endpoint_check(options.guard),
-                                   50'000'000,
-                                   {},
-                                   false,
-                                   [read = runs.read.find_run](run_id id) { return read(id); }};
-  runs.admit = make_admission(admitting);
+  const admission_config admitting{
+      options.settings,
+      options.tasks,
+      endpoint_check(options.guard),
+      50'000'000,
+      {},
+      false,
+      [read = runs.read.find_run](run_id id) { return read(id); },
+      data_roots_of(options),
+      [stored](const std::string& name) { return stored->settings_with(name, false); }};
+  // A model whose provider has got its first key since can be evaluated now.
+  runs.admit = [admitting, current](const run_request& request) {
+    auto now = admitting;
+    now.settings = current->get();
+    return make_admission(std::move(now))(request);
+  };
   runs.find_unprepared = make_preparation_finder(admitting);
   runs.child.make_worker = [store] { return std::make_shared<store_run_worker>(store); };
   runs.child.cancel_grace = settings.farm.cancel_grace;
+  out.ab_tests.seed = out.seed + 6;
+  out.ab_tests.workers = workers;
+  out.ab_tests.read = make_ab_test_reader(store);
   return out;
 }
 
@@ -436,7 +505,7 @@ result<std::unique_ptr<farm>> farm::start(const farm_options& options) {
   spdlog::debug("farm starts data=\"{}\" tasks={} in_flight_cap={} worker_threads={} commit_window={}ms",
                 settings.storage.data_dir, options.tasks->size(), settings.farm.in_flight_cap,
                 actor_threads(settings.farm), settings.storage.commit_window.count());
-  auto made = std::make_unique<parts>(settings.farm);
+  auto made = std::make_unique<parts>(options.settings);
   auto store = storage::store::open(store_options_from(settings.storage));
   if (!store)
     return store.error();
@@ -454,7 +523,9 @@ result<std::unique_ptr<farm>> farm::start(const farm_options& options) {
   made->python.emplace(*made->python_pipes, python_options_from(settings));
   made->workers = std::make_shared<worker_pool>(worker_threads, worker_capacity);
   made->system = std::make_unique<caf::actor_system>(made->actor_config);
-  auto config = configure(options, made->store, made->writer, *made->network, made->workers);
+  made->stored = std::make_shared<const stored_models>(made->now, made->store);
+  auto config =
+      configure(options, made->now, made->store, made->writer, *made->network, made->workers, made->stored);
   config.python = python_host_from(settings.python, *made->python);
   config.python.seed = config.seed + 5;
   config.sandbox.on_state = [heard = made->heard](const host_state& now) {
@@ -527,6 +598,24 @@ const root_supervisor_actor& farm::root() const { return parts_->root; }
 const std::shared_ptr<storage::store>& farm::store() const { return parts_->store; }
 
 result<farm_handles> farm::handles() { return parts_->ask<farm_handles>(parts_->root, find_farm{}); }
+
+const std::shared_ptr<const stored_models>& farm::stored() const { return parts_->stored; }
+
+result<std::vector<std::string>> farm::take_up_keys(std::shared_ptr<const config::settings> next) {
+  const auto before = parts_->now->exchange(next);
+  std::vector<std::string> changed;
+  for (const auto& provider : next->providers)
+    if (const auto* old = config::find_provider(*before, provider.id);
+        old != nullptr && !same_keys(*old, provider))
+      changed.push_back("providers." + provider.id.value + ".keys");
+  // Told even so: whoever was being started again meanwhile may have seen the old ones.
+  const auto now = handles();
+  if (!now)
+    return now.error();
+  caf::anon_send(now->providers, keys_changed{});
+  caf::anon_send(now->batches, keys_changed{});
+  return changed;
+}
 
 result<run_submitted> farm::submit(submit_run wish) {
   auto now = handles();

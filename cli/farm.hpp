@@ -21,11 +21,17 @@ struct python_process_options;
 
 namespace assay::cli {
 
+class stored_models;
+
 /// Where the sandbox's own programs are.
 io::sandbox_options sandbox_options_from(const config::sandbox_settings& settings);
 
 /// How the Python of tasks is run here.
 python_process_options python_options_from(const config::settings& settings);
+
+/// @returns what judges whether @p guard lets a base URL be reached; it may block. Empty without a guard.
+std::function<result<void>(const std::string& base_url)>
+endpoint_check(std::shared_ptr<const io::address_guard> guard);
 
 struct farm_options {
   std::shared_ptr<const config::settings> settings;
@@ -51,6 +57,8 @@ public:
   caf::actor_system& system();
   const root_supervisor_actor& root() const;
   const std::shared_ptr<storage::store>& store() const;
+  /// The models whose configurations are stored.
+  const std::shared_ptr<const stored_models>& stored() const;
 
   /// The present handles; each of these blocks, at most five seconds, and is for threads that are no actors.
   result<farm_handles> handles();
@@ -59,6 +67,10 @@ public:
   result<run_record> find(run_id run);
   result<run_counts> counts();
   result<statistics> read_statistics();
+
+  /// Goes on with the provider keys of @p next, whose other settings are those of the start. Calls in flight
+  /// keep theirs until they are over. @returns whose keys are others now: `providers.openai.keys`.
+  result<std::vector<std::string>> take_up_keys(std::shared_ptr<const config::settings> next);
 
   /// What the hosts of other programs last said of themselves, by the names of GET /health; does not block.
   std::map<std::string, host_state> host_states() const;

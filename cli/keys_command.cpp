@@ -3,6 +3,7 @@
 #include "cli/commands.hpp"
 #include "cli/key_probe.hpp"
 #include "cli/load_settings.hpp"
+#include "cli/server_address.hpp"
 #include "cli/stored_keys.hpp"
 #include "config/key_pools.hpp"
 #include "config/models.hpp"
@@ -10,6 +11,8 @@
 #include "core/values/closest_word.hpp"
 #include "core/values/loopback.hpp"
 #include "io/url.hpp"
+#include "storage/folder_lock.hpp"
+#include "storage/writer.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -17,6 +20,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <memory>
 
 namespace assay::cli {
@@ -87,13 +91,45 @@ std::string free_name(const std::vector<storage::stored_key>& keys, const provid
   return "stored-" + std::to_string(number);
 }
 
-result<std::shared_ptr<storage::store>> open_for_change(const config::settings& settings) {
-  auto store = storage::store::open(store_options_of(settings));
-  if (store || store.error().code != errc::store_locked)
-    return store;
-  auto reason = store.error();
-  reason.hint = "stop that farm first; stored keys are taken up when it starts";
-  return reason;
+/// The key store, opened for a change.
+struct changeable_store {
+  std::shared_ptr<storage::store> data;
+  bool of_a_farm = false; ///< Another process has the folder and goes on with it.
+};
+
+result<changeable_store> open_for_change(const config::settings& settings) {
+  auto own = storage::store::open(store_options_of(settings));
+  if (own)
+    return changeable_store{std::move(*own), false};
+  if (own.error().code != errc::store_locked)
+    return own.error();
+  auto beside = storage::store::open_beside(settings.storage.data_dir);
+  if (!beside)
+    return beside.error();
+  return changeable_store{std::move(*beside), true};
+}
+
+std::optional<fault> write_to(const changeable_store& store, storage::write_batch batch) {
+  if (!store.of_a_farm)
+    return write_and_wait(store.data, std::move(batch));
+  const auto done = storage::write_once(store.data, std::move(batch));
+  return done ? std::nullopt : std::optional{done.error()};
+}
+
+/// A farm that runs goes on with the keys that it has until it is told.
+void say_how_to_take_up(command_context& context, const config::settings& settings,
+                        const changeable_store& store) {
+  if (!store.of_a_farm)
+    return;
+  const std::filesystem::path folder(settings.storage.data_dir);
+  const auto holder = storage::lock_holder(folder);
+  if (!find_address(folder))
+    return remark(context, "the run that uses this data folder goes on with the keys it has; the next start "
+                           "takes up the change");
+  remark(context, "the server on this data folder goes on with the keys it has; to have it take up the "
+                  "change: "
+                      + (holder ? "kill -HUP " + std::to_string(*holder) : std::string("send it SIGHUP"))
+                      + ", or POST /api/v1/config");
 }
 
 /// @param fresh Whether the batch makes the vault as well.
@@ -175,7 +211,7 @@ exit_code add_key(command_context& context, const key_flags& flags) {
   const auto store = open_for_change(*settings);
   if (!store)
     return report(context, store.error());
-  const auto known = storage::list_keys(*store);
+  const auto known = storage::list_keys(store->data);
   if (!known)
     return report(context, known.error());
   if (about->name.empty())
@@ -186,12 +222,12 @@ exit_code add_key(command_context& context, const key_flags& flags) {
                     {errc::conflict, "provider " + one.provider.value + " has a key " + one.name + " already",
                      "--name", "choose another name, or remove that one: assay keys remove"});
   storage::write_batch batch;
-  const auto vault = open_or_create(*store, batch);
+  const auto vault = open_or_create(store->data, batch);
   if (!vault)
     return report(context, vault.error());
   if (auto added = vault->add(*about, *key, batch); !added)
     return report(context, added.error());
-  if (auto refused = write_and_wait(*store, std::move(batch)))
+  if (auto refused = write_to(*store, std::move(batch)))
     return report(context, *refused);
   if (is_open_to_listeners(about->origin))
     remark(context,
@@ -201,6 +237,7 @@ exit_code add_key(command_context& context, const key_flags& flags) {
   else
     print("stored key " + about->name + " of " + about->provider.value + ", fingerprint " + about->fingerprint
           + "\nIt is only ever sent to " + about->origin + "\n");
+  say_how_to_take_up(context, *settings, *store);
   return exit_code::ok;
 }
 
@@ -301,7 +338,7 @@ exit_code remove_key(command_context& context, const key_flags& flags) {
   const auto store = open_for_change(*settings);
   if (!store)
     return report(context, store.error());
-  const auto present = storage::list_keys(*store);
+  const auto present = storage::list_keys(store->data);
   if (!present)
     return report(context, present.error());
   storage::write_batch batch;
@@ -309,10 +346,11 @@ exit_code remove_key(command_context& context, const key_flags& flags) {
   if (present->size() == 1 && present->front() == *one)
     storage::remove_vault(batch);
   storage::remove_key(one->provider, one->name, batch);
-  if (auto refused = write_and_wait(*store, std::move(batch)))
+  if (auto refused = write_to(*store, std::move(batch)))
     return report(context, *refused);
   remark(context, "removed key " + one->name + " of " + one->provider.value
                       + "; copies in backups stay, so revoke it at the provider if it has leaked");
+  say_how_to_take_up(context, *settings, *store);
   return exit_code::ok;
 }
 
@@ -439,9 +477,12 @@ void add_keys_command(CLI::App& app, command_context& context) {
   const auto flags = std::make_shared<key_flags>();
   auto* sub = app.add_subcommand("keys", "Store provider keys in the data folder, encrypted, and test them");
   sub->require_subcommand(0, 1);
-  examples(*sub, "  assay keys add --provider openai\n  assay keys\n  assay keys test --provider openai\n"
-                 "  assay keys remove stored-1\n\n"
-                 "`assay serve` and `assay run` use stored keys when ASSAY_MASTER_PASSWORD is set.\n");
+  examples(*sub,
+           "  assay keys add --provider openai\n  assay keys\n  assay keys test --provider openai\n"
+           "  assay keys remove stored-1\n\n"
+           "`assay serve` and `assay run` use stored keys when ASSAY_MASTER_PASSWORD is set. A server that\n"
+           "runs takes up a change when it reads its configuration again: on SIGHUP, or POST\n"
+           "/api/v1/config.\n");
   sub->callback([&context, flags] {
     if (!context.action)
       context.action = [flags](command_context& c) { return list_keys(c, *flags); };

@@ -66,8 +66,10 @@ std::vector<std::string> changed_settings(const config::settings& before, const 
   return out;
 }
 
-live_settings::live_settings(const command_context& context, std::shared_ptr<const config::settings> started)
-    : context_(context), started_(std::move(started)), present_(started_) {}
+live_settings::live_settings(const command_context& context, std::shared_ptr<const config::settings> started,
+                             key_reader take_up_keys)
+    : context_(context), started_(std::move(started)), take_up_keys_(std::move(take_up_keys)),
+      present_(started_) {}
 
 result<server::reload_report> live_settings::reload() {
   const std::lock_guard turn{mutex_};
@@ -88,6 +90,12 @@ result<server::reload_report> live_settings::reload() {
       return logging.error();
     }
   present_ = std::move(next);
+  if (auto keys = take_up_keys_()) {
+    out.applied.insert(out.applied.end(), keys->begin(), keys->end());
+  } else {
+    spdlog::error("server keeps its keys reason=\"{}\"", to_string(keys.error()));
+    return keys.error();
+  }
   for (const auto& key : out.applied)
     spdlog::info("server took up a setting key={}", key);
   for (const auto& key : out.needs_restart)

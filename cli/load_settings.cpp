@@ -59,13 +59,20 @@ result<config::settings> load_settings(const command_context& context, ignored_v
   return reason;
 }
 
+tasks::data_places data_places_of(const config::settings& settings) {
+  tasks::data_places out;
+  out.roots = settings.tasks.roots;
+  out.datasets = settings.tasks.datasets_json;
+  return out;
+}
+
 std::shared_ptr<const tasks::task_catalogue> load_tasks(const command_context& context,
                                                         const config::settings& settings,
                                                         const std::vector<std::string>& more_folders,
                                                         std::vector<fault>* faults) {
   std::vector<std::filesystem::path> folders(settings.tasks_dirs.begin(), settings.tasks_dirs.end());
   folders.insert(folders.end(), more_folders.begin(), more_folders.end());
-  auto loaded = tasks::load_task_folder(folders);
+  auto loaded = tasks::load_task_folder(folders, data_places_of(settings));
   if (faults != nullptr)
     *faults = std::move(loaded.faults);
   else

@@ -21,6 +21,9 @@ enum class ignored_values : uint8_t { are_shown, are_logged };
 result<config::settings> load_settings(const command_context& context,
                                        ignored_values told = ignored_values::are_shown);
 
+/// Where tasks may find their data besides their folders.
+tasks::data_places data_places_of(const config::settings& settings);
+
 /// Loads the tasks of the configured folders and of @p more_folders. Broken files are remarked upon and left
 /// out;
 /// @p faults gets them when given.

@@ -184,6 +184,9 @@ void add_what_to_run(CLI::App& sub, run_flags& flags) {
   repeatable(sub, "-t,--tasks,--task", flags.tasks,
              "Tasks, groups of tasks or task files; a list with commas")
       ->group(group);
+  repeatable(sub, "--promptfoo", flags.promptfoo,
+             "A test file of promptfoo; its providers are the models where none is named")
+      ->group(group);
   repeatable(sub, "--include-path,--include_path", flags.include_paths, "One more folder of tasks")
       ->group(group);
   repeatable(sub, "-p,--prompt-types,--prompt_types", flags.prompt_types,

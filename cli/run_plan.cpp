@@ -8,6 +8,7 @@
 #include "config/models.hpp"
 #include "config/providers.hpp"
 #include "config/results_folder.hpp"
+#include "core/tasks/promptfoo/test_file.hpp"
 #include "storage/snapshot.hpp"
 
 #include <nlohmann/json.hpp>
@@ -15,6 +16,7 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <map>
 
 namespace assay::cli {
 
@@ -132,6 +134,7 @@ std::optional<fault> add_generation(const run_flags& flags, json& settings) {
 /// Adds the tasks that were given as files to the catalogue. @returns ids and groups in the order of the
 /// flags.
 result<std::vector<std::string>> take_task_files(const std::vector<std::string>& names,
+                                                 const tasks::data_places& places,
                                                  tasks::task_catalogue& catalogue) {
   std::vector<std::string> out;
   for (const auto& name : names) {
@@ -142,16 +145,17 @@ result<std::vector<std::string>> take_task_files(const std::vector<std::string>&
     std::error_code ignored;
     if (std::filesystem::is_directory(name, ignored)) {
       const std::filesystem::path folder(name);
-      auto loaded = tasks::load_task_folder(std::span(&folder, 1));
+      auto loaded = tasks::load_task_folder(std::span(&folder, 1), places);
       if (!loaded.faults.empty())
         return loaded.faults.front();
       for (const auto& task : loaded.catalogue->list()) {
         catalogue.add(*task);
         out.push_back(task->id.value);
       }
+      catalogue.add_groups_of(*loaded.catalogue);
       continue;
     }
-    auto loaded = tasks::load_all_tasks(name);
+    auto loaded = tasks::load_all_tasks(name, {}, places);
     if (!loaded.faults.empty())
       return loaded.faults.front();
     if (loaded.tasks.empty())
@@ -199,6 +203,52 @@ result<config::resolved_model> take_model(const run_flags& flags, config::settin
   if (!request.model_args.empty())
     put(settings.models, found->model);
   return found;
+}
+
+// -- test files of promptfoo
+// ---------------------------------------------------------------------------------
+
+bool is_known_model(const config::settings& settings, const std::string& name) {
+  return config::find_model(settings, model_id(name)) != nullptr;
+}
+
+/// Parameters of generation, JSON object texts, by the names of models.
+using generation_by_model = std::map<std::string, std::string>;
+
+/// Names the providers of the test files among @p names as models, where the flags name none.
+std::optional<fault> take_providers(run_flags& flags, const config::settings& settings,
+                                    const tasks::task_catalogue& catalogue,
+                                    const std::vector<std::string>& names, generation_by_model& generation) {
+  if (!split_lists(flags.models).empty())
+    return std::nullopt;
+  for (const auto& name : names) {
+    const auto task = catalogue.find(task_id(name));
+    if (!task || !task->promptfoo)
+      continue;
+    for (const auto& one : task->promptfoo->providers) {
+      const auto model = is_known_model(settings, one.id) ? one.id : tasks::promptfoo::model_name_of(one.id);
+      if (model.empty())
+        return refused(task->file + ": providers", "`" + one.id + "` is no model that answers with text",
+                       "name models with --model");
+      flags.models.push_back(model);
+      if (one.generation != "{}")
+        generation.emplace(model, one.generation);
+    }
+  }
+  return std::nullopt;
+}
+
+bool names_a_file(const run_flags& flags) {
+  const auto names = split_lists(flags.tasks);
+  return !flags.promptfoo.empty() || std::any_of(names.begin(), names.end(), is_task_path);
+}
+
+/// @returns the files as task_files takes them: with a folder in front.
+std::vector<std::string> task_words(const run_flags& flags) {
+  auto out = split_lists(flags.tasks);
+  for (const auto& file : flags.promptfoo)
+    out.push_back(is_task_path(file) ? file : "./" + file);
+  return out;
 }
 
 /// A missing key is no mistake of the command line, so it has the exit code of refused keys.
@@ -337,7 +387,7 @@ std::optional<fault> request_body(const run_flags& flags, const std::string& mod
 
 result<run_plan> plan_runs(const command_context& context, const run_flags& given) {
   // Without these nothing can run, whatever the configuration says.
-  if (given.evaluation.empty())
+  if (given.evaluation.empty() && !names_a_file(given))
     if (const auto models = model_names(given); !models)
       return models.error();
   auto loaded = load_settings_with_keys(context);
@@ -347,19 +397,26 @@ result<run_plan> plan_runs(const command_context& context, const run_flags& give
   auto flags = with_evaluation(given, *loaded);
   if (!flags)
     return flags.error();
-  const auto models = model_names(*flags);
-  if (!models)
-    return models.error();
   tasks::task_catalogue catalogue = *load_tasks(context, *loaded, flags->include_paths);
-  const auto names = take_task_files(split_lists(flags->tasks), catalogue);
+  const auto names = take_task_files(task_words(*flags), data_places_of(*loaded), catalogue);
   if (!names)
     return names.error();
   if (names->empty())
     return refused("--tasks", "no task is named", "`assay tasks` lists them");
+  generation_by_model generation;
+  if (auto wrong = take_providers(*flags, *loaded, catalogue, *names, generation))
+    return *std::move(wrong);
+  const auto models = model_names(*flags);
+  if (!models)
+    return models.error();
 
   run_plan plan;
   for (const auto& model : *models) {
-    auto one = plan_one(context, *flags, model, *names, *loaded);
+    auto asked = *flags;
+    // What the flags say comes later, and wins.
+    if (const auto found = generation.find(model); found != generation.end())
+      asked.gen_kwargs.insert(asked.gen_kwargs.begin(), found->second);
+    auto one = plan_one(context, asked, model, *names, *loaded);
     if (!one)
       return one.error();
     plan.runs.push_back(std::move(*one));

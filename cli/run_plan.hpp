@@ -30,6 +30,7 @@ struct run_flags {
   std::string model_args;
   std::vector<std::string> tasks; ///< Ids, groups, paths, or lists of them.
   std::vector<std::string> include_paths;
+  std::vector<std::string> promptfoo; ///< Test files, beside the tasks.
   std::vector<std::string> prompt_types;
   std::string limit;
   std::optional<uint32_t> num_fewshot;

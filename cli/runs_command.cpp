@@ -11,6 +11,7 @@
 #include "cli/server_address.hpp"
 #include "cli/server_runs.hpp"
 #include "cli/stored_keys.hpp"
+#include "cli/stored_models.hpp"
 #include "config/models.hpp"
 #include "storage/snapshot.hpp"
 #include "storage/writer.hpp"
@@ -292,6 +293,7 @@ exit_code go_on_here(const command_context& context, config::settings&& loaded, 
                      run_verb verb, std::optional<money> max_cost) {
   if (auto joined = join_stored_keys(loaded); !joined)
     return report(context, joined.error());
+  join_stored_models(loaded);
   show_warnings(context, loaded);
   const auto settings = std::make_shared<const config::settings>(std::move(loaded));
   const auto resolved = config::resolve_model(*settings, run.spec.model.value);

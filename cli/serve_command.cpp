@@ -6,12 +6,16 @@
 #include "cli/live_settings.hpp"
 #include "cli/load_settings.hpp"
 #include "cli/logging.hpp"
+#include "cli/present.hpp"
 #include "cli/server_address.hpp"
 #include "cli/signals.hpp"
 #include "cli/stored_keys.hpp"
+#include "cli/stored_models.hpp"
 #include "config/load.hpp"
 #include "config/models.hpp"
+#include "config/stored_models.hpp"
 #include "core/tasks/dataset.hpp"
+#include "core/tasks/preparation.hpp"
 #include "server/bridge/actor_farm.hpp"
 #include "server/edge.hpp"
 
@@ -51,11 +55,29 @@ std::optional<server::unlisted_model_profile> known_model(const config::settings
   return out;
 }
 
+/// What depends on the settings. Providers may get their first key, or lose their last, while they run.
+void list_models(server::catalogue& out, const std::shared_ptr<const config::settings>& settings,
+                 const tasks::task_catalogue& tasks) {
+  out.models = config::available_models(*settings);
+  const auto add_groups = [tasks](model_profile& model) { model.supported_tasks = tasks.groups_for(model); };
+  std::ranges::for_each(out.models, add_groups);
+  out.providers.clear();
+  for (const auto& provider : settings->providers)
+    out.providers.push_back(
+        {provider.id, provider.protocol, provider.base_url, config::check_usable(provider).has_value()});
+  out.unlisted_model = [settings, add_groups](const model_id& id) {
+    auto found = known_model(*settings, id);
+    if (found)
+      add_groups(found->model);
+    return found;
+  };
+}
+
 std::shared_ptr<const server::catalogue>
 make_catalogue(const std::shared_ptr<const config::settings>& settings, const tasks::task_catalogue& tasks) {
   auto out = std::make_shared<server::catalogue>();
   for (const auto& task : tasks.list()) {
-    const auto facts = tasks::inspect_dataset(task->dataset, task->format);
+    const auto facts = tasks::inspect_data(*task);
     out->tasks.push_back(tasks::to_summary(*task, facts ? facts->rows : 0));
     const json details{{"scorers", task->scorer_names()},
                        {"generation", task->generation},
@@ -63,17 +85,21 @@ make_catalogue(const std::shared_ptr<const config::settings>& settings, const ta
                        {"groups", task->tags}};
     out->task_details.emplace(task->id, details.dump());
   }
-  out->models = config::available_models(*settings);
-  const auto add_groups = [tasks](model_profile& model) { model.supported_tasks = tasks.groups_for(model); };
-  std::ranges::for_each(out->models, add_groups);
-  for (const auto& provider : settings->providers)
-    out->providers.push_back(
-        {provider.id, provider.protocol, provider.base_url, config::check_usable(provider).has_value()});
-  out->unlisted_model = [settings, add_groups](const model_id& id) {
-    auto found = known_model(*settings, id);
-    if (found)
-      add_groups(found->model);
-    return found;
+  list_models(*out, settings, tasks);
+  return out;
+}
+
+/// The same, where a name also means the model whose configuration is stored under it.
+std::shared_ptr<const server::catalogue> with_stored(const std::shared_ptr<const server::catalogue>& plain,
+                                                     const std::shared_ptr<const config::settings>& settings,
+                                                     const std::shared_ptr<const stored_models>& stored) {
+  auto out = std::make_shared<server::catalogue>(*plain);
+  out->unlisted_model = [plain, settings,
+                         stored](const model_id& id) -> std::optional<server::unlisted_model_profile> {
+    if (!config::is_shadowed(*settings, id.value))
+      if (const auto with = stored->settings_with(id.value, false); with && *with)
+        return known_model(**with, id);
+    return plain->unlisted_model(id);
   };
   return out;
 }
@@ -130,7 +156,7 @@ server::edge_limits limits_from(const config::server_settings& settings) {
 }
 
 server::edge_options edge_options_from(const config::settings& settings,
-                                       std::shared_ptr<const server::catalogue> catalogue) {
+                                       std::shared_ptr<present<server::catalogue>> catalogue) {
   server::edge_options out;
   const auto& http = settings.server;
   out.address = http.host;
@@ -161,7 +187,7 @@ server::edge_options edge_options_from(const config::settings& settings,
   out.anonymous = anonymous_roles(settings.auth.anonymous);
   out.metrics_from_loopback = http.metrics_from_loopback;
   out.model_timeout = settings.gateway.timeout;
-  out.current_catalogue = [catalogue = std::move(catalogue)] { return catalogue; };
+  out.current_catalogue = [catalogue = std::move(catalogue)] { return catalogue->get(); };
   return out;
 }
 
@@ -201,6 +227,25 @@ void announce_log_file(const command_context& context, const config::settings& s
     context.err->line("The log is in " + settings.logging.file);
 }
 
+/// The pools become what they would be if the farm started now with the configuration that it has.
+result<std::vector<std::string>> take_up_stored_keys(farm& running, const config::settings& configured,
+                                                     const tasks::task_catalogue& tasks,
+                                                     present<server::catalogue>& shown) {
+  auto joined = configured;
+  if (auto done = join_stored_keys(joined, running.store()); !done)
+    return done.error();
+  for (size_t i = configured.warnings.size(); i < joined.warnings.size(); ++i)
+    spdlog::warn("configuration: {}", joined.warnings[i]);
+  const auto next = std::make_shared<const config::settings>(std::move(joined));
+  auto changed = running.take_up_keys(next);
+  if (changed && !changed->empty()) {
+    auto catalogue = std::make_shared<server::catalogue>(*shown.get());
+    list_models(*catalogue, next, tasks);
+    shown.exchange(with_stored(catalogue, next, running.stored()));
+  }
+  return changed;
+}
+
 exit_code serve(command_context& context, const serve_flags& flags) {
   if (auto good = check_port_file(flags.port_file); !good)
     return report(context, good.error());
@@ -227,11 +272,11 @@ exit_code serve(command_context& context, const serve_flags& flags) {
   const auto tasks = load_tasks(context, *settings, {}, &task_faults);
   for (const auto& one : task_faults)
     announce(context, *settings, announcement::warning, "task left out: " + to_string(one));
-  const auto catalogue = make_catalogue(settings, *tasks);
+  const auto catalogue = std::make_shared<present<server::catalogue>>(make_catalogue(settings, *tasks));
   spdlog::info("assay " ASSAY_VERSION " starts environment={} data=\"{}\"", settings->environment,
                settings->storage.data_dir);
   spdlog::info("Loaded {} model configurations", settings->models.size());
-  spdlog::info("Loaded {} tasks", catalogue->tasks.size());
+  spdlog::info("Loaded {} tasks", catalogue->get()->tasks.size());
 
   auto guard = guard_from(settings->network);
   if (!guard)
@@ -240,9 +285,16 @@ exit_code serve(command_context& context, const serve_flags& flags) {
   if (!started)
     return report(context, started.error());
   auto& running = **started;
-  live_settings live(context, configured);
+  live_settings live(context, configured, [&running, configured, tasks, catalogue] {
+    return take_up_stored_keys(running, *configured, *tasks, *catalogue);
+  });
+  catalogue->exchange(with_stored(catalogue->get(), settings, running.stored()));
   auto options = edge_options_from(*settings, catalogue);
   options.check_picture = picture_check(*guard);
+  options.check_model_configuration = [settings, may_reach = endpoint_check(*guard)](
+                                          const std::string& id, const std::string& configuration) {
+    return check_configuration(*settings, id, configuration, may_reach);
+  };
   options.results_folder = settings->results_dir;
   options.compute_result = [store = running.store()](const run_record& run) {
     return compute_result(store, run);

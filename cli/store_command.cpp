@@ -4,11 +4,13 @@
 #include "cli/parse.hpp"
 #include "storage/answer_cache.hpp"
 #include "storage/maintenance.hpp"
+#include "storage/prepared_files.hpp"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <condition_variable>
+#include <filesystem>
 #include <memory>
 #include <mutex>
 
@@ -122,12 +124,17 @@ result<storage::prune_policy> policy_from(const store_flags& flags) {
   return policy;
 }
 
-exit_code show_pruned(const command_context& context, const std::vector<run_id>& runs, bool dry_run) {
+exit_code show_pruned(const command_context& context, const std::vector<run_id>& runs,
+                      const storage::unused_files& prepared, bool dry_run) {
   if (context.flags.json) {
     json ids = json::array();
     for (const auto id : runs)
       ids.push_back(to_string(id));
-    print(json{{"dry_run", dry_run}, {"runs", std::move(ids)}}.dump(2) + "\n");
+    print(json{{"dry_run", dry_run},
+               {"runs", std::move(ids)},
+               {"prepared_files", {{"count", prepared.files.size()}, {"bytes", prepared.bytes}}}}
+              .dump(2)
+          + "\n");
     return exit_code::ok;
   }
   for (const auto id : runs)
@@ -135,7 +142,19 @@ exit_code show_pruned(const command_context& context, const std::vector<run_id>&
   print(show_count(runs.size()) + (runs.size() == 1 ? " run" : " runs")
         + (dry_run ? " would be removed\n"
                    : " removed; `assay store compact` gives the space back to the disk\n"));
+  if (!prepared.files.empty())
+    print(show_count(prepared.files.size()) + " files of prepared tasks, " + show_bytes(prepared.bytes)
+          + (dry_run ? ", would be removed\n" : ", removed\n"));
   return exit_code::ok;
+}
+
+/// Those that only the runs that go, or none, have pinned.
+result<storage::unused_files> unused_prepared(const std::shared_ptr<storage::store>& store,
+                                              const config::settings& settings,
+                                              const storage::prune_policy& policy,
+                                              const std::vector<run_id>& gone) {
+  const auto folder = std::filesystem::path(settings.storage.data_dir) / "prepared";
+  return storage::find_unused_files(store, folder, policy.finished_before, gone);
 }
 
 exit_code list_prunable(command_context& context, const storage::prune_policy& policy,
@@ -144,7 +163,10 @@ exit_code list_prunable(command_context& context, const storage::prune_policy& p
   if (!store)
     return report(context, store.error());
   const auto runs = storage::find_prunable(*store, policy);
-  return runs ? show_pruned(context, *runs, true) : report(context, runs.error());
+  if (!runs)
+    return report(context, runs.error());
+  const auto prepared = unused_prepared(*store, settings, policy, *runs);
+  return prepared ? show_pruned(context, *runs, *prepared, true) : report(context, prepared.error());
 }
 
 exit_code prune_store(command_context& context, const store_flags& flags) {
@@ -176,7 +198,13 @@ exit_code prune_store(command_context& context, const store_flags& flags) {
     return report(context, runs.error());
   if (failed)
     return report(context, *failed);
-  return show_pruned(context, *runs, false);
+  const auto prepared = unused_prepared(*store, *settings, *policy, *runs);
+  if (!prepared)
+    return report(context, prepared.error());
+  // The store is this command's until it ends, so no farm prepares anything meanwhile.
+  if (auto gone = storage::remove_files(*prepared); !gone)
+    return report(context, gone.error());
+  return show_pruned(context, *runs, *prepared, false);
 }
 
 /// Hands batches to a writer one by one and waits for each.
@@ -310,8 +338,9 @@ void add_store_command(CLI::App& app, command_context& context) {
     context.action = [flags](command_context& c) { return look_at_cache(c, *flags); };
   });
 
-  auto* prune =
-      sub->add_subcommand("prune", "Remove old finished runs with all their answers; no farm may run");
+  auto* prune = sub->add_subcommand(
+      "prune", "Remove old finished runs with all their answers, and prepared tasks that no run has; no farm "
+               "may run");
   prune->add_option("--older-than,--older_than", flags->older_than, "Finished longer ago than this: 30d, 12h")
       ->required();
   repeatable(*prune, "--state", flags->states, "Only these: completed, failed, cancelled; default all three");

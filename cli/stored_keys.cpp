@@ -2,12 +2,14 @@
 
 #include "cli/api_client.hpp"
 #include "cli/load_settings.hpp"
+#include "cli/stored_models.hpp"
 #include "config/environment.hpp"
 #include "config/key_pools.hpp"
 #include "storage/writer.hpp"
 
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <set>
 
 namespace assay::cli {
@@ -116,14 +118,13 @@ result<std::vector<storage::stored_key>> stored_keys(const config::settings& set
   return store.error();
 }
 
-result<void> join_stored_keys(config::settings& settings, bool ask) {
-  const auto keys = stored_keys(settings);
-  if (!keys) {
-    // What is wrong with the folder is said by whoever needs the rest of it.
-    settings.warnings.push_back("the stored keys cannot be read: " + to_string(keys.error()));
-    return {};
-  }
-  if (keys->empty())
+namespace {
+
+using opened_store = std::function<result<std::shared_ptr<storage::store>>()>;
+
+result<void> join_keys(config::settings& settings, const std::vector<storage::stored_key>& keys,
+                       const opened_store& open, bool ask) {
+  if (keys.empty())
     return {};
   auto password = given_master_password();
   if (!password)
@@ -135,12 +136,11 @@ result<void> join_stored_keys(config::settings& settings, bool ask) {
     *password = std::move(*typed);
   }
   if (!*password) {
-    settings.warnings.push_back("the " + std::to_string(keys->size()) + " stored keys of "
-                                + providers_of(*keys)
+    settings.warnings.push_back("the " + std::to_string(keys.size()) + " stored keys of " + providers_of(keys)
                                 + " are not used without the master password: " + hint_for_password());
     return {};
   }
-  const auto store = open_store_read_only(settings);
+  const auto store = open();
   if (!store)
     return store.error();
   const auto vault = storage::key_vault::open(*store, **password);
@@ -157,12 +157,34 @@ result<void> join_stored_keys(config::settings& settings, bool ask) {
   return {};
 }
 
+} // namespace
+
+result<void> join_stored_keys(config::settings& settings, bool ask) {
+  const auto keys = stored_keys(settings);
+  if (!keys) {
+    // What is wrong with the folder is said by whoever needs the rest of it.
+    settings.warnings.push_back("the stored keys cannot be read: " + to_string(keys.error()));
+    return {};
+  }
+  return join_keys(
+      settings, *keys, [&settings] { return open_store_read_only(settings); }, ask);
+}
+
+result<void> join_stored_keys(config::settings& settings, const std::shared_ptr<storage::store>& from) {
+  const auto keys = storage::list_keys(from);
+  if (!keys)
+    return keys.error();
+  return join_keys(
+      settings, *keys, [&from]() -> result<std::shared_ptr<storage::store>> { return from; }, false);
+}
+
 result<config::settings> load_settings_with_keys(const command_context& context) {
   auto loaded = load_settings(context);
   if (!loaded)
     return loaded;
   if (auto joined = join_stored_keys(*loaded); !joined)
     return joined.error();
+  join_stored_models(*loaded);
   return loaded;
 }
 

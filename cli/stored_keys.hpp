@@ -29,6 +29,9 @@ result<std::vector<storage::stored_key>> stored_keys(const config::settings& set
 /// @returns errc::unauthenticated for a wrong password.
 result<void> join_stored_keys(config::settings& settings, bool ask = false);
 
+/// The same, from a store that this process has open already.
+result<void> join_stored_keys(config::settings& settings, const std::shared_ptr<storage::store>& from);
+
 /// load_settings(), with the stored keys.
 result<config::settings> load_settings_with_keys(const command_context& context);
 

@@ -6,6 +6,8 @@
 #include "cli/run_plan.hpp"
 #include "core/tasks/dataset.hpp"
 #include "core/tasks/lm_eval/task_config.hpp"
+#include "core/tasks/preparation.hpp"
+#include "core/tasks/promptfoo/test_file.hpp"
 #include "core/tasks/sample_source.hpp"
 #include "core/values/closest_word.hpp"
 
@@ -44,7 +46,7 @@ uint64_t rows_for_list(const tasks::task_definition& task) {
   const auto size = std::filesystem::file_size(task.dataset, error);
   if (error || size > most)
     return 0;
-  const auto facts = tasks::inspect_dataset(task.dataset, task.format);
+  const auto facts = tasks::inspect_data(task);
   return facts ? facts->rows : 0;
 }
 
@@ -196,7 +198,7 @@ exit_code show_task(command_context& context, const task_flags& flags) {
 }
 
 exit_code show_one(const command_context& context, const task_ptr& task) {
-  const auto facts = tasks::inspect_dataset(task->dataset, task->format);
+  const auto facts = tasks::inspect_data(*task);
   if (!facts)
     return report(context, facts.error());
   if (context.flags.json) {
@@ -238,6 +240,15 @@ std::vector<fault> check_samples(const task_ptr& task) {
           faults.push_back(facts.error());
     return faults;
   }
+  // Its rows were made when the file was read.
+  if (task->promptfoo) {
+    for (const auto& text : task->promptfoo->rows)
+      if (const auto row = json::parse(text, nullptr, false);
+          row.is_object() && row.contains("error") && faults.size() < most_faults)
+        faults.push_back(
+            {errc::template_failed, row["error"].get<std::string>(), task->file, "add it to vars"});
+    return faults;
+  }
   for (const auto& type : task->prompt_types()) {
     tasks::sample_options options;
     options.prompt_type = type;
@@ -267,12 +278,12 @@ struct validation {
   std::vector<task_ptr> tasks;
 };
 
-validation load_path(const std::string& path) {
+validation load_path(const std::string& path, const tasks::data_places& places) {
   validation out;
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored)) {
     const std::filesystem::path folder(path);
-    auto loaded = tasks::load_task_folder(std::span(&folder, 1));
+    auto loaded = tasks::load_task_folder(std::span(&folder, 1), places);
     out.faults = std::move(loaded.faults);
     out.tasks = loaded.catalogue->list();
     if (out.tasks.empty() && out.faults.empty())
@@ -280,7 +291,7 @@ validation load_path(const std::string& path) {
           {errc::not_found, "no task file is in this folder", path, "tasks are .yaml files"});
     return out;
   }
-  auto loaded = tasks::load_all_tasks(path);
+  auto loaded = tasks::load_all_tasks(path, {}, places);
   out.faults = std::move(loaded.faults);
   for (auto& task : loaded.tasks)
     out.tasks.push_back(std::make_shared<const tasks::task_definition>(std::move(task)));
@@ -296,8 +307,12 @@ exit_code validate_tasks(command_context& context, const task_flags& flags) {
     if (!context.flags.json)
       print(paint(context.out, colour::red, "fail") + "  " + to_string(one) + "\n");
   };
+  // Files can be checked where the configuration is broken.
+  tasks::data_places places;
+  if (const auto settings = load_settings(context))
+    places = data_places_of(*settings);
   for (const auto& path : flags.paths) {
-    auto found = load_path(path);
+    auto found = load_path(path, places);
     for (const auto& one : found.faults)
       complain(one);
     for (const auto& task : found.tasks) {
@@ -306,15 +321,17 @@ exit_code validate_tasks(command_context& context, const task_flags& flags) {
         complain(one);
       if (!faults.empty())
         continue;
-      const auto facts = tasks::inspect_dataset(task->dataset, task->format);
+      const auto facts = tasks::inspect_data(*task);
       const auto count = facts ? facts->rows : 0;
       files.push_back({{"ok", true}, {"task", task->id.value}, {"file", task->file}, {"samples", count}});
       if (!context.flags.json)
         print(paint(context.out, colour::green, "ok") + "    " + task->id.value + ": " + show_count(count)
               + " samples, prompt types " + joined(task->prompt_types()) + "\n");
-      if (task->lm_eval)
-        for (const auto& note : task->lm_eval->notes)
-          remark(context, "note: " + task->id.value + ": " + note);
+      static const std::vector<std::string> none;
+      for (const auto& note : task->lm_eval     ? task->lm_eval->notes
+                              : task->promptfoo ? task->promptfoo->notes
+                                                : none)
+        remark(context, "note: " + task->id.value + ": " + note);
     }
   }
   if (context.flags.json)

@@ -2,6 +2,7 @@
 
 option(ASSAY_TESTS "Build the tests" ON)
 option(ASSAY_BENCHMARKS "Build the benchmarks" OFF)
+option(ASSAY_UNITY "Compile several sources at once: a whole build is several times faster, one changed file slower" ON)
 option(ASSAY_WERROR "Treat warnings as errors" ON)
 
 set(CMAKE_CXX_STANDARD 20)

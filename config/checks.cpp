@@ -2,6 +2,7 @@
 
 #include "config/models.hpp"
 #include "config/scalars.hpp"
+#include "core/experiments/ab_test.hpp"
 #include "core/values/loopback.hpp"
 
 #include <nlohmann/json.hpp>
@@ -98,6 +99,14 @@ result<std::string> checked_ab_test(const written_ab_test& test, const std::stri
     out["confidence_level"] = *test.confidence_level;
   if (test.max_duration_hours)
     out["max_duration_hours"] = *test.max_duration_hours;
+  if (test.base_model.empty())
+    out.erase("base_model");
+  // The same rules as for a test that is created over HTTP.
+  if (auto read = experiments::ab_test_from_json(out, test.id); !read) {
+    auto reason = read.error();
+    reason.where = place + (reason.where.empty() ? "" : "." + reason.where);
+    return reason;
+  }
   return out.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 

@@ -125,6 +125,12 @@ struct written_ab_test {
   std::optional<double> max_duration_hours;
 };
 
+/// `tasks:` as written.
+struct written_tasks {
+  std::vector<std::string> roots;
+  open_json datasets;
+};
+
 /// Everything that configuration can say, in the shape in which it is written.
 struct document {
   settings values;
@@ -140,10 +146,14 @@ struct document {
   };
   std::vector<written_evaluation> evaluations;
   std::vector<written_ab_test> ab_tests;
+  written_tasks tasks;
 };
 
 /// The table of the whole document: every key there is.
 void fields_of(field_visitor& visit, document& target);
+
+/// The table of `models` alone.
+void fields_of(field_visitor& visit, std::vector<written_model>& target);
 
 /// @returns every key that configuration knows, in the order of the tables.
 std::vector<known_key> known_keys();

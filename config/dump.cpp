@@ -96,6 +96,8 @@ nlohmann::json dump(const settings& values) {
                                   {"models", one.models},
                                   {"tasks", one.tasks},
                                   {"configuration", json::parse(one.configuration_json, nullptr, false)}};
+  out["tasks"] = {{"roots", values.tasks.roots},
+                  {"datasets", json::parse(values.tasks.datasets_json, nullptr, false)}};
   out["ab_tests"] = json::parse(values.ab_tests_json, nullptr, false);
   return out;
 }

@@ -458,6 +458,14 @@ std::optional<model_profile> simulated_by_percent(std::string_view id) {
   return simulated_profile(id, name, {0.05, 0.20, {}});
 }
 
+result<void> add_model(const written_model& written, const node& tree, settings& out) {
+  auto model = build_model(written, tree, out);
+  if (!model)
+    return model.error();
+  out.models.push_back(std::move(*model));
+  return {};
+}
+
 result<void> build_fleet(const document& written, const node& tree, settings& out) {
   out.providers = builtin_profiles();
   for (auto& profile : out.providers)
@@ -467,12 +475,9 @@ result<void> build_fleet(const document& written, const node& tree, settings& ou
       return applied;
   for (auto& profile : out.providers)
     settle_pool(profile, pool_of(out, profile.id));
-  for (const auto& one : written.models) {
-    auto model = build_model(one, tree, out);
-    if (!model)
-      return model.error();
-    out.models.push_back(std::move(*model));
-  }
+  for (const auto& one : written.models)
+    if (auto added = add_model(one, tree, out); !added)
+      return added;
   for (auto& model : simulated_models())
     if (std::none_of(out.models.begin(), out.models.end(),
                      [&](const auto& one) { return one.id == model.id; }))

@@ -40,6 +40,10 @@ void name_missing_keys(settings& out);
 /// Turns what was written under `providers` and `models` into profiles. @param tree for the places in errors.
 result<void> build_fleet(const document& written, const node& tree, settings& out);
 
+/// Adds one more model to @p out, as build_fleet() adds those that were written. @param tree for the places
+/// in errors.
+result<void> add_model(const written_model& written, const node& tree, settings& out);
+
 /// Resolves the models that `routes` and `fallbacks` name and lets a route be asked for like a model.
 result<void> build_routes(const document& written, const node& tree, settings& out);
 

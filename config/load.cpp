@@ -197,6 +197,8 @@ result<settings> load(const load_request& given) {
   if (values.logging.level == "warning")
     values.logging.level = "warn";
   make_absolute(values, request);
+  if (auto taken = take_task_places(written, *tree, request, values); !taken)
+    return taken.error();
   if (auto built = build_fleet(written, *tree, values); !built)
     return built.error();
   if (auto checked = check_settings(*tree, values); !checked)

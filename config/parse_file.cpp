@@ -56,17 +56,21 @@ public:
     return out;
   }
 
-  node convert(const nlohmann::json& in) {
+  node convert(const nlohmann::json& in, int depth = 0) {
     node out;
     out.at = {source_, 0};
+    if (!failure.message.empty())
+      return out;
+    if (depth > deepest || ++count_ > most_nodes)
+      return fail(out, depth > deepest ? "the values are nested too deeply" : "there are too many values");
     if (in.is_object()) {
       out.type = node::kind::map;
       for (const auto& [name, value] : in.items())
-        out.members.emplace_back(name, convert(value));
+        out.members.emplace_back(name, convert(value, depth + 1));
     } else if (in.is_array()) {
       out.type = node::kind::list;
       for (const auto& value : in)
-        out.items.push_back(convert(value));
+        out.items.push_back(convert(value, depth + 1));
     } else if (!in.is_null()) {
       out.type = node::kind::scalar;
       out.quoted = in.is_string();
@@ -137,11 +141,18 @@ result<node> parse_json(const std::string& text, const std::string& source) {
   // JSON is nearly YAML, and the YAML reader knows the lines.
   if (auto with_lines = parse_yaml(text, source))
     return with_lines;
-  converter from(source);
-  return from.convert(document);
+  return tree_of(document, source);
 }
 
 } // namespace
+
+result<node> tree_of(const nlohmann::json& value, const std::string& source) {
+  converter from(source);
+  auto tree = from.convert(value);
+  if (!from.failure.message.empty())
+    return from.failure;
+  return tree;
+}
 
 result<node> parse_yaml(const std::string& text, const std::string& source) {
   try {

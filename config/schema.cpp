@@ -377,6 +377,11 @@ void python_fields(field_visitor& visit, python_settings& p) {
   visit.field("roots", "folders whose Python may run without a sandbox", &p.roots);
 }
 
+void tasks_fields(field_visitor& visit, written_tasks& t) {
+  visit.field("roots", "folders where data of tasks may lie besides the folders of tasks", &t.roots);
+  visit.field("datasets", "files by the name of a dataset on a hub, name or name:config: open", &t.datasets);
+}
+
 } // namespace
 
 void fields_of(field_visitor& visit, document& target) {
@@ -399,12 +404,17 @@ void fields_of(field_visitor& visit, document& target) {
   visit.field("results_dir", "folder for results and reports", &s.results_dir);
   visit.field("cache_dir", "folder for what can be made again", &s.cache_dir);
   visit.field("tasks_dirs", "folders with task files besides the shipped ones", &s.tasks_dirs);
+  visit.group("tasks", target.tasks, tasks_fields);
   visit.named("providers", target.providers, provider_fields);
-  visit.named("models", target.models, model_fields);
+  fields_of(visit, target.models);
   visit.named("routes", target.routes, route_fields);
   visit.named("evaluations", target.evaluations, evaluation_fields);
   visit.named("ab_tests", target.ab_tests, ab_test_fields);
   visit.ignored("redis", "the queue is part of assay's own store");
+}
+
+void fields_of(field_visitor& visit, std::vector<written_model>& target) {
+  visit.named("models", target, model_fields);
 }
 
 std::vector<known_key> known_keys() {

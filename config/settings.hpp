@@ -110,6 +110,14 @@ struct gateway_settings {
   milliseconds timeout = defaults::gateway_timeout; ///< Of a question that names none, waiting included.
 };
 
+/// Where tasks find their data, beside the folders of tasks.
+struct task_settings {
+  std::vector<std::string>
+      roots; ///< Absolute; data of the tasks that API users run lies there or with the tasks.
+  /// JSON object text: where datasets of a hub lie, by `name` or `name:config`. Paths are absolute.
+  std::string datasets_json = "{}";
+};
+
 /// Of the processes that run the Python of tasks.
 struct python_settings {
   std::string interpreter{defaults::python_interpreter}; ///< Absolute.
@@ -260,6 +268,7 @@ struct settings {
   std::string results_dir;             ///< Absolute.
   std::string cache_dir;               ///< Absolute.
   std::vector<std::string> tasks_dirs; ///< Absolute; later folders win on equal task ids.
+  task_settings tasks;
 
   std::vector<provider_profile>
       providers;                     ///< Built-in, configured, and those that single models brought along.

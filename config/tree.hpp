@@ -2,6 +2,8 @@
 
 #include "core/values/errors.hpp"
 
+#include <nlohmann/json_fwd.hpp>
+
 #include <memory>
 #include <string>
 #include <string_view>
@@ -63,5 +65,9 @@ result<node> parse_file(const std::string& path, const std::string& shown_as);
 
 /// Reads YAML text. @param source names it in errors.
 result<node> parse_yaml(const std::string& text, const std::string& source);
+
+/// @returns a JSON value as a tree without lines; malformed_input when it is nested too deeply or too large.
+/// @param source names it in errors; may be empty.
+result<node> tree_of(const nlohmann::json& value, const std::string& source);
 
 } // namespace assay::config

@@ -1,6 +1,7 @@
 #include "mock/task_answers.hpp"
 
 #include "core/scoring/scorer.hpp"
+#include "core/tasks/promptfoo/test_file.hpp"
 #include "core/tasks/sample_source.hpp"
 #include "core/tasks/task_catalogue.hpp"
 #include "mock/hash.hpp"
@@ -8,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include <optional>
+#include <string>
 #include <unordered_map>
 
 namespace assay::mock {
@@ -23,6 +25,8 @@ public:
       : task_(std::move(task)), book_(book) {}
 
   std::optional<fault> read() {
+    if (task_->promptfoo)
+      return read_tests(*task_->promptfoo);
     // Its prompts are made when a run of it is submitted.
     if (task_->is_unprepared())
       return {};
@@ -40,6 +44,32 @@ private:
     shared_text reference; ///< What the task itself calls a right answer; empty when it has none.
     shared_text wrong;     ///< Its wrong answers, as a JSON array.
   };
+
+  /// The rows of a test file are known before a run writes them down.
+  std::optional<fault> read_tests(const tasks::promptfoo::test_file& tests) {
+    for (size_t index = 0; index < tests.rows.size(); ++index) {
+      const auto row = nlohmann::ordered_json::parse(tests.rows[index], nullptr, false);
+      if (!row.is_object() || row.contains("error"))
+        continue;
+      const shared_text target{row.at("assert").dump()};
+      const auto other =
+          nlohmann::ordered_json::parse(tests.rows[(index + 1) % tests.rows.size()], nullptr, false);
+      const shared_text other_target{other.at("assert").dump()};
+      for (size_t prompt = 0; prompt < tests.prompts.size(); ++prompt) {
+        if (book_.size() >= max_prompts)
+          return too_many();
+        const auto& messages = row.at("messages_" + std::to_string(prompt + 1));
+        const shared_text text{messages.back().at("content").get<std::string>()};
+        write({index, text, target, {}, {}}, other_target, bonus_of_prompt_type(tests.prompts[prompt]));
+      }
+    }
+    return {};
+  }
+
+  fault too_many() const {
+    return {errc::too_large, "the tasks have more than 5000000 prompts; the rest is not known", task_->file,
+            "give fewer task folders"};
+  }
 
   /// A wrong answer borrows the next row's target, so a row is written down when the next one is known.
   std::optional<fault> read_variant(const std::string& name) {
@@ -67,8 +97,7 @@ private:
       last =
           question{sample.row, sample.messages.back().content, sample.target, sample.reference, sample.wrong};
       if (book_.size() >= max_prompts)
-        return fault{errc::too_large, "the tasks have more than 5000000 prompts; the rest is not known",
-                     task_->file, "give fewer task folders"};
+        return too_many();
     }
     if (last)
       write(*last, first_target, bonus);

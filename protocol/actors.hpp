@@ -1,5 +1,6 @@
 #pragma once
 
+#include "protocol/messages/ab_tests.hpp"
 #include "protocol/messages/batches.hpp"
 #include "protocol/messages/budgets.hpp"
 #include "protocol/messages/cache.hpp"
@@ -127,12 +128,21 @@ typename Inspector::result_type inspect(Inspector& f, provider_met& x) {
   return f(caf::meta::type_name("provider_met"), x.provider, x.handle);
 }
 
+/// The keys of the providers have changed: whoever uses them looks at the configuration again. No message
+/// carries a key.
+struct keys_changed {};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, keys_changed&) {
+  return f(caf::meta::type_name("keys_changed"));
+}
+
 /// A PROVIDER owns the waiting line of one configured provider, its limiters and its connections.
-using provider_actor =
-    call_target_actor::extend_with<slot_sink_actor>::extend_with<exchange_sink_actor>::extend_with<
-        tuned_actor>::extend<caf::replies_to<read_gauges>::with<gauges>, caf::reacts_to<tick>,
-                             // INTERNAL: every interval.
-                             caf::reacts_to<check_health>>;
+using provider_actor = call_target_actor::extend_with<slot_sink_actor>::extend_with<
+    exchange_sink_actor>::extend_with<tuned_actor>::extend<caf::replies_to<read_gauges>::with<gauges>,
+                                                           caf::reacts_to<tick>, caf::reacts_to<keys_changed>,
+                                                           // INTERNAL: every interval.
+                                                           caf::reacts_to<check_health>>;
 
 /// A provider is there, for the first time or again after a restart.
 struct provider_up {
@@ -161,8 +171,8 @@ typename Inspector::result_type inspect(Inspector& f, watch_providers& x) {
 using provider_supervisor_actor =
     caf::typed_actor<caf::reacts_to<watch_providers>,
                      // From children, whenever it changed, at most once a second.
-                     caf::reacts_to<provider_memory>, caf::replies_to<read_gauges>::with<gauges>,
-                     caf::reacts_to<tick>>;
+                     caf::reacts_to<provider_memory>, caf::reacts_to<keys_changed>,
+                     caf::replies_to<read_gauges>::with<gauges>, caf::reacts_to<tick>>;
 
 /// Who sends calls that cost money: the MODEL ROUTER.
 using lease_holder_actor = caf::typed_actor<caf::reacts_to<lease_granted>, caf::reacts_to<lease_refused>,
@@ -211,10 +221,22 @@ typename Inspector::result_type inspect(Inspector& f, request_lease& x) {
   return f(caf::meta::type_name("request_lease"), x.wish, x.holder);
 }
 
+/// A new BATCH DESK says which leases belong to batches that go on. Those of earlier desks that are not among
+/// them belong to batches that were never made, and come back.
+struct take_over_leases {
+  std::vector<uint64_t> leases;
+  lease_holder_actor holder;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, take_over_leases& x) {
+  return f(caf::meta::type_name("take_over_leases"), x.leases, x.holder);
+}
+
 /// The BUDGET KEEPER grants money before calls and books it after them. What it has granted is durable first.
 using budget_keeper_actor = commit_sink_actor::extend<
     // Answered by lease_granted or lease_refused to the holder, now or when others have returned some.
-    caf::reacts_to<request_lease>, caf::reacts_to<leases_settled>,
+    caf::reacts_to<request_lease>, caf::reacts_to<leases_settled>, caf::reacts_to<take_over_leases>,
     caf::replies_to<read_budgets>::with<budget_states>, caf::replies_to<read_gauges>::with<gauges>,
     // INTERNAL: from workers.
     caf::reacts_to<run_cost_found>, caf::reacts_to<tick>>;
@@ -252,11 +274,12 @@ using gateway_actor =
 /// The BATCH DESK answers calls through the providers' batch APIs, and hands those that fail there to the
 /// MODEL ROUTER.
 using batch_desk_actor =
-    call_target_actor::extend_with<call_sink_actor>::extend_with<commit_sink_actor>::extend<
-        caf::replies_to<read_gauges>::with<gauges>,
-        // INTERNAL: from workers and the I/O thread.
-        caf::reacts_to<batches_recalled>, caf::reacts_to<batch_encoded>, caf::reacts_to<batch_results_read>,
-        caf::reacts_to<io_completed>, caf::reacts_to<tick>>;
+    call_target_actor::extend_with<call_sink_actor>::extend_with<commit_sink_actor>::extend_with<
+        lease_holder_actor>::extend<caf::replies_to<read_gauges>::with<gauges>, caf::reacts_to<keys_changed>,
+                                    // INTERNAL: from workers and the I/O thread.
+                                    caf::reacts_to<batches_recalled>, caf::reacts_to<batch_encoded>,
+                                    caf::reacts_to<batch_results_read>, caf::reacts_to<io_completed>,
+                                    caf::reacts_to<tick>>;
 
 // -- hosts of other programs ------------------------------------------------------------------------------
 
@@ -377,6 +400,19 @@ using monitor_actor = caf::typed_actor<
     // INTERNAL: from workers.
     caf::reacts_to<statistics_recalled>, caf::reacts_to<expired_statistics_found>, caf::reacts_to<tick>>;
 
+// -- experiments -------------------------------------------------------------------------------------------
+
+/// Who keeps one A/B test that has not ended.
+using ab_test_actor = caf::typed_actor<caf::replies_to<ask_ab_test>::with<ab_answer>,
+                                       // INTERNAL: from workers.
+                                       caf::reacts_to<ab_observations_recalled>, caf::reacts_to<tick>>;
+
+/// The AB TEST SUPERVISOR keeps one child per A/B test that has not ended, and knows all of them.
+using ab_test_supervisor_actor = caf::typed_actor<
+    caf::replies_to<ask_ab_test>::with<ab_answer>, caf::replies_to<read_gauges>::with<gauges>,
+    // INTERNAL: from workers and children.
+    caf::reacts_to<ab_tests_recalled>, caf::reacts_to<ab_test_changed>, caf::reacts_to<tick>>;
+
 // -- the root ----------------------------------------------------------------------------------------------
 
 /// The handles that the edge and the command line speak to. They change when a supervisor restarts a child.
@@ -393,12 +429,13 @@ struct farm_handles {
   batch_desk_actor batches;
   sandbox_actor sandbox;
   python_host_actor python;
+  ab_test_supervisor_actor ab_tests;
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, farm_handles& x) {
   return f(caf::meta::type_name("farm_handles"), x.journal, x.event_hub, x.monitor, x.providers, x.router,
-           x.runs, x.cache, x.budgets, x.gateway, x.batches, x.sandbox, x.python);
+           x.runs, x.cache, x.budgets, x.gateway, x.batches, x.sandbox, x.python, x.ab_tests);
 }
 
 struct find_farm {};
@@ -598,4 +635,13 @@ CAF_ADD_TYPE_ID(assay, (assay::python_host_actor))
 CAF_ADD_TYPE_ID(assay, (assay::preparation_step))
 CAF_ADD_TYPE_ID(assay, (assay::preparation_ended))
 CAF_ADD_TYPE_ID(assay, (assay::preparer_actor))
+CAF_ADD_TYPE_ID(assay, (assay::take_over_leases))
+CAF_ADD_TYPE_ID(assay, (assay::keys_changed))
+CAF_ADD_TYPE_ID(assay, (assay::ask_ab_test))
+CAF_ADD_TYPE_ID(assay, (assay::ab_answer))
+CAF_ADD_TYPE_ID(assay, (assay::ab_tests_recalled))
+CAF_ADD_TYPE_ID(assay, (assay::ab_observations_recalled))
+CAF_ADD_TYPE_ID(assay, (assay::ab_test_changed))
+CAF_ADD_TYPE_ID(assay, (assay::ab_test_actor))
+CAF_ADD_TYPE_ID(assay, (assay::ab_test_supervisor_actor))
 CAF_END_TYPE_ID_BLOCK(assay)

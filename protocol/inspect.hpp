@@ -297,6 +297,11 @@ typename Inspector::result_type inspect(Inspector& f, early_stopping& x) {
 }
 
 template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, own_task& x) {
+  return f(caf::meta::type_name("own_task"), x.definition, x.dataset);
+}
+
+template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, run_request& x) {
   auto limit = field(x.limit);
   auto seed = field(x.random_seed);
@@ -304,10 +309,15 @@ typename Inspector::result_type inspect(Inspector& f, run_request& x) {
   auto max_cost = field(x.max_cost);
   auto epochs = field(x.epochs);
   auto stop_when = field(x.stop_when);
+  auto own = field(x.own);
+  auto timeout = field(x.calls.timeout);
+  auto max_retries = field(x.calls.max_retries);
+  auto num_concurrent = field(x.calls.num_concurrent);
   return f(caf::meta::type_name("run_request"), x.model, x.model_kind, x.model_args, x.tasks, x.prompt_types,
            x.generation, limit, x.num_fewshot, epochs, seed, x.priority, x.weight, time_limit, x.cache,
            max_cost, x.depends_on, x.context_mode, x.predict_only, x.log_samples, x.output_path, x.metadata,
-           x.requested, x.dry_run, x.notes, x.execution, x.origin, stop_when);
+           x.requested, x.dry_run, x.notes, x.execution, x.origin, stop_when, x.kind, own, timeout,
+           max_retries, num_concurrent);
 }
 
 } // namespace assay

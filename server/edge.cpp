@@ -3,6 +3,7 @@
 #include "core/values/loopback.hpp"
 #include "server/auth/stored_documents.hpp"
 #include "server/listener.hpp"
+#include "server/llm/batch_files.hpp"
 #include "server/openapi.hpp"
 #include "server/result_writer.hpp"
 #include "server/routes/families.hpp"
@@ -83,6 +84,7 @@ struct edge::implementation {
   std::unique_ptr<reader_pool> readers;
   std::unique_ptr<authenticator> auth;
   std::unique_ptr<result_writer> results;
+  std::unique_ptr<batch_files> batches;
   std::unique_ptr<edge_services> services;
   std::unique_ptr<listener> door;
   asio::steady_timer housekeeping{io};
@@ -141,9 +143,10 @@ result<void> edge::implementation::prepare() {
   auto page = make_documentation_page(routes, options.version);
   results =
       std::make_unique<result_writer>(io, options.results_folder, options.compute_result, store, *farm, *log);
+  batches = std::make_unique<batch_files>(io, store, *log);
   services = std::make_unique<edge_services>(
-      edge_services{options, *farm, store, *readers, *auth, routes, counters, sockets, *results, *log,
-                    options.time.steady(), to_text(openapi_document(routes, options.version)),
+      edge_services{options, *farm, store, *readers, *auth, routes, counters, sockets, *results, *batches,
+                    *log, options.time.steady(), to_text(openapi_document(routes, options.version)),
                     std::move(page.html), std::move(page.policy)});
   door = std::make_unique<listener>(io, *services, tls.get());
   return door->open(options.address, options.port);
@@ -229,6 +232,7 @@ asio::awaitable<void> edge::implementation::shut_down(milliseconds grace) {
   stopping = true;
   housekeeping.cancel();
   results->stop();
+  batches->stop();
   door->close();
   sockets.close_if([](const principal*) { return true; }, code_service_restart, "the server is stopping");
   const bool empty = co_await door->drained(grace);
@@ -260,6 +264,7 @@ result<std::unique_ptr<edge>> edge::start(edge_options options, std::unique_ptr<
   state.door->run();
   asio::co_spawn(state.io, state.keep_house(), asio::detached);
   asio::co_spawn(state.io, state.results->run(), asio::detached);
+  asio::co_spawn(state.io, state.batches->run(), asio::detached);
   state.thread = std::thread{[&state] { state.io.run(); }};
   return std::unique_ptr<edge>{new edge{std::move(made)}};
 }

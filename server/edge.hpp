@@ -146,6 +146,12 @@ struct edge_options {
   /// `healthy` or `unavailable` for parts of the farm that the edge cannot see: python_host, sandbox.
   std::function<std::map<std::string, std::string>()> component_states;
 
+  /// Checks a model configuration (JSON object text, read by config::read_model_configuration()) as a model
+  /// of the farm, whose fields faults name; may block, called on a reader thread. @returns what its author
+  /// should know. Empty: only its form is checked.
+  std::function<result<std::vector<std::string>>(const std::string& id, const std::string& configuration)>
+      check_model_configuration;
+
   /// Reads the configuration again; may block, called on a reader thread. Empty: it cannot be reloaded.
   std::function<result<reload_report>()> reload;
 

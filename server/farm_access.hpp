@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/values/errors.hpp"
+#include "protocol/messages/ab_tests.hpp"
 #include "protocol/messages/budgets.hpp"
 #include "protocol/messages/events.hpp"
 #include "protocol/messages/gateway.hpp"
@@ -78,6 +79,8 @@ public:
   virtual answer<monitoring::route_view> change(change_routing message) = 0;
   /// Retries by provider, error and strategy, and what to do about them.
   virtual answer<retry_report> read_retries() = 0;
+  /// Asks for, or changes, A/B tests. What it changes is durable when it answers.
+  virtual answer<ab_answer> ask_tests(ask_ab_test message) = 0;
   /// Hands calls that were made elsewhere to the monitor, which does not answer.
   virtual answer<void> observe(observe_calls message) = 0;
   /// The numbers of every actor that answers within a second; how many do not is said too.

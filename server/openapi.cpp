@@ -149,8 +149,14 @@ json responses_of(const route& one) {
   if (std::find(one.header_parameters.begin(), one.header_parameters.end(), "Idempotency-Key")
       != one.header_parameters.end()) {
     failure("409", "The key belongs to another request");
-    out["200"] = out.at(std::to_string(one.success));
-    out["200"]["description"] = "The plan of a dry run, or what this key created before";
+    if (one.success != 200) {
+      out["200"] = out.at(std::to_string(one.success));
+      out["200"]["description"] = "The plan of a dry run, or what this key created before";
+    }
+  }
+  if (one.response_schema == "LlmBatchAnswer") {
+    out["202"] = out.at("200");
+    out["202"]["description"] = "The batch goes on: its answer is elsewhere, later";
   }
   failure("503", "The farm is busy or stopping");
   return out;

@@ -227,7 +227,9 @@ boost::asio::awaitable<response> pipeline::handle(const request& asked, const ad
     if (answer)
       out = std::move(*answer);
     else
-      wrong = problem_of(kind, answer.error(), known_wait(answer.error(), edge_.options.time.wall()));
+      wrong = problem_of(kind, answer.error(),
+                         context.retry_after ? context.retry_after
+                                             : known_wait(answer.error(), edge_.options.time.wall()));
   } catch (const std::exception& error) {
     edge_.log.error("handler failed path={} id={} error=\"{}\"", loggable_target(asked.path),
                     context.request_id, error.what());

@@ -35,7 +35,8 @@ struct request_context {
   std::map<std::string, std::string> path;
   std::map<std::string, std::string> query;
   std::unique_ptr<nlohmann::json> body; ///< Nothing when none was sent.
-  caller_watch* watch = nullptr;        ///< Null where nobody can tell that the caller has gone.
+  std::optional<seconds> retry_after; ///< With a failure: when it is worth trying again, where that is known.
+  caller_watch* watch = nullptr;      ///< Null where nobody can tell that the caller has gone.
 
   /// The value of {name} in the path.
   const std::string& path_value(const char* name) const { return path.at(name); }

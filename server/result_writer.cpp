@@ -1,6 +1,7 @@
 #include "server/result_writer.hpp"
 
 #include "core/values/results_place.hpp"
+#include "server/llm/batch_results.hpp"
 #include "storage/result_files.hpp"
 
 #include <boost/asio/redirect_error.hpp>
@@ -70,15 +71,17 @@ result<std::vector<std::filesystem::path>> write_files(const std::shared_ptr<sto
                                                        const std::filesystem::path& folder,
                                                        const result_computation& compute,
                                                        const std::stop_token& stop) {
-  auto document = document_of(store, run, compute);
-  if (!document)
-    return document.error();
   const auto root = storage::output_folder::open(folder);
   if (!root)
     return root.error();
   const auto target = root->below(run.spec.output_path);
   if (!target)
     return target.error();
+  if (run.spec.kind == run_kind::llm_batch)
+    return write_batch_files(store, run, *target, stop);
+  auto document = document_of(store, run, compute);
+  if (!document)
+    return document.error();
   const auto names = storage::result_files_of(run, run.spec.log_samples);
   return storage::write_result_files(store, run, *document, *target, names, stop);
 }

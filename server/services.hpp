@@ -14,6 +14,7 @@
 
 namespace assay::server {
 
+class batch_files;
 class result_writer;
 class socket_registry;
 
@@ -28,6 +29,7 @@ struct edge_services {
   edge_counters& counters;
   socket_registry& sockets;
   result_writer& results;
+  batch_files& batches;
   spdlog::logger& log;
   std::chrono::steady_clock::time_point started_at;
   std::string openapi;     ///< JSON text.

@@ -198,8 +198,10 @@ result<void> environment::open_handle(const store_options& options) {
   if (read_only_) {
     flags |= MDB_RDONLY;
   } else {
-    mdb_env_set_maxreaders(handle_, options.max_readers);
-    mdb_env_set_mapsize(handle_, whole_pages(options.map_size));
+    if (!options.beside_farm) {
+      mdb_env_set_maxreaders(handle_, options.max_readers);
+      mdb_env_set_mapsize(handle_, whole_pages(options.map_size));
+    }
     if (!options.durable)
       flags |= MDB_NOSYNC;
   }

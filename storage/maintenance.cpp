@@ -145,6 +145,7 @@ result<std::vector<run_id>> find_prunable(const std::shared_ptr<store>& from, co
   std::vector<run_id> found;
   run_query query;
   query.limit = max_page_rows;
+  query.with_batches = true;
   do {
     auto view = snapshot::open(from);
     if (!view)

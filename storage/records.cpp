@@ -8,6 +8,11 @@ using namespace records_detail;
 
 namespace {
 
+/// Of summaries that name their kind; those of evaluations are as they always were.
+constexpr uint8_t version_with_kind = 2;
+constexpr uint8_t finished_bit = 1;
+constexpr uint8_t kind_bit = 2;
+
 bool is_known(run_state state) noexcept {
   return state >= run_state::queued && state <= run_state::cancelled;
 }
@@ -15,7 +20,8 @@ bool is_known(run_state state) noexcept {
 } // namespace
 
 run_summary summary_of(const run_record& run) {
-  return {run.spec.id, run.state, run.spec.owner, run.spec.model, run.spec.created_at, run.finished_at};
+  const auto kind = run.spec.kind == run_kind::llm_batch ? run_kind::llm_batch : run_kind::evaluation;
+  return {run.spec.id, run.state, run.spec.owner, run.spec.model, run.spec.created_at, run.finished_at, kind};
 }
 
 // -- writing -----------------------------------------------------------------------------------------------
@@ -28,14 +34,20 @@ std::string_view record_encoder::run(const run_record& record) {
 }
 
 std::string_view record_encoder::summary(const run_summary& record) {
-  byte_writer out(sealer_.begin(record_version));
+  const bool has_kind = record.kind != run_kind::evaluation;
+  byte_writer out(sealer_.begin(has_kind ? version_with_kind : record_version));
   out.u8(static_cast<uint8_t>(record.state));
-  out.u8(record.finished_at ? 1 : 0);
+  uint8_t flags = 0;
+  flags |= record.finished_at ? finished_bit : 0;
+  flags |= has_kind ? kind_bit : 0;
+  out.u8(flags);
   write_time(out, record.created_at);
   if (record.finished_at)
     write_time(out, *record.finished_at);
   out.text(record.owner.value);
   out.text(record.model.value);
+  if (has_kind)
+    out.u8(static_cast<uint8_t>(record.kind));
   return sealer_.seal();
 }
 
@@ -84,7 +96,7 @@ result<run_record> record_decoder::run(std::string_view stored) {
 }
 
 result<run_summary> record_decoder::summary(run_id run, std::string_view stored) {
-  const auto payload = open(stored, "run summary");
+  const auto payload = open(stored, "run summary", version_with_kind);
   if (!payload)
     return payload.error();
   byte_reader in(*payload);
@@ -93,12 +105,14 @@ result<run_summary> record_decoder::summary(run_id run, std::string_view stored)
   record.state = static_cast<run_state>(in.u8());
   if (!is_known(record.state))
     in.fail();
-  const bool finished = in.u8() != 0;
+  const uint8_t flags = in.u8();
   record.created_at = read_time(in);
-  if (finished)
+  if ((flags & finished_bit) != 0)
     record.finished_at = read_time(in);
   record.owner = user_id(std::string(in.text()));
   record.model = model_id(std::string(in.text()));
+  if ((flags & kind_bit) != 0)
+    record.kind = static_cast<run_kind>(in.u8());
   if (!in.complete())
     return damaged("run summary");
   return record;

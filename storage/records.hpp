@@ -21,6 +21,8 @@ struct run_summary {
   model_id model;
   wall_time created_at{};
   std::optional<wall_time> finished_at;
+  /// llm_batch is told apart; every other kind counts as an evaluation.
+  run_kind kind = run_kind::evaluation;
 
   bool operator==(const run_summary&) const = default;
 };

@@ -167,6 +167,8 @@ result<summary_page> snapshot::list_summaries(const run_query& query) {
     auto summary = decoder_.summary(*run, rows.value());
     if (!summary)
       return at(summary.error(), table::run_index, *run);
+    if (summary->kind == run_kind::llm_batch && !query.with_batches)
+      continue;
     if ((!query.state || summary->state == *query.state) && (!query.owner || summary->owner == *query.owner))
       page.runs.push_back(std::move(*summary));
   }

@@ -33,6 +33,8 @@ struct run_query {
   std::optional<user_id> owner;
   std::optional<run_id> before; ///< Continue below this run.
   size_t limit = 100;
+  /// Runs of the kind llm_batch are passed over unless they are asked for.
+  bool with_batches = false;
 };
 
 struct run_page {

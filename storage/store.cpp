@@ -40,7 +40,16 @@ result<std::shared_ptr<store>> store::open_with_schema(const store_options& give
 }
 
 result<std::shared_ptr<store>> store::open_read_only(const std::filesystem::path& given) {
+  return open_existing(given, true);
+}
+
+result<std::shared_ptr<store>> store::open_beside(const std::filesystem::path& given) {
+  return open_existing(given, false);
+}
+
+result<std::shared_ptr<store>> store::open_existing(const std::filesystem::path& given, bool read_only) {
   store_options options;
+  options.beside_farm = !read_only;
   options.folder = without_final_slash(given);
   std::error_code error;
   if (!std::filesystem::exists(options.folder / "data.mdb", error))
@@ -52,7 +61,7 @@ result<std::shared_ptr<store>> store::open_read_only(const std::filesystem::path
   auto lock = lock_as_reader(options.folder);
   if (!lock)
     return lock.error();
-  auto environment = detail::environment::open(options, true);
+  auto environment = detail::environment::open(options, read_only);
   if (!environment)
     return environment.error();
   if (auto ready = detail::require_version(*environment, detail::current_schema()); !ready)

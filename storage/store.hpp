@@ -31,6 +31,8 @@ struct store_options {
   unsigned max_readers = 1024;
   /// False leaves out the flush of each commit and may lose the store with the power. For comparisons only.
   bool durable = true;
+  /// Opens an existing file beside the farm that has it: sizes are those of the farm.
+  bool beside_farm = false;
   /// How long a snapshot may live. An older one keeps the file from reusing pages, so it is ended.
   milliseconds snapshot_limit = std::chrono::seconds{2};
   /// Replaced by tests that move time.
@@ -63,6 +65,11 @@ public:
   /// this version's, errc::busy while the store is being compacted, errc::store_unreadable.
   static result<std::shared_ptr<store>> open_read_only(const std::filesystem::path& folder);
 
+  /// Opens the folder beside a running farm for a small write, with write_once(). LMDB lets one process write
+  /// at a time; the farm sees the rows when it reads them again.
+  /// @returns as open_read_only().
+  static result<std::shared_ptr<store>> open_beside(const std::filesystem::path& folder);
+
   /// The same as open() with another schema than this version's; for tests of migrations.
   static result<std::shared_ptr<store>> open_with_schema(const store_options& options,
                                                          const detail::schema& wanted);
@@ -88,6 +95,8 @@ public:
   const std::shared_ptr<detail::environment>& environment() const noexcept { return environment_; }
 
 private:
+  static result<std::shared_ptr<store>> open_existing(const std::filesystem::path& given, bool read_only);
+
   std::filesystem::path folder_;
   // Declared before the environment: released after it is closed.
   unique_fd lock_;

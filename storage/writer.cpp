@@ -10,6 +10,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <span>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -223,6 +224,25 @@ result<std::unique_ptr<writer>> writer::start(std::shared_ptr<store> where, cons
   auto result = std::make_unique<writer>(std::move(made));
   started.thread = std::thread([&started] { started.run(); });
   return result;
+}
+
+result<void> write_once(const std::shared_ptr<store>& where, write_batch batch) {
+  const auto& environment = where->environment();
+  if (environment->read_only())
+    return fault{errc::forbidden, "the store was opened for reading only", where->folder().string(), {}};
+  if (row_count(batch) != batch.documents.size())
+    return fault{
+        errc::invalid_argument, "only documents are written beside a farm", where->folder().string(), {}};
+  if (auto valid = validate(batch); !valid)
+    return valid;
+  detail::committer committer(environment);
+  const auto report = committer.commit(std::span(&batch, 1));
+  for (const auto& ticket : report.tickets)
+    if (ticket.error)
+      return *ticket.error;
+  if (report.error)
+    return *report.error;
+  return {};
 }
 
 writer::writer(std::unique_ptr<implementation> made) : implementation_(std::move(made)) {}

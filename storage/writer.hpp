@@ -10,6 +10,11 @@
 
 namespace assay::storage {
 
+/// Writes one batch of documents, durably, without a thread: for a store opened beside its farm.
+/// @returns what a writer reports: errc::conflict when a condition does not hold, errc::store_full or
+/// errc::store_failed; errc::forbidden for a store opened read-only, errc::invalid_argument for other rows.
+result<void> write_once(const std::shared_ptr<store>& where, write_batch batch);
+
 /// How the writer gathers.
 struct writer_options {
   /// Commits start at least this far apart, so that work gathers under load. The first batch after a pause is

@@ -45,12 +45,15 @@ uint32_t credit_of(const lane_state& lane, const batch_desk_config& config) {
 void tell(self_pointer self, const config_ptr& config, lane_state& lane) {
   if (!lane.sink)
     return;
-  const std::pair now{credit_of(lane, *config), calls_in_batches(self->state, lane)};
+  const std::tuple now{credit_of(lane, *config), calls_in_batches(self->state, lane),
+                       waits_for_budget(self, *config, lane)};
   if (std::exchange(lane.told, now) == now)
     return;
-  self->send(
-      lane.sink,
-      lane_credit{lane.where.run, now.first, lane.where.model, lane.where.provider, true, {}, 0, now.second});
+  lane_credit news{lane.where.run, std::get<0>(now), lane.where.model, lane.where.provider, true};
+  if (std::get<2>(now))
+    news.why = "waits for its budget: batches and calls that are out hold what is left of it";
+  news.in_batches = std::get<1>(now);
+  self->send(lane.sink, std::move(news));
 }
 
 void flush_online(self_pointer self, const config_ptr& config, lane_state& lane) {
@@ -163,11 +166,12 @@ void on_calls(self_pointer self, const config_ptr& config, call_batch& batch) {
     const auto bytes = bytes_of(request);
     lane.out.emplace(request.id, bytes);
     lane.bytes += bytes;
-    if (!lane.account_base) {
+    if (!lane.has_batches) {
       out.online(run, std::move(request));
       continue;
     }
-    auto question = question_of(lane, state.accounts[*lane.account_base].profile, request);
+    auto question =
+        question_of(lane, state.accounts[state.accounts_of.at(lane.where.provider).front()].profile, request);
     if (claim(self, config, lane, request, question, out))
       continue;
     lane.gathering_bytes += bytes;
@@ -203,8 +207,10 @@ void on_credit(self_pointer self, const config_ptr& config, const lane_credit& c
 // -- time and I/O ------------------------------------------------------------------------------------------
 
 /// A full batch goes at once, others when nothing has joined them for long enough.
-bool is_due(const batch_desk_config& config, const lane_state& lane, batch_desk_state::steady_time now) {
-  if (lane.gathering.empty() || !lane.account_base || (lane.hold_until && now < *lane.hold_until))
+bool is_due(batch_desk_state& state, const batch_desk_config& config, const lane_state& lane,
+            batch_desk_state::steady_time now) {
+  if (lane.gathering.empty() || !lane.has_batches || (lane.hold_until && now < *lane.hold_until)
+      || paying_of(state, lane) != nullptr)
     return false;
   return lane.gathering.size() >= config.max_calls || lane.gathering_bytes >= config.max_bytes
          || now - *lane.gathering_since >= config.gather;
@@ -265,6 +271,19 @@ void on_chunk_tick(self_pointer self, const config_ptr& config, chunk& which,
     step(self, config, which, out);
 }
 
+/// Those of keys that are gone, once their batches are over.
+void close_unused_accounts(batch_desk_state& state) {
+  for (size_t i = 0; i < state.accounts.size(); ++i) {
+    auto& one = state.accounts[i];
+    const auto& current = state.accounts_of.at(one.profile.id);
+    if (!one.wire || std::ranges::find(current, i) != current.end()
+        || std::ranges::any_of(state.chunks, [&](const auto& entry) { return entry.second.account == i; }))
+      continue;
+    one.wire->close();
+    one.wire.reset();
+  }
+}
+
 void on_tick(self_pointer self, const config_ptr& config) {
   auto& state = self->state;
   const auto now = self->clock().now();
@@ -274,7 +293,7 @@ void on_tick(self_pointer self, const config_ptr& config) {
     begin_recall(self, config);
   else
     for (auto& [run, lane] : state.lanes)
-      while (lane.sink && is_due(*config, lane, now))
+      while (lane.sink && is_due(state, *config, lane, now))
         cut(self, config, lane, out);
   std::vector<std::string> ids;
   ids.reserve(state.chunks.size());
@@ -283,14 +302,17 @@ void on_tick(self_pointer self, const config_ptr& config) {
   for (const auto& id : ids)
     if (const auto found = state.chunks.find(id); found != state.chunks.end())
       on_chunk_tick(self, config, found->second, now, out);
+  close_unused_accounts(state);
   out.send();
   if (!state.lanes.empty() || !state.chunks.empty() || !state.recalled)
     start_ticking(self, config);
 }
 
 void on_down(self_pointer self, const config_ptr& config, const caf::down_msg& down) {
-  if (down.source == config->router.address() || down.source == config->journal.address())
-    return self->quit(to_caf_error({errc::actor_lost, "the router or the journal ended", "batch-desk", {}}));
+  if (down.source == config->router.address() || down.source == config->journal.address()
+      || (config->budgets && down.source == config->budgets.address()))
+    return self->quit(to_caf_error(
+        {errc::actor_lost, "the router, the journal or the budget keeper ended", "batch-desk", {}}));
   std::vector<run_id> orphans;
   for (const auto& [run, lane] : self->state.lanes)
     if (lane.sink && lane.sink.address() == down.source)
@@ -314,31 +336,53 @@ gauges read(const batch_desk_state& state) {
           {}};
 }
 
-void add_accounts(batch_desk_state& state, const batch_desk_config& config) {
-  for (const auto& provider : config.providers) {
-    if (!provider.batches.available)
+/// @returns the accounts that the provider's keys make.
+std::vector<account> accounts_from(const provider_profile& provider) {
+  auto keys = provider.keys;
+  if (keys.empty())
+    keys.push_back({{}, provider.key, {}, 1, {}, {}});
+  // A key that is bound to prompt types serves others only when there is no other.
+  if (std::ranges::any_of(keys, [](const auto& key) { return key.prompt_types.empty(); }))
+    std::erase_if(keys, [](const auto& key) { return !key.prompt_types.empty(); });
+  std::vector<account> out;
+  for (auto& key : keys) {
+    account one;
+    one.profile = provider;
+    one.profile.keys.clear();
+    one.profile.key = key.value;
+    one.codec = codecs::make_batch_codec(one.profile);
+    if (!one.codec)
       continue;
-    auto keys = provider.keys;
-    if (keys.empty())
-      keys.push_back({{}, provider.key, {}, 1, {}, {}});
-    // A key that is bound to prompt types serves others only when there is no other.
-    if (std::ranges::any_of(keys, [](const auto& key) { return key.prompt_types.empty(); }))
-      std::erase_if(keys, [](const auto& key) { return !key.prompt_types.empty(); });
-    const auto first = state.accounts.size();
-    for (auto& key : keys) {
-      account one;
-      one.profile = provider;
-      one.profile.keys.clear();
-      one.profile.key = key.value;
-      one.codec = codecs::make_batch_codec(one.profile);
-      if (!one.codec)
-        continue;
-      one.one_of_many = keys.size() > 1;
-      one.key = std::move(key);
-      state.accounts.push_back(std::move(one));
+    one.one_of_many = keys.size() > 1;
+    one.key = std::move(key);
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+/// Accounts stay where they are, since batches know them by their places.
+void look_at_accounts(batch_desk_state& state, const batch_desk_config& config) {
+  for (const auto& configured : config.providers) {
+    if (!configured.batches.available)
+      continue;
+    auto provider = configured;
+    if (auto now = config.find_profile ? config.find_profile(provider.id) : std::nullopt) {
+      provider.key = std::move(now->key);
+      provider.keys = std::move(now->keys);
     }
-    if (const auto count = state.accounts.size() - first; count > 0)
-      state.accounts_of[provider.id] = {first, count};
+    std::vector<size_t> places;
+    for (auto& one : accounts_from(provider)) {
+      const auto known = std::ranges::find_if(state.accounts, [&](const account& other) {
+        return other.profile.id == provider.id && other.profile.key == one.profile.key;
+      });
+      places.push_back(static_cast<size_t>(known - state.accounts.begin()));
+      if (known == state.accounts.end())
+        state.accounts.push_back(std::move(one));
+      else
+        known->one_of_many = one.one_of_many;
+    }
+    if (!places.empty())
+      state.accounts_of[provider.id] = std::move(places);
   }
 }
 
@@ -352,9 +396,11 @@ batch_desk_state::~batch_desk_state() {
 
 batch_desk_actor::behavior_type batch_desk(self_pointer self, batch_desk_config given) {
   const auto config = std::make_shared<const batch_desk_config>(std::move(given));
-  add_accounts(self->state, *config);
+  look_at_accounts(self->state, *config);
   self->monitor(config->router);
   self->monitor(config->journal);
+  if (config->budgets)
+    self->monitor(config->budgets);
   self->set_down_handler([self, config](const caf::down_msg& down) { on_down(self, config, down); });
   begin_recall(self, config);
   start_ticking(self, config);
@@ -374,7 +420,22 @@ batch_desk_actor::behavior_type batch_desk(self_pointer self, batch_desk_config 
         on_committed(self, config, news, out);
         out.send();
       },
+      [self, config](const lease_granted& news) {
+        answers out{self, config};
+        on_lease(self, config, news, out);
+        out.send();
+      },
+      [self, config](const lease_refused& news) {
+        answers out{self, config};
+        on_lease(self, config, news, out);
+        out.send();
+      },
+      [](const lease_recalled&) {}, // All that it holds is for batches that are being worked on.
       [self](const read_gauges&) { return read(self->state); },
+      [self, config](const keys_changed&) {
+        look_at_accounts(self->state, *config);
+        close_unused_accounts(self->state);
+      },
       [self, config](batches_recalled& found) { on_recalled(self, config, found); },
       [self, config](batch_encoded& done) {
         answers out{self, config};

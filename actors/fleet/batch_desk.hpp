@@ -16,6 +16,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -33,11 +34,20 @@ struct batch_desk_config {
   std::shared_ptr<executor> workers;
   transport_factory open_transport;
   std::vector<provider_profile> providers;
+  /// As provider_config: keys may have changed since.
+  std::function<std::optional<provider_profile>(const provider_id&)> find_profile = {};
   /// The rows of table batches; for worker threads.
   std::function<result<std::vector<std::pair<std::string, std::string>>>()> recall;
-  monitor_actor monitor = {};          ///< Hears of the calls that batches have ended. Empty: nobody does.
-  uint32_t max_calls = 1'000;          ///< Of one batch; the provider's own limit, when that is lower.
-  size_t max_bytes = size_t{16} << 20; ///< As max_calls: of the texts of one batch.
+  monitor_actor monitor = {}; ///< Hears of the calls that batches have ended. Empty: nobody does.
+  /// Leases the money that batches may cost. Without it none is held back.
+  budget_keeper_actor budgets = {};
+  /// As model_router_config.
+  std::function<uint32_t(const model_id&)> longest_answer = {};
+  uint32_t assumed_answer = 8'192; ///< As model_router_config.
+  /// A batch that waits for its budget for less is no news.
+  std::chrono::milliseconds untold_wait{1'000};
+  uint32_t max_calls = 1'000;              ///< Of one batch; the provider's own limit, when that is lower.
+  size_t max_bytes = size_t{16} << 20;     ///< As max_calls: of the texts of one batch.
   std::chrono::milliseconds gather{5'000}; ///< How long calls wait for others to share a batch with.
   std::chrono::milliseconds poll_first{5'000};
   std::chrono::milliseconds poll_last{300'000};
@@ -74,6 +84,7 @@ struct batch_desk_state {
   };
 
   enum class phase : uint8_t {
+    paying,     ///< It waits for the money that it may cost.
     encoding,   ///< A worker writes the calls down.
     committing, ///< The intent is on its way to the store.
     uploading,
@@ -91,6 +102,8 @@ struct batch_desk_state {
     std::string question; ///< Names what is asked, over restarts; empty once the row is settled.
     std::optional<call> asked;
     steady_time since{};
+    money worst{};        ///< What it may cost in a batch; nothing where no budget is kept.
+    bool charged = false; ///< Its result has been read.
   };
 
   /// A batch, from before it is made to after its end.
@@ -101,6 +114,10 @@ struct batch_desk_state {
     std::string model; ///< As the provider calls it.
     wall_time made_at{};
     phase now = phase::encoding;
+    uint64_t lease = 0; ///< Of the money for its calls; 0 when there is none, or it is settled.
+    money leased{};
+    money spent{}; ///< By the results that have been read.
+    steady_time paying_since{};
     std::vector<row> rows;
     uint64_t lines_in_it = 0;
     shared_text lines; ///< Kept until the batch is known to be there.
@@ -130,9 +147,8 @@ struct batch_desk_state {
 
   struct lane_state {
     lane where;
-    call_sink_actor sink;               ///< Invalid while nobody asks for this run.
-    std::optional<size_t> account_base; ///< First account of its provider; nothing: it has no batch API.
-    size_t accounts = 0;
+    call_sink_actor sink;     ///< Invalid while nobody asks for this run.
+    bool has_batches = false; ///< Its provider has a batch API.
     size_t next_account = 0;
     std::deque<std::pair<call, std::string>> gathering; ///< With their questions.
     size_t gathering_bytes = 0;
@@ -147,11 +163,16 @@ struct batch_desk_state {
     std::deque<call> online_waiting;
     std::unordered_set<call_id> online; ///< At the router.
     uint32_t router_credit = 0;
-    std::optional<std::pair<uint32_t, uint64_t>> told; ///< Credit and calls in batches.
+    bool unlimited = false;           ///< No budget is about it.
+    std::optional<money> per_request; ///< As the keeper has said.
+    std::string per_request_setting;
+    /// Credit, calls in batches, and whether its budget is waited for.
+    std::optional<std::tuple<uint32_t, uint64_t, bool>> told;
   };
 
   std::vector<account> accounts;
-  std::map<provider_id, std::pair<size_t, size_t>> accounts_of; ///< First one and their number.
+  /// Which of the accounts take new batches. Those of keys that are gone finish what they have.
+  std::map<provider_id, std::vector<size_t>> accounts_of;
   std::map<run_id, lane_state> lanes;
   std::map<std::string, chunk> chunks;
   std::unordered_map<uint64_t, std::string> requests; ///< Whose they are.
@@ -172,7 +193,8 @@ struct batch_desk_state {
 /// goes to the router. A batch carries the run's name and its own, and every call's name begins with both, so
 /// that after an interruption the desk finds its batches again before it makes any: the calls that are asked
 /// again then take their places in them. Withdrawn calls wait for what a cancelled batch still gives, within
-/// their grace.
+/// their grace. Before anything is made, the money that a batch may cost is leased; the lease belongs to the
+/// batch and is settled once, when its results have been read, whatever has fallen in between.
 batch_desk_actor::behavior_type batch_desk(batch_desk_actor::stateful_pointer<batch_desk_state> self,
                                            batch_desk_config config);
 

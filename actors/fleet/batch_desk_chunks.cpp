@@ -121,6 +121,7 @@ void encode(self_pointer self, const config_ptr& config, chunk& which) {
 void refuse_row(self_pointer self, chunk& which, const batch_refusal& refused, answers& out) {
   auto& row = which.rows[refused.row];
   row.question.clear();
+  row.worst = {};
   if (!row.asked)
     return;
   auto request = std::move(*row.asked);
@@ -179,8 +180,8 @@ void fetch(self_pointer self, const config_ptr& config, chunk& which, answers& o
 } // namespace
 
 bool not_made_yet(const chunk& which) noexcept {
-  return which.now == phase::encoding || which.now == phase::committing || which.now == phase::uploading
-         || which.now == phase::awaiting_file;
+  return which.now == phase::paying || which.now == phase::encoding || which.now == phase::committing
+         || which.now == phase::uploading || which.now == phase::awaiting_file;
 }
 
 void go(self_pointer self, const config_ptr& config, chunk& which, phase next,
@@ -195,7 +196,8 @@ void cut(self_pointer self, const config_ptr& config, lane_state& lane, answers&
   auto& state = self->state;
   lane.hold_until.reset();
   const auto now = self->clock().now();
-  const auto index = *lane.account_base + lane.next_account++ % lane.accounts;
+  const auto& accounts = state.accounts_of.at(lane.where.provider);
+  const auto index = accounts[lane.next_account++ % accounts.size()];
   const auto limits = state.accounts[index].codec->limits();
   const auto most = std::min<size_t>(config->max_calls, limits.max_calls);
   const auto name = next_name(state, config->wall());
@@ -213,7 +215,8 @@ void cut(self_pointer self, const config_ptr& config, lane_state& lane, answers&
     result_bytes += row_bytes + token_bytes * request.parameters.max_tokens.value_or(usual_tokens);
     for (const auto& message : request.messages)
       bytes += message.content.size();
-    which.rows.push_back({std::move(question), std::move(request), now});
+    const auto worst = worst_of(*config, lane, state.accounts[index], request).value_or(money{});
+    which.rows.push_back({std::move(question), std::move(request), now, worst});
     lane.gathering.pop_front();
   }
   lane.gathering_bytes = 0;
@@ -223,12 +226,16 @@ void cut(self_pointer self, const config_ptr& config, lane_state& lane, answers&
   if (lane.gathering.empty())
     lane.gathering_since.reset();
   lane.chunks.insert(name);
+  if (config->budgets && !lane.unlimited)
+    return pay(self, config, lane, which);
   step(self, config, which, out);
 }
 
 void step(self_pointer self, const config_ptr& config, chunk& which, answers& out) {
   auto& codec = *account_of(self, which).codec;
   switch (which.now) {
+  case phase::paying:
+    return which.due.reset();
   case phase::encoding:
     return which.job_out ? void() : encode(self, config, which);
   case phase::committing:
@@ -309,7 +316,8 @@ void drop(self_pointer self, const config_ptr& config, const std::string& id) {
     state.requests.erase(which.request);
     state.accounts[which.account].wire->cancel({which.request});
   }
-  if (which.now != phase::encoding)
+  settle_money(self, config, which, not_made_yet(which) ? money{} : worst_of(which));
+  if (which.now != phase::encoding && which.now != phase::paying)
     erase_row(self, config, row_key(which));
   if (const auto lane = state.lanes.find(which.run); lane != state.lanes.end()) {
     std::erase_if(lane->second.unclaimed, [&](const auto& entry) { return entry.second.first == id; });

@@ -63,6 +63,30 @@ void withdraw(self_pointer self, const config_ptr& config, const withdraw_calls&
 /// @param billed the provider may have worked on them.
 void end_calls_of(lane_state& lane, chunk& which, bool billed, answers& out);
 
+// -- batch_desk_budget.cpp: money
+
+/// @returns what the call may cost in a batch of the lane; nothing when its prices are not known.
+std::optional<money> worst_of(const batch_desk_config& config, const lane_state& lane, const account& from,
+                              const call& request);
+/// @returns what a result costs; the worst where it does not say.
+money charge_of(const lane_state& lane, const account& from, const batch_desk_state::row& row,
+                const call_outcome& outcome);
+/// What its calls may cost at most, by what is known of them.
+money worst_of(const chunk& which) noexcept;
+/// @returns the batch of the lane that waits for money, of which there is at most one.
+chunk* paying_of(batch_desk_state& state, const lane_state& lane);
+bool waits_for_budget(self_pointer self, const batch_desk_config& config, const lane_state& lane);
+/// Asks for the money of a batch.
+void pay(self_pointer self, const config_ptr& config, lane_state& lane, chunk& which);
+/// The batch is over, or will never be made. Only the first of these counts.
+void settle_money(self_pointer self, const config_ptr& config, chunk& which, money spent);
+void on_lease(self_pointer self, const config_ptr& config, const lease_granted& news, answers& out);
+void on_lease(self_pointer self, const config_ptr& config, const lease_refused& news, answers& out);
+/// A row that no batch can be made of any more: what it may have cost is spent.
+void spend_lost_row(self_pointer self, const config_ptr& config, const std::string& text);
+/// Tells the keeper which batches go on.
+void take_over(self_pointer self, const config_ptr& config);
+
 // -- batch_desk_chunks.cpp: the steps of a batch
 
 /// Makes the next batch of a lane's gathered calls.

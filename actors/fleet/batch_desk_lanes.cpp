@@ -53,11 +53,8 @@ void add_lane(self_pointer self, const config_ptr& config, const open_lane& wish
   lane.where = wish.where;
   name_main_model(lane.where);
   lane.told.reset();
-  lane.account_base.reset();
-  if (const auto found = state.accounts_of.find(lane.where.provider); found != state.accounts_of.end()) {
-    lane.account_base = found->second.first;
-    lane.accounts = found->second.second;
-  }
+  lane.unlimited = false;
+  lane.has_batches = state.accounts_of.contains(lane.where.provider);
   self->send(config->router, open_lane{lane.where, own_sink(self)});
   // What had ended while nobody asked.
   for (const auto& id : lane.chunks)

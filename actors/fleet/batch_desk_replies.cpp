@@ -80,6 +80,8 @@ void on_nothing_found(self_pointer self, const config_ptr& config, chunk& which,
   if (++which.looks < most_looks)
     return go(self, config, which, phase::looking, config->look_again);
   which.looks = 0;
+  if (which.cancel || which.lines.empty())
+    settle_money(self, config, which, money{});
   if (which.cancel)
     return drop(self, config, which.label.chunk);
   const auto lane = self->state.lanes.find(which.run);
@@ -127,6 +129,7 @@ void on_batch_failed(self_pointer self, const config_ptr& config, chunk& which,
   auto& lane = found->second;
   lane.hold_until = self->clock().now() + config->crowded_wait * (1U << lane.crowded++);
   gather_again(self, lane, take_calls(lane, which));
+  settle_money(self, config, which, money{});
   drop(self, config, which.label.chunk);
 }
 

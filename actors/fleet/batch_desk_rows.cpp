@@ -24,12 +24,9 @@ constexpr size_t question_bytes = 16;
 
 std::optional<size_t> find_account(const batch_desk_state& state, const std::string& provider,
                                    const std::string& fingerprint) {
-  const auto found = state.accounts_of.find(provider_id{provider});
-  if (found == state.accounts_of.end())
-    return std::nullopt;
-  const auto [first, count] = found->second;
-  for (size_t i = first; i < first + count; ++i)
-    if (key_fingerprint(state.accounts[i].profile.key) == fingerprint)
+  for (size_t i = 0; i < state.accounts.size(); ++i)
+    if (state.accounts[i].profile.id.value == provider
+        && key_fingerprint(state.accounts[i].profile.key) == fingerprint)
       return i;
   return std::nullopt;
 }
@@ -56,8 +53,15 @@ std::optional<chunk> read_row(const batch_desk_state& state, const std::string& 
   out.batch = word("batch");
   if (const auto at = row.find("made_at_ms"); at != row.end() && at->is_number_integer())
     out.made_at = wall_time{milliseconds{at->get<int64_t>()}};
+  if (const auto lease = row.find("lease"); lease != row.end() && lease->is_number_unsigned())
+    out.lease = lease->get<uint64_t>();
+  if (const auto leased = row.find("leased"); leased != row.end() && leased->is_number_integer())
+    out.leased = money{leased->get<int64_t>()};
+  const auto worst = row.find("worst");
   for (const auto& question : *questions) {
     out.rows.push_back({question.is_string() ? question.get<std::string>() : std::string{}, {}, {}});
+    if (const auto i = out.rows.size() - 1; worst != row.end() && worst->is_array() && i < worst->size())
+      out.rows.back().worst = money{(*worst)[i].is_number_integer() ? (*worst)[i].get<int64_t>() : 0};
     out.lines_in_it += out.rows.back().question.empty() ? 0 : 1;
   }
   out.now = out.batch.empty() ? phase::looking : phase::working;
@@ -200,14 +204,22 @@ std::string row_text(const chunk& which, const account& from) {
   json questions = json::array();
   for (const auto& row : which.rows)
     questions.push_back(row.question);
-  const json out{{"run", which.label.run},
-                 {"chunk", which.label.chunk},
-                 {"provider", from.profile.id.value},
-                 {"key", key_fingerprint(from.profile.key)},
-                 {"model", which.model},
-                 {"batch", which.batch},
-                 {"made_at_ms", which.made_at.time_since_epoch().count()},
-                 {"questions", std::move(questions)}};
+  json out{{"run", which.label.run},
+           {"chunk", which.label.chunk},
+           {"provider", from.profile.id.value},
+           {"key", key_fingerprint(from.profile.key)},
+           {"model", which.model},
+           {"batch", which.batch},
+           {"made_at_ms", which.made_at.time_since_epoch().count()},
+           {"questions", std::move(questions)}};
+  if (which.lease != 0) {
+    json worst = json::array();
+    for (const auto& row : which.rows)
+      worst.push_back(row.worst.nanodollars);
+    out["lease"] = which.lease;
+    out["leased"] = which.leased.nanodollars;
+    out["worst"] = std::move(worst);
+  }
   return out.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
@@ -230,7 +242,7 @@ void erase_row(self_pointer self, const config_ptr& config, const std::string& k
 void begin_recall(self_pointer self, const config_ptr& config) {
   if (!config->recall) {
     self->state.recalled = true;
-    return;
+    return take_over(self, config);
   }
   if (std::exchange(self->state.recalling, true))
     return;
@@ -264,6 +276,7 @@ void on_recalled(self_pointer self, const config_ptr& config, batches_recalled& 
     auto which = read_row(state, text);
     if (!which) {
       spdlog::warn("batch desk leaves a batch whose provider or key is gone row={}", key);
+      spend_lost_row(self, config, text);
       erase_row(self, config, key);
       continue;
     }
@@ -277,6 +290,7 @@ void on_recalled(self_pointer self, const config_ptr& config, batches_recalled& 
     which->due = self->clock().now();
     state.chunks.emplace(id, std::move(*which));
   }
+  take_over(self, config);
   // Calls that came meanwhile.
   answers out{self, config};
   for (auto& [run, lane] : state.lanes) {
@@ -363,6 +377,7 @@ std::vector<std::pair<call, std::string>> take_calls(lane_state& lane, chunk& wh
 void ask_online(self_pointer self, const config_ptr& config, chunk& which, const fault& reason, bool billed,
                 answers& out) {
   auto& state = self->state;
+  settle_money(self, config, which, billed ? worst_of(which) : money{});
   if (const auto lane = state.lanes.find(which.run); lane != state.lanes.end())
     for (auto& [request, question] : take_calls(lane->second, which)) {
       call_outcome failed;
@@ -412,6 +427,8 @@ void on_results(self_pointer self, const config_ptr& config, batch_results_read&
     return drop(self, config, done.chunk);
   for (auto& result : done.results) {
     auto& row = which.rows[result.row];
+    if (!std::exchange(row.charged, true))
+      which.spent += charge_of(lane->second, account_of(self, which), row, result.outcome);
     if (row.asked)
       settle(self, config, lane->second, which, row, std::move(result.outcome), out);
     else if (!row.question.empty() && !result.outcome.error)
@@ -428,6 +445,7 @@ void complete(self_pointer self, const config_ptr& config, chunk& which, answers
   if (found == self->state.lanes.end())
     return drop(self, config, which.label.chunk);
   auto& lane = found->second;
+  settle_money(self, config, which, which.spent);
   for (uint32_t i = 0; i < which.rows.size(); ++i) {
     auto& row = which.rows[i];
     if (row.asked) {

@@ -193,6 +193,7 @@ void deliver_pieces(self_pointer self, const exchange_sink_actor& owner, const i
     auto& delta = deltas.back();
     delta.bytes += piece.bytes.size();
     stream->second->feed(piece.bytes, delta.pieces);
+    delta.usage = stream->second->usage_so_far();
   }
   for (auto& delta : deltas) {
     if (delta.pieces.empty())

@@ -104,6 +104,7 @@ lease_wish wish_of(const lane_state& lane, const control::purse::wish& wish) {
   out.api_key = lane.where.api_key;
   out.key_budget = lane.where.key_budget;
   out.account = lane.where.account;
+  out.patient = lane.where.way == call_way::batch;
   return out;
 }
 
@@ -148,8 +149,9 @@ fault reason_of_end(const lane_state& lane, const open_call& open, const refused
 void open_purse(self_pointer self, const model_router_config& config, lane_state& lane) {
   if (!self->state.purse)
     return;
-  // Of several models most may never be asked: they hold no money until then.
-  if (lane.targets.size() == 1)
+  // Of several models most may never be asked, and what goes in batches comes here when a batch has failed
+  // it: they hold no money until then.
+  if (lane.targets.size() == 1 && lane.where.way != call_way::batch)
     open_at(self, config, lane, 0);
   tell_keeper(self, config);
 }
@@ -171,7 +173,9 @@ void settle(self_pointer self, lane_state& lane, open_call& open, const call_out
     return look_at_wait(self, lane);
   }
   const auto billed = billed_tries(outcome.failures);
-  purse->settle(outcome.id, purse->charge_of(outcome.id, outcome.cost, !outcome.error,
+  // A stream that was dropped has a cost and no answer.
+  const bool has_cost = !outcome.error || outcome.cost.has_value();
+  purse->settle(outcome.id, purse->charge_of(outcome.id, outcome.cost, has_cost,
                                              billed - std::min(billed, open.charged)));
   open.charged = billed;
 }

@@ -64,16 +64,15 @@ model_state* find_or_add_model(self_pointer self, const config_ptr& config, cons
   if (added->tokens.observations() > 0)
     added->told_log_factor = past.tokens.log_factor;
   for (const auto& one : self->state.keys) {
-    gate_state gate{window_options(added->profile, one.key, *config), past.windows[one.key.name],
-                    config->limits};
-    gate.limiter_memory = std::move(past.limiters[one.key.name]);
-    gate.most_acquiring = most_acquiring(tighter(added->profile.limits, one.key.limits));
-    added->gates.push_back(std::move(gate));
+    added->gates.push_back(make_gate(*config, added->profile, one.key, past.windows[one.key.name],
+                                     std::move(past.limiters[one.key.name])));
+    added->gates.back().retired = one.retired;
   }
   auto& model = *models.emplace(where.model, std::move(added)).first->second;
   apply_share(self, model);
   for (size_t key = 0; key < model.gates.size(); ++key)
-    start_limiter(self, config, model, key, config->restarted);
+    if (!model.gates[key].retired)
+      start_limiter(self, config, model, key, config->restarted);
   return &model;
 }
 
@@ -91,7 +90,7 @@ void add_lane(self_pointer self, const config_ptr& config, const open_lane& wish
       provider_state::pinned_model{std::move(profile.wire_model), profile.prices, &rates});
   lane.credit = 0;
   // Whoever starts or retries a run may have mended the keys.
-  if (std::ranges::all_of(state.keys, [](const key_state& key) { return key.out.has_value(); }))
+  if (std::ranges::all_of(state.keys, [](const key_state& key) { return key.retired || key.out; }))
     for (auto& key : state.keys)
       key.out_since = control::steady_time::min();
   update_credit(self, *config, *lane.model);
@@ -101,6 +100,7 @@ void pass_delta(self_pointer self, call_delta&& delta) {
   const auto open = self->state.calls.find(delta.id);
   if (open == self->state.calls.end())
     return;
+  note_received(open->second, delta);
   const auto lane = self->state.lanes.find({open->second.run, open->second.model->profile.id});
   if (lane != self->state.lanes.end())
     self->send(lane->second.sink, std::move(delta));
@@ -133,7 +133,7 @@ uint32_t provider_state::model_state::exchanging() const noexcept {
 uint32_t provider_state::model_state::window() const noexcept {
   uint32_t sum = 0;
   for (const auto& gate : gates)
-    sum += gate.window.limit();
+    sum += gate.retired ? 0 : gate.window.limit();
   return sum;
 }
 
@@ -152,6 +152,14 @@ provider_state::~provider_state() {
 }
 
 namespace provider_detail {
+
+gate_state make_gate(const provider_config& config, const model_profile& profile, const provider_key& key,
+                     const control::aimd_state& learnt, std::string memory) {
+  gate_state out{window_options(profile, key, config), learnt, config.limits};
+  out.limiter_memory = std::move(memory);
+  out.most_acquiring = most_acquiring(tighter(profile.limits, key.limits));
+  return out;
+}
 
 void outcome_box::add(run_id run, call_outcome&& outcome) {
   auto& batch = by_run_[run];
@@ -248,8 +256,9 @@ std::string reason_to_wait(self_pointer self, const provider_config& config, con
               + "; it is tried again by itself");
   if (!has_hope(self, config))
     return of("takes none of its keys: " + model.last_failure + "; mend or replace them");
-  if (std::ranges::all_of(model.gates,
-                          [&](const gate_state& gate) { return gate.closed_until > now + least_told_wait; }))
+  if (std::ranges::all_of(model.gates, [&](const gate_state& gate) {
+        return gate.retired || gate.closed_until > now + least_told_wait;
+      }))
     return of("asks to wait (429); it is asked again by itself");
   return {};
 }
@@ -309,6 +318,7 @@ provider_actor::behavior_type provider(self_pointer self, provider_config given,
       [self, config](const tune_provider& wish) { tune(self, config, wish); },
       [self, config](const read_gauges& asked) { return gather_gauges(self, *config, asked); },
       [self, config](const tick&) { on_tick(self, config); },
+      [self, config](const keys_changed&) { change_keys(self, config); },
       [self, config](const check_health&) { on_check_health(self, config); },
   };
 }

@@ -18,8 +18,10 @@
 
 #include <caf/typed_event_based_actor.hpp>
 
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <unordered_map>
 #include <vector>
@@ -36,6 +38,8 @@ struct provider_config {
   /// The cap is lowered to what model and key allow; a model may say for itself whether it is fixed.
   control::aimd_options in_flight;
   control::breaker_options breaker;
+  /// The profile as it is by now: its keys may have changed. Empty: they never do.
+  std::function<std::optional<provider_profile>(const provider_id&)> find_profile;
   /// Calls that may wait in one model's line.
   size_t queue_capacity = 200'000;
   /// What the predecessor sent as provider_memory; empty when there was none.
@@ -77,6 +81,8 @@ struct provider_state {
     std::optional<fault> out;
     steady_time out_since{};
     bool probing = false;
+    /// The configuration has it no more: it takes no calls, and goes when those that it has are over.
+    bool retired = false;
   };
 
   /// What one key may do for one model.
@@ -97,6 +103,7 @@ struct provider_state {
     uint32_t acquiring = 0;
     uint32_t exchanging = 0;
     bool throttled = false; ///< The limiter has made calls wait.
+    bool retired = false;   ///< As its key.
 
     uint32_t in_use() const noexcept { return acquiring + exchanging; }
   };
@@ -172,10 +179,13 @@ struct provider_state {
     uint16_t attempts = 0;
     uint16_t deferrals = 0;
     milliseconds deferred{0};
-    std::optional<uint32_t> max_retries; ///< The run's own; unset leaves it to the model.
-    uint32_t answer_tokens = 0;          ///< Of the estimate, those of the answer.
-    bool billed = false;                 ///< One of its tries here may have been paid for.
-    bool streamed = false;               ///< Pieces of an answer have gone out: no other answer may follow.
+    std::optional<uint32_t> max_retries;     ///< The run's own; unset leaves it to the model.
+    uint32_t answer_tokens = 0;              ///< Of the estimate, those of the answer.
+    std::optional<milliseconds> retry_after; ///< As the provider has asked last.
+    bool billed = false;                     ///< One of its tries here may have been paid for.
+    uint32_t received = 0;                   ///< Tokens of the pieces that have come, estimated.
+    std::optional<token_usage> counted;      ///< By the provider, with the last piece.
+    bool streamed = false;  ///< Pieces of an answer have gone out: no other answer may follow.
     bool withdrawn = false; ///< Not tried again; `deadline` is when it is given up, when there is a grace.
   };
 

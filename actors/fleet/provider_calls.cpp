@@ -20,7 +20,7 @@ fault cannot_take(self_pointer self, const provider_config& config, const model_
   auto message = "model '" + model.profile.id.value + "' of provider '" + config.profile.id.value
                  + "' takes no calls at the moment";
   const auto known =
-      std::ranges::find_if(self->state.keys, [](const auto& key) { return key.out.has_value(); });
+      std::ranges::find_if(self->state.keys, [](const auto& key) { return !key.retired && key.out; });
   if (!has_hope(self, config) && known != self->state.keys.end())
     message += ": " + known->out->message;
   else if (!model.last_failure.empty())
@@ -47,7 +47,13 @@ void on_deadline(self_pointer self, const config_ptr& config, call_id id, conseq
       open.withdrawn
           ? fault{errc::cancelled, "given up after the grace", {}, {}}
           : fault{errc::provider_timeout, "no answer long after the sockets' own deadline", {}, {}};
-  on_result(self, config, lost_result(id, reason), out);
+  auto result = lost_result(id, reason);
+  if (open.withdrawn && open.streamed) {
+    result.usage = usage_of_dropped(open);
+    result.usage_present = true;
+    result.transfer = std::chrono::duration_cast<microseconds>(self->clock().now() - open.entered);
+  }
+  on_result(self, config, std::move(result), out);
 }
 
 /// Nobody can serve these calls, and waiting does not help.
@@ -351,6 +357,7 @@ void on_tick(self_pointer self, const config_ptr& config) {
   auto& state = self->state;
   state.ticking = false;
   restart_due_children(self, config);
+  end_unused_keys(self);
   consequences out;
   state.wheel->expire(self->clock().now(), [&](call_id id) { on_deadline(self, config, id, out); });
   send_all(self, config, out);
@@ -361,7 +368,8 @@ void on_tick(self_pointer self, const config_ptr& config) {
   const bool some_rest =
       std::ranges::any_of(state.lanes, [](const auto& one) { return !one.second.available; });
   // Whoever keeps calls away from a model that rests is told when it is ready.
-  if (!tell_counts(self, *config) || !state.calls.empty() || some_rest || waits_for_children(state))
+  if (!tell_counts(self, *config) || !state.calls.empty() || some_rest || waits_for_children(state)
+      || some_key_retires(state))
     start_ticking(self, *config);
   remember(self, config);
 }

@@ -146,8 +146,10 @@ caf::result<gauges> gather_gauges(self_pointer self, const provider_config& conf
   const auto add = [&](metric family, std::vector<std::string> labels, double value) {
     own.values.push_back({family, std::move(labels), value});
   };
-  const auto out = std::ranges::count_if(state.keys, [](const key_state& key) { return !!key.out; });
-  add(metric::provider_keys, {provider}, static_cast<double>(state.keys.size()));
+  const auto all = std::ranges::count_if(state.keys, [](const key_state& key) { return !key.retired; });
+  const auto out =
+      std::ranges::count_if(state.keys, [](const key_state& key) { return key.out && !key.retired; });
+  add(metric::provider_keys, {provider}, static_cast<double>(all));
   add(metric::provider_keys_out, {provider}, static_cast<double>(out));
   for (const auto& [id, model] : state.models) {
     const auto& name = id.value;

@@ -40,6 +40,21 @@ bool waits_for_children(const provider_state& state);
 /// Its own gauges, its connections' and its limiters'.
 caf::result<gauges> gather_gauges(self_pointer self, const provider_config& config, const read_gauges& asked);
 
+/// What a key of a new model, or a new key of a model, starts with.
+/// @param memory Of the predecessor's limiter. @param learnt Of its window.
+gate_state make_gate(const provider_config& config, const model_profile& profile, const provider_key& key,
+                     const control::aimd_state& learnt, std::string memory);
+
+// -- provider_pool.cpp: keys that come and go
+
+/// Looks at the configuration again. New keys get connections and limiters; those that are gone finish their
+/// calls.
+void change_keys(self_pointer self, const config_ptr& config);
+/// Ends what belongs to keys that are gone and have no calls any more.
+void end_unused_keys(self_pointer self);
+/// @returns whether some key is gone and still has calls.
+bool some_key_retires(const provider_state& state);
+
 // -- provider_memory.cpp: what a successor must know
 
 /// One model as the predecessor left it.
@@ -61,6 +76,8 @@ void recall_keys(self_pointer self, const config_ptr& config);
 
 /// The keys of the profile, each with a name. Never empty: a provider without a key has one empty key.
 std::vector<provider_key> keys_of(const provider_profile& profile);
+/// The keys that may serve calls of the type, by their places in the pool. Never empty.
+std::vector<size_t> keys_for(self_pointer self, const std::string& prompt_type);
 /// @returns the line for calls of @p prompt_type; the common one unless keys or workers are bound to types.
 line_state& line_for(self_pointer self, const config_ptr& config, model_state& model,
                      const std::string& prompt_type);
@@ -93,6 +110,11 @@ uint32_t tokens_to_reserve(open_call& open);
 uint32_t answer_share(open_call& open);
 /// For a provider that does not count: the estimate of the prompt, and of the answer.
 token_usage estimated_usage(open_call& open, const exchange_result& result);
+/// Pieces of a stream have come.
+void note_received(open_call& open, const call_delta& delta);
+/// What a stream took that its caller has dropped: what the provider has counted, and for the answer at least
+/// what has come of it.
+token_usage usage_of_dropped(open_call& open);
 /// An answer tells how good its estimate was.
 void learn_tokens(self_pointer self, open_call& open, const exchange_result& result);
 /// The answer to a count of tokens, estimated.

@@ -35,7 +35,7 @@ std::optional<size_t> key_to_ask_with(self_pointer self, const provider_config& 
   for (size_t i = 0; i < state.keys.size(); ++i) {
     const auto key = state.health.next_key++ % state.keys.size();
     const auto& one = state.keys[key];
-    if (one.wire && (!config.profile.key_required || !one.key.value.empty()))
+    if (one.wire && !one.retired && (!config.profile.key_required || !one.key.value.empty()))
       return key;
   }
   return std::nullopt;

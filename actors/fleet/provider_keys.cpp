@@ -3,7 +3,6 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <numeric>
 
 namespace assay::provider_detail {
 
@@ -25,23 +24,9 @@ std::string_view name_for_log(const provider_key& key) {
 /// Lines are kept apart only where keys or workers are bound to prompt types.
 bool has_lines_by_type(self_pointer self, const provider_config& config) {
   return config.profile.workers_per_prompt_type > 0
-         || std::ranges::any_of(self->state.keys,
-                                [](const key_state& key) { return !key.key.prompt_types.empty(); });
-}
-
-/// The keys that are bound to the type, and those bound to none. A type that no key may serve is served by
-/// all: a call is worth more than the order of keys.
-std::vector<size_t> keys_for(self_pointer self, const std::string& prompt_type) {
-  const auto& keys = self->state.keys;
-  std::vector<size_t> out;
-  for (size_t i = 0; i < keys.size(); ++i)
-    if (keys[i].key.prompt_types.empty() || names(keys[i].key, prompt_type))
-      out.push_back(i);
-  if (out.empty()) {
-    out.resize(keys.size());
-    std::iota(out.begin(), out.end(), size_t{0});
-  }
-  return out;
+         || std::ranges::any_of(self->state.keys, [](const key_state& key) {
+              return !key.retired && !key.key.prompt_types.empty();
+            });
 }
 
 bool probe_is_due(const provider_config& config, const key_state& key, bool all_out,
@@ -73,6 +58,22 @@ std::vector<provider_key> keys_of(const provider_profile& profile) {
     keys.push_back(std::move(only));
   }
   return keys;
+}
+
+/// The keys that are bound to the type, and those bound to none. A type that no key may serve is served by
+/// all: a call is worth more than the order of keys.
+std::vector<size_t> keys_for(self_pointer self, const std::string& prompt_type) {
+  const auto& keys = self->state.keys;
+  std::vector<size_t> out;
+  std::vector<size_t> all;
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (keys[i].retired)
+      continue;
+    all.push_back(i);
+    if (keys[i].key.prompt_types.empty() || names(keys[i].key, prompt_type))
+      out.push_back(i);
+  }
+  return out.empty() ? all : out;
 }
 
 line_state& line_for(self_pointer self, const config_ptr& config, model_state& model,
@@ -123,7 +124,7 @@ std::optional<fault> hopeless(self_pointer self, const config_ptr& config, const
 bool has_hope(self_pointer self, const provider_config& config) {
   const auto now = self->clock().now();
   return std::ranges::any_of(self->state.keys, [&](const key_state& key) {
-    return !key.out || key.probing || probe_is_due(config, key, true, now);
+    return !key.retired && (!key.out || key.probing || probe_is_due(config, key, true, now));
   });
 }
 

@@ -36,6 +36,9 @@ nlohmann::json model_memory(self_pointer self, const model_state& model) {
   nlohmann::json limiters = nlohmann::json::object();
   nlohmann::json windows = nlohmann::json::object();
   for (size_t i = 0; i < model.gates.size(); ++i) {
+    // A successor has none of it, and may have another of its name.
+    if (model.gates[i].retired)
+      continue;
     const auto& name = self->state.keys[i].key.name;
     limiters[name] = model.gates[i].limiter_memory;
     const auto window = model.gates[i].window.export_state();
@@ -77,7 +80,7 @@ void remember(self_pointer self, const config_ptr& config) {
     models[id.value] = model_memory(self, *model);
   nlohmann::json keys = nlohmann::json::object();
   for (const auto& key : state.keys)
-    if (key.out)
+    if (key.out && !key.retired)
       keys[key.key.name] = key_memory(key);
   const nlohmann::json memory{{"address", config->profile.base_url},
                               {"at", config->wall().time_since_epoch().count()},

@@ -67,6 +67,32 @@ void finish_answered(self_pointer self, const config_ptr& config, call_id id, ex
   self->state.calls.erase(found);
 }
 
+/// Its caller has gone in the middle of a stream: it costs what has come, and is no failure of the model.
+void finish_dropped(self_pointer self, const config_ptr& config, call_id id, exchange_result&& result,
+                    consequences& out) {
+  const auto found = self->state.calls.find(id);
+  auto& open = found->second;
+  key_answered(self, config, open.key, true);
+  auto outcome = outcome_base(self, open, config->wall());
+  outcome.http_status = 200;
+  outcome.usage = result.usage;
+  outcome.usage_estimated = true;
+  outcome.cost = price_of(outcome.usage, open.pinned->prices);
+  outcome.error = std::move(result.error);
+  if (!outcome.cost)
+    outcome.failures.push_back({errc::cancelled,
+                                0,
+                                milliseconds{0},
+                                true,
+                                outcome.error->message,
+                                self->state.keys[open.key].key.name,
+                                {}});
+  outcome.possibly_billed = std::ranges::any_of(outcome.failures, &attempt_record::possibly_billed);
+  observe(self, out, *config, *open.model, outcome);
+  out.outcomes.add(open.run, std::move(outcome));
+  self->state.calls.erase(found);
+}
+
 /// A count of tokens that the provider has not given.
 void finish_estimated(self_pointer self, const config_ptr& config, call_id id, uint16_t http_status,
                       consequences& out) {
@@ -155,6 +181,7 @@ void on_failure(self_pointer self, const config_ptr& config, call_id id, exchang
   const auto code = result.error->code;
   const auto key = open.key;
   open.billed = open.billed || result.possibly_billed;
+  open.retry_after = result.retry_after;
   if (code == errc::rate_limited)
     close_gate(self, *open.model, key, result,
                std::max(decision.wait, result.retry_after.value_or(milliseconds{0})));
@@ -213,7 +240,7 @@ void tell_controls(self_pointer self, open_call& open, const exchange_result& re
     window.rejected(now, result.retry_after);
   else
     window.ended();
-  if (result.error && result.error->code != errc::rate_limited)
+  if (result.error && result.error->code != errc::rate_limited && result.error->code != errc::cancelled)
     model.last_failure = result.error->message;
 }
 
@@ -236,6 +263,8 @@ void finish_failed(self_pointer self, const config_ptr& config, call_id id, faul
   auto outcome = outcome_base(self, open, config->wall());
   outcome.error = std::move(reason);
   outcome.http_status = http_status;
+  if (outcome.error->code == errc::rate_limited)
+    outcome.retry_after = open.retry_after;
   outcome.possibly_billed =
       possibly_billed || std::ranges::any_of(outcome.failures, &attempt_record::possibly_billed);
   if (outcome.error->code != errc::cancelled) {
@@ -295,6 +324,8 @@ void on_result(self_pointer self, const config_ptr& config, exchange_result&& re
   open.timing.local_lag = result.local_lag;
   tell_controls(self, open, result);
   const auto id = result.id;
+  if (result.error && result.error->code == errc::cancelled && open.streamed && result.usage_present)
+    return finish_dropped(self, config, id, std::move(result), out);
   if (result.error)
     return on_failure(self, config, id, std::move(result), out);
   key_answered(self, config, open.key, true);

@@ -18,7 +18,18 @@ void start_ticking(self_pointer self, std::chrono::milliseconds interval) {
     self->delayed_send(self, interval, tick{});
 }
 
+/// Keys may have changed since the farm started.
+void look_at_keys(const provider_supervisor_config& config, child& which) {
+  if (!config.child.find_profile)
+    return;
+  if (auto now = config.child.find_profile(which.profile.id)) {
+    which.profile.key = std::move(now->key);
+    which.profile.keys = std::move(now->keys);
+  }
+}
+
 void start_child(self_pointer self, const provider_supervisor_config& config, child& which) {
+  look_at_keys(config, which);
   auto child_config = config.child;
   child_config.profile = which.profile;
   child_config.memory = which.memory;
@@ -121,6 +132,13 @@ provider_supervisor_actor::behavior_type provider_supervisor(self_pointer self,
             self->send(wish.watcher, provider_up{id, caf::actor_cast<call_target_actor>(which.handle)});
       },
       [self, config](provider_memory& news) { remember(self, config, news); },
+      [self, config](const keys_changed& news) {
+        for (auto& [id, which] : self->state.children_by_id) {
+          look_at_keys(config, which);
+          if (which.handle)
+            self->send(which.handle, news);
+        }
+      },
       [self](const read_gauges& asked) { return gather_gauges(self, asked); },
       [self, config](const tick&) { on_tick(self, config); },
   };

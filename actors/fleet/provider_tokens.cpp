@@ -55,6 +55,28 @@ token_usage estimated_usage(open_call& open, const exchange_result& result) {
   return usage;
 }
 
+void note_received(open_call& open, const call_delta& delta) {
+  const auto& rates = *open.pinned->rates;
+  for (const auto& piece : delta.pieces) {
+    open.received += codecs::estimate_tokens(piece.text, rates);
+    open.received += codecs::estimate_tokens(piece.reasoning, rates);
+    for (const auto& call : piece.tool_calls)
+      open.received +=
+          codecs::estimate_tokens(call.name, rates) + codecs::estimate_tokens(call.arguments, rates);
+  }
+  if (delta.usage)
+    open.counted = delta.usage;
+}
+
+token_usage usage_of_dropped(open_call& open) {
+  auto usage = open.counted.value_or(token_usage{});
+  if (usage.prompt_tokens == 0)
+    usage.prompt_tokens = open.model->tokens.apply(prompt_estimate(open));
+  // Counted with its last event, so that it may be behind what was read.
+  usage.completion_tokens = std::max(usage.completion_tokens, open.received);
+  return usage;
+}
+
 void learn_tokens(self_pointer self, open_call& open, const exchange_result& result) {
   const bool counts_something = result.usage_present && result.usage.prompt_tokens > 0;
   if (open.request.kind == call_kind::count_tokens || !counts_something || has_images(open.request))

@@ -23,7 +23,7 @@ using flight = response_cache_state::flight;
 
 static_assert(boost::pfr::tuple_size_v<call> == 14,
               "a call has a new member: when it may change the answer, it belongs into question_of()");
-static_assert(boost::pfr::tuple_size_v<call_outcome> == 21,
+static_assert(boost::pfr::tuple_size_v<call_outcome> == 22,
               "an outcome has a new member: what belongs to the answer is kept by entry_of()");
 
 call_sink_actor own_sink(self_pointer self) { return caf::actor_cast<call_sink_actor>(self); }

@@ -3,7 +3,6 @@
 #include "actors/fleet/model_directory.hpp"
 #include "actors/runs/admission_detail.hpp"
 #include "config/models.hpp"
-#include "core/codecs/token_estimate.hpp"
 #include "core/tasks/preparation.hpp"
 #include "core/tasks/sample_source.hpp"
 
@@ -20,15 +19,13 @@ namespace {
 
 using admission_detail::admit_rescoring;
 using admission_detail::calls_of;
+using admission_detail::check_places;
 using admission_detail::check_stopping;
 using admission_detail::choose_epochs;
 using admission_detail::copy_wishes;
+using admission_detail::estimate_price;
 using admission_detail::pin_judges;
 using admission_detail::task_ptr;
-
-/// Samples that are rendered to estimate a price.
-constexpr uint64_t price_probe = 50;
-constexpr uint32_t assumed_answer_tokens = 256;
 
 /// Every provider of a running farm is configured. One that a request brings along is judged first, so that
 /// nobody takes "not yet" for a matter of waiting.
@@ -45,8 +42,8 @@ fault endpoint_refusal(const admission_config& config, const provider_profile& p
 
 result<config::resolved_model> find_model(const admission_config& config, const run_request& request) {
   const bool by_kind = request.model.empty();
-  auto found = config::resolve_model(*config.settings, by_kind ? request.model_kind : request.model.value,
-                                     request.model_args);
+  auto found = by_kind ? config::resolve_model(*config.settings, request.model_kind, request.model_args)
+                       : admission_detail::resolve(config, request.model.value, request.model_args);
   if (!found) {
     auto reason = found.error();
     if (!reason.where.starts_with("model_args"))
@@ -61,13 +58,28 @@ result<config::resolved_model> find_model(const admission_config& config, const 
   return found;
 }
 
+/// A task that came with the request.
+result<std::vector<task_ptr>> own_tasks(const own_task& own) {
+  auto task = tasks::parse_task(own.definition, "task.yaml", "/");
+  if (!task)
+    return task.error();
+  task->dataset = own.dataset;
+  return std::vector<task_ptr>{std::make_shared<const tasks::task_definition>(std::move(*task))};
+}
+
 result<std::vector<task_ptr>> find_tasks(const admission_config& config, const run_request& request) {
+  if (request.own)
+    return own_tasks(*request.own);
   const auto ids = config.tasks->resolve(request.tasks);
   if (!ids)
     return ids.error();
   std::vector<task_ptr> found;
   for (const auto& id : *ids)
     found.push_back(config.tasks->find(id));
+  if (config.data_roots)
+    for (const auto& task : found)
+      if (auto wrong = check_places(task, *config.data_roots))
+        return *std::move(wrong);
   return found;
 }
 
@@ -145,7 +157,10 @@ result<std::vector<std::string>> choose_prompt_types(const std::vector<task_ptr>
   if (request.prompt_types.empty() || request.prompt_types == std::vector<std::string>{"all"}) {
     if (common.empty())
       return none;
-    return request.prompt_types.empty() ? std::vector{common.front()} : common;
+    const bool is_all = !request.prompt_types.empty() || std::ranges::all_of(tasks, [](const auto& task) {
+      return task->asks_all_prompts();
+    });
+    return is_all ? common : std::vector{common.front()};
   }
   for (size_t i = 0; i < request.prompt_types.size(); ++i)
     for (const auto& task : tasks)
@@ -181,7 +196,7 @@ result<std::optional<pinned_file>> pin_fewshot(const tasks::task_definition& tas
 
 result<pinned_task> pin_task(const tasks::task_definition& task, const model_profile& model,
                              const run_request& request) {
-  const auto facts = tasks::inspect_dataset(task.dataset, task.format);
+  const auto facts = tasks::inspect_data(task);
   if (!facts)
     return facts.error();
   if (facts->rows == 0)
@@ -204,6 +219,16 @@ result<pinned_task> pin_task(const tasks::task_definition& task, const model_pro
   out.scorer_names = task.scorer_names();
   out.generation = resolve_generation(model, task, request);
   return out;
+}
+
+call_rules with_rules(call_rules base, const call_rules& over) {
+  if (over.timeout)
+    base.timeout = over.timeout;
+  if (over.max_retries)
+    base.max_retries = over.max_retries;
+  if (over.num_concurrent)
+    base.num_concurrent = over.num_concurrent;
+  return base;
 }
 
 /// Equal for two requests exactly when they ask the same questions in the same way.
@@ -271,44 +296,6 @@ result<void> check_prompts(const std::vector<task_ptr>& tasks, const run_spec& s
   return {};
 }
 
-/// Estimated tokens of the prompts of one task's first samples, scaled up to all of them.
-double prompt_tokens(const task_ptr& task, const pinned_task& pinned, const run_spec& spec) {
-  // The name tells; which protocol serves it says nothing more about most models.
-  const auto& rates = codecs::rates_of(codecs::family_of(wire_protocol::openai_chat, spec.wire_model));
-  double total = 0;
-  for (const auto& prompt_type : spec.prompt_types) {
-    auto source = tasks::sample_source::open(task, {pinned.dataset_path, prompt_type, spec.num_fewshot,
-                                                    spec.random_seed, price_probe, spec.context_mode});
-    if (!source)
-      continue;
-    tasks::prepared_sample sample;
-    double tokens = 0;
-    uint64_t seen = 0;
-    for (auto more = source->next(sample); more && *more; more = source->next(sample)) {
-      ++seen;
-      tokens += codecs::estimate_prompt(sample.messages, nullptr, rates);
-    }
-    if (seen > 0)
-      total += tokens / static_cast<double>(seen) * static_cast<double>(pinned.sample_count);
-  }
-  return total * spec.epochs;
-}
-
-std::optional<money> estimate_price(const std::vector<task_ptr>& tasks, const run_spec& spec) {
-  if (!spec.prices || std::ranges::any_of(tasks, [](const auto& task) { return task->is_unprepared(); }))
-    return std::nullopt;
-  double dollars = 0;
-  for (size_t i = 0; i < tasks.size(); ++i) {
-    const auto& pinned = spec.tasks[i];
-    const double input = prompt_tokens(tasks[i], pinned, spec);
-    const double calls = static_cast<double>(pinned.sample_count * spec.prompt_types.size() * spec.epochs);
-    const double answer =
-        std::min(pinned.generation.max_tokens.value_or(assumed_answer_tokens), assumed_answer_tokens);
-    dollars += (input * spec.prices->input_per_mtok + calls * answer * spec.prices->output_per_mtok) / 1e6;
-  }
-  return from_dollars(dollars);
-}
-
 // -- the way of the calls ----------------------------------------------------------------------------------
 
 /// @returns why the calls cannot go in batches; nothing when they can. Batches are for one model: the main
@@ -317,11 +304,6 @@ std::optional<fault> no_batches(const admission_config& config, const run_spec& 
   if (spec.route.models.size() > 1 && spec.route.strategy != route_strategy::in_order)
     return fault{errc::unsupported, "a route that shares its calls out has no batches", "execution",
                  "name one model, or a route in_order"};
-  // A batch is made at once, so no budget could hold back its second half.
-  const auto& budgets = config.settings->budgets;
-  if (spec.max_cost || budgets.per_run || budgets.per_day || budgets.per_tenant)
-    return fault{errc::unsupported, "budgets are not kept in batches", "execution",
-                 spec.max_cost ? "ask online, or leave max_cost out" : "ask online, or take the budgets out"};
   const auto& main = spec.route.models.empty() ? spec.provider : spec.route.models.front().provider;
   const auto* provider = config::find_provider(*config.settings, main);
   if (provider == nullptr || !provider->batches.available)
@@ -403,12 +385,14 @@ result<run_submitted> admit(const admission_config& config, const run_request& r
   out.notes = request.notes;
   auto& spec = out.record.spec;
   copy_wishes(request, spec);
+  spec.groups = config.tasks->aggregates_of(request.tasks);
   spec.model = model->model.id;
+  spec.configuration_version = model->model.configuration_version;
   spec.provider = model->provider.id;
   spec.wire_model = model->model.wire_model;
   spec.prices = model->model.prices;
   spec.route = model->model.route;
-  spec.calls = call_rules_of(model->model);
+  spec.calls = with_rules(call_rules_of(model->model), request.calls);
   const auto way = choose_way(config, request, spec);
   if (!way)
     return way.error();
@@ -438,7 +422,8 @@ result<run_submitted> admit(const admission_config& config, const run_request& r
     return std::move(*wrong);
   spec.stop_when = request.stop_when;
   spec.random_seed = request.random_seed ? *request.random_seed : config.draw_seed();
-  if (auto good = check_prompts(*tasks, spec); !good)
+  // Each item of a batch has its own error, even when all of them have one.
+  if (auto good = spec.kind == run_kind::llm_batch ? result<void>{} : check_prompts(*tasks, spec); !good)
     return good.error();
   if (spec.total_samples() > config.max_samples)
     return fault{errc::too_large,
@@ -457,6 +442,10 @@ result<run_submitted> admit(const admission_config& config, const run_request& r
     out.notes.push_back(
         "answers are judged by " + std::to_string(spec.judges.size())
         + " other models; what that costs is not in the estimate, and counts for the budgets");
+  if (spec.configuration_version != 0)
+    out.notes.push_back("model '" + spec.model.value + "' is version "
+                        + std::to_string(spec.configuration_version)
+                        + " of its stored configuration; later changes do not change this run");
   price_batches(config, out);
   if (const auto usable = config::check_usable(model->provider); !usable)
     out.notes.push_back(usable.error().message

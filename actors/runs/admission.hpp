@@ -9,6 +9,10 @@
 
 namespace assay {
 
+/// The farm's settings with one stored model configuration among its models; null when no such one is stored.
+using stored_model_finder =
+    std::function<result<std::shared_ptr<const config::settings>>(const std::string& model)>;
+
 struct admission_config {
   std::shared_ptr<const config::settings> settings;
   std::shared_ptr<const tasks::task_catalogue> tasks;
@@ -24,6 +28,11 @@ struct admission_config {
   bool plans_only = false;
   /// Finds the run whose answers are to be scored again. Empty: none is.
   std::function<result<std::optional<run_record>>(run_id)> find_run = {};
+  /// Folders, or files, where the data of tasks must lie, symbolic links followed; nothing: anywhere, for who
+  /// owns the machine.
+  std::optional<std::vector<std::string>> data_roots = {};
+  /// Asked for names that the configuration does not have, before the catalogue is. Empty: none is stored.
+  stored_model_finder find_stored = {};
 };
 
 /// @returns the admission that resolves model, tasks and parameters against the configuration, reads each

@@ -1,12 +1,18 @@
 #pragma once
 
 #include "actors/runs/admission.hpp"
+#include "config/models.hpp"
 
 #include <memory>
 #include <vector>
 
 /// What the parts of the admission share. Private to admission*.cpp.
 namespace assay::admission_detail {
+
+/// Finds the model that a name means: a configured or simulated one, then one whose configuration is stored,
+/// then one of the catalogue or of a provider.
+result<config::resolved_model> resolve(const admission_config& config, const std::string& name,
+                                       const std::string& model_args);
 
 using task_ptr = std::shared_ptr<const tasks::task_definition>;
 
@@ -24,6 +30,13 @@ std::optional<fault> check_stopping(const admission_config& config, const run_re
 
 /// Takes over what needs no second look.
 void copy_wishes(const run_request& request, run_spec& spec);
+
+/// @returns why the data of @p task lies in none of @p roots, symbolic links followed: names the first such
+/// file.
+std::optional<fault> check_places(const task_ptr& task, const std::vector<std::string>& roots);
+
+/// @returns nothing where prices or prompts are not known yet. Renders the first samples of each task.
+std::optional<money> estimate_price(const std::vector<task_ptr>& tasks, const run_spec& spec);
 
 /// Without the calls of judges.
 uint64_t calls_of(const std::vector<task_ptr>& tasks, const run_spec& spec);

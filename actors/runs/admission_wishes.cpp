@@ -11,6 +11,26 @@
 // What a request asks for beside models and tasks, checked and resolved.
 namespace assay::admission_detail {
 
+result<config::resolved_model> resolve(const admission_config& config, const std::string& name,
+                                       const std::string& model_args) {
+  if (!config.find_stored || config::find_model(*config.settings, model_id{std::string(name)}) != nullptr)
+    return config::resolve_model(*config.settings, name, model_args);
+  const auto with = config.find_stored(name);
+  if (!with)
+    return with.error();
+  if (!*with)
+    return config::resolve_model(*config.settings, name, model_args);
+  auto found = config::resolve_model(**with, name, model_args);
+  // The configuration may have lost the provider since this was stored.
+  if (found && !found->custom_endpoint
+      && config::find_provider(*config.settings, found->provider.id) == nullptr)
+    return fault{
+        errc::unsupported,
+        "the stored configuration of model '" + name + "' has an address that no provider of the farm has",
+        "model_id", "let the operator add a provider with this base_url, or change the configuration"};
+  return found;
+}
+
 result<std::vector<pinned_judge>> pin_judges(const admission_config& config,
                                              const std::vector<task_ptr>& tasks, bool predict_only,
                                              bool dry_run) {
@@ -24,7 +44,7 @@ result<std::vector<pinned_judge>> pin_judges(const admission_config& config,
     for (const auto& name : *names) {
       if (std::ranges::any_of(out, [&](const pinned_judge& one) { return one.model == name; }))
         continue;
-      auto found = config::resolve_model(*config.settings, name.value, {});
+      auto found = resolve(config, name.value, {});
       if (!found) {
         auto reason = found.error();
         reason.message = "the judge of task '" + task->id.value + "': " + reason.message;
@@ -95,6 +115,7 @@ uint64_t calls_of(const std::vector<task_ptr>& tasks, const run_spec& spec) {
 }
 
 void copy_wishes(const run_request& request, run_spec& spec) {
+  spec.kind = request.kind;
   spec.limit = request.limit;
   spec.num_fewshot = request.num_fewshot;
   spec.priority = request.priority;

@@ -41,9 +41,8 @@ void on_step(self_pointer self, const surroundings& around, preparation_step& st
                fault{errc::unsupported,
                      "this task's prompts are made by Python, and the farm has no Python host", "task_ids",
                      "see `assay doctor`"});
-  static constexpr uint64_t only_job = 1;
   python_job job;
-  job.id = self->state.job = self->state.job == only_job ? only_job + 1 : only_job;
+  job.id = self->state.job = ++self->state.jobs;
   job.operation = std::move(step.operation);
   job.arguments = std::move(step.arguments);
   job.folder = std::move(step.folder);

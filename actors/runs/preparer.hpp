@@ -51,7 +51,8 @@ struct preparer_state {
   static inline const char* name = "preparer";
 
   std::shared_ptr<preparation_work> work;
-  uint64_t job = 0; ///< The one that the Python host has; 0 for none.
+  uint64_t job = 0;  ///< The one that the Python host has; 0 for none.
+  uint64_t jobs = 0; ///< All that there were; each has a number of its own.
 };
 
 /// Prepares the tasks of one submission, tells @p supervisor, and ends.

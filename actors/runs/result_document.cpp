@@ -1,6 +1,7 @@
 #include "actors/runs/epoch_tally.hpp"
 #include "actors/runs/store_run_worker.hpp"
 #include "core/reports/analysis.hpp"
+#include "core/reports/group_results.hpp"
 #include "core/stats/aggregate.hpp"
 #include "storage/snapshot.hpp"
 
@@ -377,12 +378,16 @@ result<std::string> compute_result(const std::shared_ptr<storage::store>& store,
   out["model_id"] = spec.model.value;
   out["provider"] = spec.provider.value;
   out["wire_model"] = spec.wire_model;
+  if (spec.configuration_version != 0)
+    out["configuration_version"] = spec.configuration_version;
   out["status"] = engine_status(record.state);
   out["state"] = to_string(record.state);
   out["simulated"] = simulated;
   out["summary_metrics"] = summary_json(task_results, record);
   out["metrics_summary"] = metrics_summary(task_results);
   out["analysis"] = analyser.finish(task_results, earlier_results(*view, record));
+  if (!spec.groups.empty())
+    out["groups"] = reports::group_results(spec.groups, task_results);
   out["task_results"] = std::move(task_results);
   out["notes"] = notes_of(record);
   out["prompt_types"] = spec.prompt_types;

@@ -20,13 +20,6 @@ using control::budget_key;
 using control::budget_refusal;
 using control::budget_scope;
 
-constexpr std::chrono::seconds flush_timeout{5};
-
-void start_ticking(self_pointer self, const config_ptr& config) {
-  if (!std::exchange(self->state.ticking, true))
-    self->delayed_send(self, config->tick_interval, tick{});
-}
-
 bool is_limited(const std::vector<budget_claim>& claims, const lease_granted& answer) {
   return answer.per_request
          || std::ranges::any_of(claims, [](const budget_claim& one) { return one.limit.has_value(); });
@@ -102,6 +95,7 @@ void grant(self_pointer self, const config_ptr& config, const request_lease& mes
   lease.holder = message.holder;
   lease.one_try = message.wish.one_try;
   lease.interactive = message.wish.interactive;
+  lease.of_batch = message.wish.of_batch;
   append_batch rows;
   for (const auto& claim : claims) {
     lease.keys.push_back(claim.key);
@@ -138,7 +132,9 @@ verdict decide(self_pointer self, const config_ptr& config, const request_lease&
     refuse(self, message, *state.failed);
     return verdict::done;
   }
-  const auto outcome = state.ledger.lease(claims, wish.least, wish.wanted);
+  // A batch is made once: what it cannot have now waits for the next.
+  const auto outcome = wish.of_batch ? state.ledger.lease(claims, wish.least, wish.wanted, 1)
+                                     : state.ledger.lease(claims, wish.least, wish.wanted);
   if (const auto* amount = std::get_if<money>(&outcome)) {
     grant(self, config, message, claims, *amount, std::move(answer));
     return verdict::done;
@@ -167,26 +163,6 @@ void on_request(self_pointer self, const config_ptr& config, const request_lease
   start_ticking(self, config);
 }
 
-/// Money has come back: whoever waits is looked at again, in order. A large wish does not stop a small one
-/// from another account.
-void serve_waiting(self_pointer self, const config_ptr& config) {
-  auto waiting = std::exchange(self->state.waiting, {});
-  const auto now = self->clock().now();
-  for (auto& one : waiting) {
-    const auto decided = decide(self, config, one.message, false);
-    if (decided == verdict::done)
-      continue;
-    if (now - one.since < config->patience) {
-      self->state.waiting.push_back(std::move(one));
-      continue;
-    }
-    refuse(self, one.message,
-           {errc::budget_exhausted, "the rest of a budget is held by calls that do not come back",
-            to_string(one.message.wish.run), "wait for the other runs, or raise the budget"},
-           decided == verdict::waits_for_model);
-  }
-}
-
 // -- settling ----------------------------------------------------------------------------------------------
 
 void book(self_pointer self, const config_ptr& config, append_batch& rows,
@@ -198,10 +174,22 @@ void book(self_pointer self, const config_ptr& config, append_batch& rows,
   }
 }
 
+} // namespace
+
+namespace budget_keeper_detail {
+
+void start_ticking(self_pointer self, const config_ptr& config) {
+  if (!std::exchange(self->state.ticking, true))
+    self->delayed_send(self, config->tick_interval, tick{});
+}
+
 void settle(self_pointer self, const config_ptr& config, append_batch& rows, const lease_settlement& part) {
   auto& state = self->state;
   const auto found = state.leases.find(part.lease);
   if (found == state.leases.end()) {
+    // A batch is settled once and as a whole; whoever has taken it over since does not know of it.
+    if (part.of_batch)
+      return;
     // Another call of the same lease cost more than its worst case and used it up; this one is paid all the
     // same.
     if (const auto keys = state.keys_of_lane.find({part.run, part.target}); keys != state.keys_of_lane.end())
@@ -220,6 +208,28 @@ void settle(self_pointer self, const config_ptr& config, append_batch& rows, con
   }
 }
 
+void serve_waiting(self_pointer self, const config_ptr& config) {
+  auto waiting = std::exchange(self->state.waiting, {});
+  const auto now = self->clock().now();
+  for (auto& one : waiting) {
+    const auto decided = decide(self, config, one.message, false);
+    if (decided == verdict::done)
+      continue;
+    if (one.message.wish.patient || now - one.since < config->patience) {
+      self->state.waiting.push_back(std::move(one));
+      continue;
+    }
+    refuse(self, one.message,
+           {errc::budget_exhausted, "the rest of a budget is held by calls that do not come back",
+            to_string(one.message.wish.run), "wait for the other runs, or raise the budget"},
+           decided == verdict::waits_for_model);
+  }
+}
+
+} // namespace budget_keeper_detail
+
+namespace {
+
 void on_settled(self_pointer self, const config_ptr& config, const leases_settled& news) {
   append_batch rows;
   for (const auto& part : news.parts)
@@ -229,136 +239,11 @@ void on_settled(self_pointer self, const config_ptr& config, const leases_settle
   serve_waiting(self, config);
 }
 
-// -- leases that nobody holds ------------------------------------------------------------------------------
-
-void look_up_cost(self_pointer self, const config_ptr& config, run_id run) {
-  const auto taken = config->workers
-                     && config->workers->submit([find = config->journaled_cost, count = config->lost_tries,
-                                                 run, target = budget_keeper_actor{self}] {
-                          run_cost_found news{run, {}, 0, {}};
-                          const auto cost = find(run);
-                          const auto lost = count ? count(run) : result<uint64_t>{uint64_t{0}};
-                          if (cost && lost) {
-                            news.cost = *cost;
-                            news.lost_tries = *lost;
-                          } else {
-                            news.error = cost ? lost.error() : cost.error();
-                          }
-                          caf::anon_send(target, std::move(news));
-                        });
-  if (!taken)
-    self->state.looking_up.erase(run);
-}
-
-/// Answers may still be on their way to the store: they count, too.
-void reconcile(self_pointer self, const config_ptr& config) {
-  auto& state = self->state;
-  if (!config->journaled_cost)
-    return;
-  std::vector<run_id> fresh;
-  for (const auto run : state.orphaned)
-    if (state.looking_up.insert(run).second)
-      fresh.push_back(run);
-  if (fresh.empty())
-    return;
-  start_ticking(self, config);
-  self->request(config->journal, flush_timeout, flush_journal{})
-      .then(
-          [self, config, fresh](const committed&) {
-            for (const auto run : fresh)
-              look_up_cost(self, config, run);
-          },
-          [self, fresh](const caf::error&) {
-            // Tried again with the next tick; meanwhile the leases count as spent.
-            for (const auto run : fresh)
-              self->state.looking_up.erase(run);
-          });
-}
-
-/// @returns what the run has cost beyond what is booked: answers, and the worst case of its lost tries. How
-/// many tries are lost is known roughly, but each call that was out held money for all that it may be
-/// charged.
-money missing_of(const budget_keeper_config& config, const run_cost_found& news, money booked, money held,
-                 money one_try) {
-  const auto answers = std::max(news.cost - booked, money{});
-  // Kept from overflowing, whatever the record says.
-  const auto most = std::numeric_limits<int64_t>::max() / 4 / std::max<int64_t>(one_try.nanodollars, 1);
-  const auto tries = static_cast<int64_t>(std::min(news.lost_tries, static_cast<uint64_t>(most)));
-  const auto all = std::max(news.cost + money{one_try.nanodollars * tries} - booked, money{});
-  const auto rest = held - std::min(held, answers);
-  const money of_calls{rest.nanodollars / std::max<int64_t>(config.charged_tries, 1)};
-  return answers + std::min(all - answers, of_calls);
-}
-
-void on_cost_found(self_pointer self, const config_ptr& config, const run_cost_found& news) {
-  auto& state = self->state;
-  state.looking_up.erase(news.run);
-  if (news.error) {
-    spdlog::warn("budget keeper cannot tell what a run has cost run={} reason=\"{}\"", to_string(news.run),
-                 to_string(*news.error));
-    return start_ticking(self, config);
-  }
-  state.orphaned.erase(news.run);
-  const auto booked = state.ledger.find({budget_scope::run, to_string(news.run), {}}).spent;
-  append_batch rows;
-  std::vector<std::pair<uint64_t, money>> orphans;
-  money held;
-  money one_try;
-  for (const auto& [id, lease] : state.leases)
-    if (lease.account == news.run && !lease.holder && !lease.interactive) {
-      orphans.emplace_back(id, lease.left);
-      held += lease.left;
-      one_try = std::max(one_try, lease.one_try);
-    }
-  auto missing = missing_of(*config, news, booked, held, one_try);
-  for (const auto& [id, left] : orphans) {
-    const auto spent = std::min(missing, left);
-    missing -= spent;
-    const auto& lease = state.leases.at(id);
-    settle(self, config, rows, {lease.run, lease.target, id, spent, left - spent});
-    if (const auto rest = state.leases.find(id); rest != state.leases.end()) {
-      erase_lease(rows, id);
-      state.leases.erase(rest);
-    }
-  }
-  write(self, config, std::move(rows));
-  serve_waiting(self, config);
-}
-
-/// Nothing in the store tells what these have cost: they count as spent.
-void spend_unrecorded(self_pointer self, const config_ptr& config) {
-  auto& state = self->state;
-  append_batch rows;
-  std::vector<lease_settlement> lost;
-  for (const auto& [id, lease] : state.leases)
-    if (!lease.holder && lease.interactive)
-      lost.push_back({lease.run, lease.target, id, lease.left, money{}});
-  for (const auto& part : lost)
-    settle(self, config, rows, part);
-  write(self, config, std::move(rows));
-}
-
-void on_down(self_pointer self, const config_ptr& config, const caf::down_msg& down) {
-  auto& state = self->state;
-  state.watched.erase(down.source);
-  for (auto& [id, lease] : state.leases)
-    if (lease.holder && lease.holder.address() == down.source) {
-      lease.holder = lease_holder_actor{};
-      if (!lease.interactive)
-        state.orphaned.insert(lease.account);
-    }
-  std::erase_if(state.waiting, [&](const auto& one) { return one.message.holder.address() == down.source; });
-  std::erase_if(state.grants, [&](const auto& one) { return one.holder.address() == down.source; });
-  spend_unrecorded(self, config);
-  reconcile(self, config);
-  serve_waiting(self, config);
-}
-
 // -- time --------------------------------------------------------------------------------------------------
 
 bool is_past(const budget_key& key, wall_time now, std::chrono::days remembered) {
   if (key.scope == budget_scope::run) {
-    const auto run = run_id_from_string(key.name);
+    const auto run = run_id_from_string(key.name.substr(0, key.name.find('/')));
     return !run || now - wall_time{seconds{static_cast<int64_t>(run->value >> 32)}} > remembered;
   }
   const auto oldest = control::utc_day(now - remembered);
@@ -454,6 +339,7 @@ budget_keeper_actor::behavior_type budget_keeper(self_pointer self, budget_keepe
       [self, config](const committed& news) { on_committed(self, config, news); },
       [self, config](const request_lease& message) { on_request(self, config, message); },
       [self, config](const leases_settled& news) { on_settled(self, config, news); },
+      [self, config](const take_over_leases& wish) { on_take_over(self, config, wish); },
       [self, config](const read_budgets&) { return present(self->state, config); },
       [self, config](const read_gauges&) { return read_all(self->state, config); },
       [self, config](const run_cost_found& news) { on_cost_found(self, config, news); },

@@ -80,6 +80,7 @@ struct budget_keeper_state {
     lease_holder_actor holder; ///< Invalid when it has fallen: the lease is an orphan.
     money one_try;             ///< The most that one try of its calls may cost.
     bool interactive = false;  ///< Its answers are in no store: as an orphan it counts as spent.
+    bool of_batch = false;     ///< As an orphan it waits for the next batch desk.
   };
 
   struct waiting_wish {
@@ -100,6 +101,7 @@ struct budget_keeper_state {
   std::deque<waiting_wish> waiting;
   std::deque<uncommitted_grant> grants;
   std::set<caf::actor_addr> watched;
+  caf::actor_addr desk;                          ///< Who holds the leases of batches.
   std::map<control::budget_key, size_t> alerted; ///< How many thresholds have been told of.
   std::map<control::budget_key, money> limits;   ///< As last used.
   std::vector<budget_state> told;                ///< To the monitor.

@@ -32,6 +32,8 @@ std::vector<budget_claim> claims_of(const config_ptr& config, const lease_wish& 
   std::vector<budget_claim> out;
   if (!wish.interactive)
     out.push_back(claim_of_run(config, wish));
+  if (wish.of_batch)
+    out.push_back({control::key_of_batches(account_of(wish)), std::nullopt, {}});
   const auto add = [&](budget_scope scope, const std::string& name, const std::string& period,
                        const std::optional<money>& limit) {
     if (limit)

@@ -23,6 +23,25 @@ std::vector<control::budget_claim> claims_of(const config_ptr& config, const lea
 void add_request_limit(const config_ptr& config, const lease_wish& wish, const model_budgets& model,
                        lease_granted& out);
 
+// -- budget_keeper.cpp: what was granted
+
+void start_ticking(self_pointer self, const config_ptr& config);
+/// Books a part of a lease.
+void settle(self_pointer self, const config_ptr& config, append_batch& rows, const lease_settlement& part);
+/// Money has come back: whoever waits is looked at again, in order. A large wish does not stop a small one
+/// from another account.
+void serve_waiting(self_pointer self, const config_ptr& config);
+
+// -- budget_keeper_orphans.cpp: leases that nobody holds
+
+/// Leases whose run has an answer in the store: what that has cost is looked up.
+void reconcile(self_pointer self, const config_ptr& config);
+void on_cost_found(self_pointer self, const config_ptr& config, const run_cost_found& news);
+/// Nothing in the store tells what these have cost: they count as spent.
+void spend_unrecorded(self_pointer self, const config_ptr& config);
+void on_take_over(self_pointer self, const config_ptr& config, const take_over_leases& wish);
+void on_down(self_pointer self, const config_ptr& config, const caf::down_msg& down);
+
 // -- budget_keeper_rows.cpp: what is durable
 
 void put_account(const budget_keeper_state& state, append_batch& rows, const control::budget_key& key);

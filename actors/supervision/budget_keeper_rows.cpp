@@ -78,7 +78,9 @@ void restore_lease(budget_keeper_state& state, const std::string& row, const std
   lease.account = lease.run;
   if (const auto account = value.find("account"); account != value.end() && account->is_string())
     lease.account = run_id_from_string(account->get_ref<const std::string&>()).value_or(lease.run);
-  if (!lease.interactive)
+  if (const auto batch = value.find("of_batch"); batch != value.end() && batch->is_boolean())
+    lease.of_batch = batch->get<bool>();
+  if (!lease.interactive && !lease.of_batch)
     state.orphaned.insert(lease.account);
   state.next_lease = std::max(state.next_lease, id + 1);
   state.leases.emplace(id, std::move(lease));
@@ -104,6 +106,8 @@ void put_lease(append_batch& rows, uint64_t id, const open_lease& lease) {
   json value{{"run", to_string(lease.run)},          {"target", lease.target},
              {"left", lease.left.nanodollars},       {"accounts", keys},
              {"one_try", lease.one_try.nanodollars}, {"interactive", lease.interactive}};
+  if (lease.of_batch)
+    value["of_batch"] = true;
   if (lease.account != lease.run)
     value["account"] = to_string(lease.account);
   rows.documents.push_back({table_name, lease_row(id),

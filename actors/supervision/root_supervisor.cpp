@@ -64,6 +64,7 @@ void start_part(self_pointer self, const root_supervisor_config& config, farm_pa
     auto child = config.batches;
     child.journal = handles.journal;
     child.monitor = handles.monitor;
+    child.budgets = handles.budgets;
     child.router = caf::actor_cast<call_target_actor>(handles.router);
     return adopt(self, part, handles.batches, self->spawn(batch_desk, std::move(child)));
   }
@@ -80,6 +81,9 @@ void start_part(self_pointer self, const root_supervisor_config& config, farm_pa
     return adopt(self, part, handles.python, self->spawn(python_host, config.python));
   case farm_part::runs: {
     auto child = config.runs;
+    // Runs must not get the names that earlier ones drew.
+    if (self->state.restarted)
+      child.seed += static_cast<uint64_t>(self->state.chance.roll() * 4294967296.0);
     child.journal = handles.journal;
     child.event_hub = handles.event_hub;
     child.router = handles.router;
@@ -89,6 +93,12 @@ void start_part(self_pointer self, const root_supervisor_config& config, farm_pa
     child.batches = caf::actor_cast<call_target_actor>(handles.batches);
     child.sandbox = handles.sandbox;
     return adopt(self, part, handles.runs, self->spawn(run_supervisor, std::move(child)));
+  }
+  case farm_part::ab_tests: {
+    auto child = config.ab_tests;
+    child.journal = handles.journal;
+    child.event_hub = handles.event_hub;
+    return adopt(self, part, handles.ab_tests, self->spawn(ab_test_supervisor, std::move(child)));
   }
   case farm_part::gateway: {
     auto child = config.gateway;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/experiments/ab_test_supervisor.hpp"
 #include "actors/fleet/batch_desk.hpp"
 #include "actors/fleet/model_router.hpp"
 #include "actors/fleet/provider_supervisor.hpp"
@@ -35,6 +36,7 @@ struct root_supervisor_config {
   sandbox_config sandbox;
   python_host_config python;
   run_supervisor_config runs;
+  ab_test_supervisor_config ab_tests;
   gateway_config gateway;
   restart_limits limits;
   uint64_t seed = 0;
@@ -55,9 +57,10 @@ enum class farm_part : uint8_t {
   sandbox,
   python,
   runs,
+  ab_tests,
   gateway
 };
-inline constexpr size_t farm_part_count = 12;
+inline constexpr size_t farm_part_count = 13;
 
 /// @relates root_supervisor
 struct root_supervisor_state {

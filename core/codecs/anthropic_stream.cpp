@@ -20,6 +20,9 @@ public:
   }
 
   decoded_answer finish(const http_outcome& outcome, wall_time now) override;
+  std::optional<token_usage> usage_so_far() const override {
+    return parts_.usage.present() ? std::optional{parts_.usage.total()} : std::nullopt;
+  }
 
 private:
   void take(const sse_event& event, std::vector<answer_delta>& out);

@@ -74,6 +74,9 @@ public:
   /// @returns whether the provider has said that nothing more will come.
   bool complete() const noexcept;
 
+  /// @returns what the provider has counted so far.
+  std::optional<token_usage> usage() const { return usage_present_ ? std::optional{usage_} : std::nullopt; }
+
   /// @returns the answer, or why there is none: errc::content_filtered for a blocked prompt and for an answer
   /// that was withheld.
   decoded_answer compose(const http_outcome& outcome) &&;

@@ -85,6 +85,7 @@ public:
   }
 
   decoded_answer finish(const http_outcome& outcome, wall_time now) override;
+  std::optional<token_usage> usage_so_far() const override { return response_.usage(); }
 
 private:
   void take(std::string_view data, std::vector<answer_delta>& out);

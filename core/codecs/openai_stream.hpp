@@ -13,6 +13,9 @@ public:
 
   bool feed(std::string_view bytes, std::vector<answer_delta>& out) override;
   decoded_answer finish(const http_outcome& outcome, wall_time now) override;
+  std::optional<token_usage> usage_so_far() const override {
+    return facts_.usage_present ? std::optional{facts_.usage} : std::nullopt;
+  }
 
 private:
   struct choice_state {

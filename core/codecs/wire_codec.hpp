@@ -92,6 +92,9 @@ public:
   /// @returns whether nothing more will come: the stream has said that it is complete, or has failed.
   virtual bool feed(std::string_view bytes, std::vector<answer_delta>& out) = 0;
 
+  /// @returns what the provider has counted so far; nothing when it has not said.
+  virtual std::optional<token_usage> usage_so_far() const = 0;
+
   /// Call once, when the body has ended or failed. A stream that ended without saying so, or that reported an
   /// error after status 200, is a failure (errc::truncated_answer, or the error's class), possibly billed.
   /// @param outcome status, headers and transport error; its body holds what came with a status other than

@@ -12,7 +12,6 @@ namespace {
 
 constexpr std::array scopes{budget_scope::run,       budget_scope::day,         budget_scope::tenant,
                             budget_scope::model_day, budget_scope::model_month, budget_scope::api_key};
-constexpr int64_t share_of_the_rest = 4;
 
 constexpr uint64_t bytes_per_token = 3;
 constexpr uint64_t tokens_per_message = 8;
@@ -114,6 +113,8 @@ std::optional<wall_time> next_period(budget_scope scope, wall_time now) {
   return wall_time{std::chrono::sys_days{today} + std::chrono::days{1}};
 }
 
+budget_key key_of_batches(run_id run) { return {budget_scope::run, to_string(run) + "/batches", {}}; }
+
 std::string to_string(const budget_key& key) {
   return std::string(to_string(key.scope)) + "|" + key.name + "|" + key.period;
 }
@@ -154,7 +155,7 @@ fault to_fault(const budget_refusal& refusal) {
 }
 
 std::variant<money, budget_refusal> budget_ledger::lease(std::span<const budget_claim> claims, money least,
-                                                         money wanted) {
+                                                         money wanted, int64_t part) {
   money amount = std::max(least, wanted);
   for (const auto& claim : claims) {
     if (!claim.limit)
@@ -163,7 +164,7 @@ std::variant<money, budget_refusal> budget_ledger::lease(std::span<const budget_
     const auto left = left_of(claim, account);
     if (left < least)
       return budget_refusal{claim, account, least, *claim.limit - account.spent < least};
-    amount = std::min(amount, std::max(least, money{left.nanodollars / share_of_the_rest}));
+    amount = std::min(amount, std::max(least, money{left.nanodollars / part}));
   }
   for (const auto& claim : claims)
     accounts_[claim.key].leased += amount;

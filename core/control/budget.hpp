@@ -2,6 +2,7 @@
 
 #include "core/values/conversation.hpp"
 #include "core/values/errors.hpp"
+#include "core/values/ids.hpp"
 #include "core/values/model.hpp"
 #include "core/values/money.hpp"
 #include "core/values/time.hpp"
@@ -50,6 +51,9 @@ struct budget_key {
   auto operator<=>(const budget_key&) const = default;
 };
 
+/// @returns the account that counts what the batches of a run cost, apart from its other calls.
+budget_key key_of_batches(run_id run);
+
 /// @returns a name for the store: `model_day|gpt-4o|2024-05-31`.
 std::string to_string(const budget_key& key);
 std::optional<budget_key> budget_key_from_string(std::string_view text);
@@ -86,9 +90,10 @@ fault to_fault(const budget_refusal& refusal);
 /// The accounts. Money leaves one only by leases; spent and leased together never exceed a limit by them.
 class budget_ledger {
 public:
-  /// Takes between @p least and @p wanted from all accounts of @p claims, or from none. Takes at most a
-  /// quarter of what is left when that is more than @p least, so that others get something too.
-  std::variant<money, budget_refusal> lease(std::span<const budget_claim> claims, money least, money wanted);
+  /// Takes between @p least and @p wanted from all accounts of @p claims, or from none. Takes at most that
+  /// @p part of what is left when that is more than @p least: with a quarter, others get something too.
+  std::variant<money, budget_refusal> lease(std::span<const budget_claim> claims, money least, money wanted,
+                                            int64_t part = 4);
 
   /// @p released of a lease is spent or comes back. @param spent May be more than @p released, when a call
   /// cost more than its worst case was thought to be: that is counted, too.

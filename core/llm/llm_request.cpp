@@ -18,7 +18,9 @@ constexpr double usual_temperature = 0.7;
 constexpr uint32_t most_tokens = 100'000'000;
 constexpr size_t most_stops = 16;
 constexpr size_t most_images = 64;
-constexpr size_t most_items = 1000;
+/// The body's own limit is reached before.
+constexpr size_t most_items = 1'000'000;
+constexpr size_t longest_system_prompt = 256 * 1024;
 constexpr size_t most_inputs = 2048;
 constexpr double longest_timeout = 3600;
 
@@ -98,7 +100,8 @@ void read_conversation(json_object& in, chat_question& out) {
     read_images(in, out.messages.back());
 }
 
-void read_generation(json_object& in, llm_question& out) {
+/// What every question has.
+void read_plain_generation(json_object& in, llm_question& out) {
   auto& parameters = out.chat.parameters;
   parameters.temperature = usual_temperature;
   parameters.max_tokens = usual_max_tokens;
@@ -107,14 +110,6 @@ void read_generation(json_object& in, llm_question& out) {
   in.texts("stop", parameters.stop, most_stops);
   in.texts("stop_sequences", parameters.stop, most_stops);
   in.flag("stream", out.chat.stream);
-  answer_options options;
-  in.count("top_k", options.top_k, 1, 1'000'000);
-  read_answer_form(in, options);
-  read_tools(in, options);
-  in.text("reasoning_effort", options.reasoning_effort);
-  if (const auto* safety = in.find("safety_settings"))
-    options.safety_settings_json = safety->dump(-1, ' ', false, json::error_handler_t::replace);
-  out.chat.options = share(std::move(options));
   std::optional<double> timeout;
   in.number("timeout", timeout, 0.1, longest_timeout);
   if (timeout)
@@ -127,6 +122,50 @@ void read_generation(json_object& in, llm_question& out) {
     in.refuse("cache", "must be off, use, rewrite or remove");
 }
 
+void read_options(json_object& in, llm_question& out) {
+  answer_options options;
+  in.count("top_k", options.top_k, 1, 1'000'000);
+  read_answer_form(in, options);
+  read_tools(in, options);
+  in.text("reasoning_effort", options.reasoning_effort);
+  if (const auto* safety = in.find("safety_settings"))
+    options.safety_settings_json = safety->dump(-1, ' ', false, json::error_handler_t::replace);
+  out.chat.options = share(std::move(options));
+}
+
+/// What the calls of a run cannot carry.
+void refuse_options(json_object& in) {
+  for (const auto* name : {"images", "messages", "prompt", "tools", "tool_choice", "parallel_tool_calls",
+                           "response_format", "top_k", "reasoning_effort", "safety_settings"})
+    if (in.find(name) != nullptr)
+      in.refuse(name, "cannot be given for a batch", "ask such questions with /llm_api/invoke",
+                errc::unsupported);
+  for (const auto* name : {"pre_process", "post_process"})
+    if (in.find(name) != nullptr)
+      in.refuse(name, "functions are not run for a batch", "prepare the items, and work on the results",
+                errc::unsupported);
+}
+
+/// How the batch is run.
+void read_ways(json_object& in, llm_batch& out) {
+  std::optional<uint32_t> count;
+  in.count("max_concurrent_requests", count, 1, 256);
+  out.max_concurrent_requests = count.value_or(out.max_concurrent_requests);
+  in.count("batch_size", out.batch_size, 1, most_tokens);
+  std::string mode;
+  in.text("mode", mode);
+  if (const auto wish = execution_wish_from_string(mode))
+    out.mode = *wish;
+  else if (!mode.empty())
+    in.refuse("mode", "must be online, batch or auto");
+  in.flag("wait", out.wait);
+  in.text("output_dir", out.output_dir);
+  std::optional<double> dollars;
+  in.number("max_cost", dollars, 0, 1e9);
+  if (dollars)
+    out.max_cost = from_dollars(*dollars);
+}
+
 } // namespace
 
 result<llm_question> read_llm_request(const json& body) {
@@ -137,7 +176,8 @@ result<llm_question> read_llm_request(const json& body) {
   llm_question out;
   read_model(in, out.chat.model, out.provider);
   read_conversation(in, out.chat);
-  read_generation(in, out);
+  read_plain_generation(in, out);
+  read_options(in, out);
   if (const auto rest = in.rest(); !rest.empty())
     in.refuse(json::parse(rest).begin().key(), "unknown field", "GET /docs lists what there is");
   if (wrong)
@@ -153,21 +193,21 @@ result<llm_batch> read_llm_batch(const json& body) {
   skip_envelope(in);
   llm_batch out;
   read_model(in, out.common.chat.model, out.common.provider);
-  std::string system;
-  either_text(in, "system_prompt", "system_message", system);
-  add_text(out.common.chat.messages, chat_role::system, system);
-  read_generation(in, out.common);
+  either_text(in, "system_prompt", "system_message", out.system_prompt);
+  if (out.system_prompt.size() > longest_system_prompt)
+    in.refuse("system_prompt", "is longer than " + std::to_string(longest_system_prompt) + " bytes", {},
+              errc::too_large);
+  read_plain_generation(in, out.common);
   if (out.common.chat.stream)
     in.refuse("stream", "a batch answers when all of it is done", "leave it out");
+  refuse_options(in);
   in.needed_text("prompt_template", out.prompt_template);
   const auto* items = in.find("items");
   if (items == nullptr || !items->is_array() || items->empty() || items->size() > most_items)
     in.refuse("items", "must be a list with 1 to " + std::to_string(most_items) + " entries");
   else
     out.items = std::make_unique<const json>(*items);
-  std::optional<uint32_t> window;
-  in.count("max_concurrent_requests", window, 1, 256);
-  out.max_concurrent_requests = window.value_or(out.max_concurrent_requests);
+  read_ways(in, out);
   if (const auto rest = in.rest(); !rest.empty())
     in.refuse(json::parse(rest).begin().key(), "unknown field", "GET /docs lists what there is");
   if (wrong)

@@ -3,11 +3,15 @@
 #include "core/llm/question.hpp"
 #include "core/values/cache_use.hpp"
 #include "core/values/errors.hpp"
+#include "core/values/execution.hpp"
+#include "core/values/money.hpp"
 #include "core/values/time.hpp"
 
 #include <nlohmann/json_fwd.hpp>
 
 #include <memory>
+#include <optional>
+#include <string>
 
 namespace assay::llm {
 
@@ -25,12 +29,19 @@ result<llm_question> read_llm_request(const nlohmann::json& body);
 
 /// Many prompts made from one template.
 struct llm_batch {
-  llm_question common; ///< Its messages are those before the prompt.
+  llm_question common;       ///< Without messages. Its timeout is that of one try at an item.
+  std::string system_prompt; ///< May be empty.
   std::string prompt_template;
   std::unique_ptr<const nlohmann::json> items; ///< A list.
   uint32_t max_concurrent_requests = 5;
+  std::optional<uint32_t> batch_size; ///< Accepted; changes nothing.
+  execution_wish mode = execution_wish::online;
+  std::optional<bool> wait; ///< Whether the answer comes at the end; unset: unless the calls go in batches.
+  std::string output_dir;   ///< As given; empty for no files.
+  std::optional<money> max_cost; ///< Of the whole batch.
 };
 
+/// Options that single questions may have and a batch may not are errc::unsupported.
 result<llm_batch> read_llm_batch(const nlohmann::json& body);
 
 /// `texts` or `text`, `model`, `provider` and `dimensions`.

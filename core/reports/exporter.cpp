@@ -10,7 +10,7 @@ namespace assay::reports {
 
 namespace {
 
-constexpr std::array<std::pair<export_format, std::string_view>, 7> format_names{{
+constexpr std::array<std::pair<export_format, std::string_view>, 8> format_names{{
     {export_format::json, "json"},
     {export_format::jsonl, "jsonl"},
     {export_format::csv, "csv"},
@@ -18,6 +18,7 @@ constexpr std::array<std::pair<export_format, std::string_view>, 7> format_names
     {export_format::eval_log, "evallog"},
     {export_format::junit, "junit"},
     {export_format::html, "html"},
+    {export_format::promptfoo, "promptfoo"},
 }};
 
 fault needs_a_task(const run_record& run) {
@@ -41,6 +42,7 @@ std::string_view extension(export_format format) noexcept {
   case export_format::json:
   case export_format::lm_eval:
   case export_format::eval_log:
+  case export_format::promptfoo:
     return ".json";
   }
   return ".json";
@@ -76,6 +78,7 @@ std::string_view media_type(export_format format, bool samples_part) noexcept {
     return samples_part ? "application/x-ndjson" : "application/json";
   case export_format::json:
   case export_format::eval_log:
+  case export_format::promptfoo:
     return "application/json";
   }
   return "application/octet-stream";
@@ -152,6 +155,8 @@ result<std::unique_ptr<exporter>> make_exporter(const report_facts& facts, const
     return detail::make_eval_log_exporter(facts, *unit);
   case export_format::junit:
     return detail::make_junit_exporter(facts, options);
+  case export_format::promptfoo:
+    return detail::make_promptfoo_exporter(facts, options);
   case export_format::html:
     return detail::make_html_exporter(facts, options);
   }

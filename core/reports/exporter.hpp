@@ -21,13 +21,14 @@ namespace assay::reports {
 using text_sink = std::function<void(std::string_view)>;
 
 enum class export_format : uint8_t {
-  json,     ///< The result with all its samples.
-  jsonl,    ///< The samples, one JSON object a line, as the API shows them.
-  csv,      ///< The samples as a table: RFC 4180, UTF-8.
-  lm_eval,  ///< lm-evaluation-harness: results_*.json and samples_*.jsonl.
-  eval_log, ///< inspect's EvalLog, version 2, JSON.
-  junit,    ///< JUnit XML: a sample is a test case.
-  html,     ///< A report that opens offline.
+  json,      ///< The result with all its samples.
+  jsonl,     ///< The samples, one JSON object a line, as the API shows them.
+  csv,       ///< The samples as a table: RFC 4180, UTF-8.
+  lm_eval,   ///< lm-evaluation-harness: results_*.json and samples_*.jsonl.
+  eval_log,  ///< inspect's EvalLog, version 2, JSON.
+  junit,     ///< JUnit XML: a sample is a test case.
+  html,      ///< A report that opens offline.
+  promptfoo, ///< promptfoo's results file, version 3.
 };
 
 std::string_view to_string(export_format format) noexcept;
@@ -48,7 +49,7 @@ struct export_options {
   /// Only these samples. eval_log and the samples of lm_eval need one.
   std::optional<export_unit> unit = {};
   bool samples_part = false; ///< Of lm_eval: the file of samples instead of that of results.
-  double pass_score = 1.0;   ///< Of junit: a sample with less has failed.
+  double pass_score = 1.0;   ///< Of junit and promptfoo: a sample with less has failed.
   size_t worst_samples = 20; ///< Of html.
 };
 
@@ -121,6 +122,7 @@ std::unique_ptr<exporter> make_lm_eval_results_exporter(const report_facts& fact
 std::unique_ptr<exporter> make_lm_eval_samples_exporter(const report_facts& facts, const export_unit& unit);
 std::unique_ptr<exporter> make_eval_log_exporter(const report_facts& facts, const export_unit& unit);
 std::unique_ptr<exporter> make_junit_exporter(const report_facts& facts, const export_options& options);
+std::unique_ptr<exporter> make_promptfoo_exporter(const report_facts& facts, const export_options& options);
 std::unique_ptr<exporter> make_html_exporter(const report_facts& facts, const export_options& options);
 
 /// @returns `2024-01-01T12-00-00.250000`: Python's isoformat() with `-` for `:`, of the run's end.

@@ -213,9 +213,45 @@ private:
       out.end_object();
     }
     out.end_object();
+    write_groups(out);
+  }
+
+  void write_groups(json_writer& out) const {
+    const auto* groups = member(result_.document(), "groups");
+    if (groups != nullptr && groups->is_object()) {
+      out.key("groups").begin_object();
+      for (const auto& [group, numbers] : groups->items())
+        write_group(out, group, numbers);
+      out.end_object();
+    }
     out.key("group_subtasks").begin_object();
+    if (groups != nullptr && groups->is_object())
+      for (const auto& [group, numbers] : groups->items()) {
+        out.key(group).begin_array();
+        for (const auto& unit : units_)
+          if (const auto& tasks = numbers["tasks"];
+              std::find(tasks.begin(), tasks.end(), task(unit).id.value) != tasks.end())
+            out.text(name(unit));
+        out.end_array();
+      }
     for (const auto& unit : units_)
       out.key(name(unit)).begin_array().end_array();
+    out.end_object();
+  }
+
+  static void write_group(json_writer& out, const std::string& group, const json& numbers) {
+    out.key(group).begin_object();
+    out.member("name", group).member("alias", numbers.value("alias", group));
+    out.key("sample_len").count(count_at(numbers, "n"));
+    for (const auto& [name, value] : numbers["metrics"].items()) {
+      const auto known = metric_of(name);
+      out.key(known.metric + "," + known.filter).number(value.get<double>());
+      out.key(known.metric + "_stderr," + known.filter);
+      if (const auto error = number_at(numbers["stderr"], name))
+        out.number(*error);
+      else
+        out.text("N/A");
+    }
     out.end_object();
   }
 

@@ -41,6 +41,7 @@ constexpr std::array<std::pair<scorer_type, std::string_view>, scorer_type_count
     {scorer_type::judge, "judge"},
     {scorer_type::pairwise, "pairwise"},
     {scorer_type::python, "python"},
+    {scorer_type::assertions, "assertions"},
 }};
 constexpr std::array<std::pair<aggregation, std::string_view>, 6> aggregation_names{{
     {aggregation::automatic, "automatic"},
@@ -122,6 +123,8 @@ result<std::unique_ptr<scorer>> make_judge(const scorer_definition& definition) 
     return make_json_schema(definition);
   case scorer_type::code_quality:
     return make_code_quality(definition);
+  case scorer_type::assertions:
+    return make_assertions(definition);
   case scorer_type::code:
   case scorer_type::completeness:
   case scorer_type::similarity:

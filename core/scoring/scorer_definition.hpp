@@ -37,9 +37,10 @@ enum class scorer_type : uint8_t {
   judge = 23,          ///< Another model's verdict by a rubric.
   pairwise = 24,       ///< Another model's choice between answer and target.
   python = 25,         ///< A function of the task's own.
+  assertions = 26,     ///< The target is a list of assertions: core/scoring/assertions.hpp.
 };
 
-inline constexpr uint8_t scorer_type_count = 25;
+inline constexpr uint8_t scorer_type_count = 26;
 
 /// What has to run before a scorer has its verdict.
 enum class scorer_need : uint8_t {
@@ -158,12 +159,13 @@ struct scorer_definition {
   std::vector<std::string> labels; ///< The possible labels; an answer that names one of them has it.
 
   // bleu, chrf, ter, rouge
-  bool lowercase = false;          ///< bleu, chrf, ter: compare in lower case. rouge always does.
-  uint32_t max_order = 4;          ///< bleu: longest n-gram, 1..4.
-  uint32_t char_order = 6;         ///< chrf: longest character n-gram, 1..6.
-  uint32_t word_order = 0;         ///< chrf: longest word n-gram, 0..2; 2 is chrF++.
-  std::optional<double> beta;      ///< chrf (2), rouge (1): weight of recall.
-  std::string variant;             ///< rouge: rouge1, rouge2, rougeL. levenshtein: similarity, distance.
+  bool lowercase = false;     ///< bleu, chrf, ter: compare in lower case. rouge always does.
+  uint32_t max_order = 4;     ///< bleu: longest n-gram, 1..4.
+  uint32_t char_order = 6;    ///< chrf: longest character n-gram, 1..6.
+  uint32_t word_order = 0;    ///< chrf: longest word n-gram, 0..2; 2 is chrF++.
+  std::optional<double> beta; ///< chrf (2), rouge (1): weight of recall.
+  std::string
+      variant; ///< rouge: rouge1, rouge2, rougeL. levenshtein: similarity, distance. assertions: score, pass.
   std::optional<double> threshold; ///< At or above is 1, else 0; levenshtein distance: at or below.
 
   // is_json, contains_json, json_schema

@@ -27,6 +27,7 @@ result<std::unique_ptr<scorer>> make_label(const scorer_definition& definition);
 /// is_json, contains_json and json_schema.
 result<std::unique_ptr<scorer>> make_json_schema(const scorer_definition& definition);
 result<std::unique_ptr<scorer>> make_code_quality(const scorer_definition& definition);
+result<std::unique_ptr<scorer>> make_assertions(const scorer_definition& definition);
 /// The types that something outside has to run.
 result<std::unique_ptr<scorer>> make_outside(const scorer_definition& definition);
 

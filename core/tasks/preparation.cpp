@@ -3,6 +3,7 @@
 #include "core/tasks/dataset.hpp"
 #include "core/tasks/lm_eval/task_config.hpp"
 #include "core/tasks/prepared_file.hpp"
+#include "core/tasks/promptfoo/definition.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -94,7 +95,11 @@ result<preparation> plan_preparation(std::shared_ptr<const task_definition> task
   if (!task->is_unprepared())
     return fault{errc::unsupported, "the task needs no preparation", task->id.value, {}};
   json decides;
-  if (auto problem = describe(*task->lm_eval, options, decides))
+  if (task->promptfoo)
+    decides = {{"format", "promptfoo"},
+               {"task", promptfoo::own_yaml(*task->promptfoo, {})},
+               {"rows", sha256_hex(promptfoo::rows_text(*task->promptfoo))}};
+  else if (auto problem = describe(*task->lm_eval, options, decides))
     return *std::move(problem);
   decides["version"] = preparation_version;
   if (options.limit)
@@ -131,12 +136,19 @@ bool is_prepared_dataset(std::string_view dataset, std::string_view folder) {
          && name.substr(0, key_length).find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
+result<dataset_facts> inspect_data(const task_definition& task) {
+  if (!task.promptfoo)
+    return inspect_dataset(task.dataset, task.format);
+  const auto text = promptfoo::rows_text(*task.promptfoo);
+  return dataset_facts{sha256_hex(text), task.promptfoo->rows.size(), text.size()};
+}
+
 std::string python_folder(const task_definition& task) {
   return task.lm_eval && !task.lm_eval->functions.empty() ? task.lm_eval->folder : std::string{};
 }
 
 result<std::unique_ptr<preparation_steps>> begin_preparation(const preparation& what) {
-  return begin_lm_eval(what);
+  return what.task->promptfoo ? begin_promptfoo(what) : begin_lm_eval(what);
 }
 
 } // namespace assay::tasks

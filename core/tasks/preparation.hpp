@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/tasks/dataset.hpp"
 #include "core/tasks/task_definition.hpp"
 #include "core/values/errors.hpp"
 
@@ -43,6 +44,9 @@ result<task_definition> load_prepared(const preparation& done);
 
 /// @returns whether @p dataset is a file that a preparation has made; its name then stands for its content.
 bool is_prepared_dataset(std::string_view dataset, std::string_view folder);
+
+/// What identifies the rows of a task, also of one that is not prepared; see inspect_dataset().
+result<dataset_facts> inspect_data(const task_definition& task);
 
 /// @returns the folder that the task's Python may read; empty when it has none.
 std::string python_folder(const task_definition& task);

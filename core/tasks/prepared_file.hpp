@@ -37,4 +37,7 @@ private:
 /// Defined in lm_eval/steps.cpp.
 result<std::unique_ptr<preparation_steps>> begin_lm_eval(const preparation& what);
 
+/// Defined in promptfoo/definition.cpp.
+result<std::unique_ptr<preparation_steps>> begin_promptfoo(const preparation& what);
+
 } // namespace assay::tasks

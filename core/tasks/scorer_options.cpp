@@ -89,6 +89,8 @@ std::vector<std::string> options_of(scorer_type type) {
     return {"models", "rubric", "prompt", "combine", "swap"};
   case scorer_type::python:
     return {"function", "call"};
+  case scorer_type::assertions:
+    return {"variant"};
   }
   return {};
 }

@@ -2,6 +2,9 @@
 
 #include "core/tasks/lm_eval/definition.hpp"
 #include "core/tasks/name_hint.hpp"
+#include "core/tasks/promptfoo/definition.hpp"
+
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <array>
@@ -108,9 +111,52 @@ std::vector<std::shared_ptr<const task_definition>> task_catalogue::list(const t
   return out;
 }
 
-void task_catalogue::add_group(const std::string& name, const std::vector<std::string>& members) {
-  auto& known = groups_[name];
-  known.insert(known.end(), members.begin(), members.end());
+void task_catalogue::add_group(const task_group& group) {
+  auto& known = groups_[group.name];
+  known.name = group.name;
+  if (!group.alias.empty())
+    known.alias = group.alias;
+  known.members.insert(known.members.end(), group.members.begin(), group.members.end());
+  if (!group.aggregates.empty())
+    known.aggregates = group.aggregates;
+}
+
+void task_catalogue::add_groups_of(const task_catalogue& other) {
+  for (const auto& [name, group] : other.groups_)
+    add_group(group);
+}
+
+void task_catalogue::collect_groups(std::string_view name, std::set<std::string, std::less<>>& out) const {
+  const auto found = groups_.find(name);
+  // A task's own id goes before a group of that name.
+  if (found == groups_.end() || tasks_.contains(name) || !out.emplace(name).second)
+    return;
+  for (const std::string& member : found->second.members)
+    collect_groups(member, out);
+}
+
+std::string task_catalogue::aggregates_of(std::span<const task_id> names) const {
+  std::set<std::string, std::less<>> meant;
+  for (const auto& name : names)
+    collect_groups(name.value, meant);
+  auto out = nlohmann::json::array();
+  for (const auto& name : meant) {
+    const auto& group_of_it = groups_.find(name)->second;
+    if (group_of_it.aggregates.empty())
+      continue;
+    auto tasks = nlohmann::json::array();
+    for (const auto& id : group(name))
+      tasks.push_back(id.value);
+    auto aggregates = nlohmann::json::array();
+    for (const auto& one : group_of_it.aggregates)
+      aggregates.push_back(
+          {{"metric", one.metric}, {"filters", one.filters}, {"weight_by_size", one.weight_by_size}});
+    out.push_back({{"name", name},
+                   {"alias", group_of_it.alias},
+                   {"tasks", std::move(tasks)},
+                   {"aggregates", std::move(aggregates)}});
+  }
+  return out.empty() ? std::string{} : out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 void task_catalogue::collect(std::string_view name, std::set<std::string>& ids,
@@ -118,7 +164,7 @@ void task_catalogue::collect(std::string_view name, std::set<std::string>& ids,
   if (!seen.emplace(name).second)
     return;
   if (const auto group = groups_.find(name); group != groups_.end())
-    for (const std::string& member : group->second) {
+    for (const std::string& member : group->second.members) {
       if (tasks_.contains(member))
         ids.insert(member);
       else
@@ -249,8 +295,27 @@ void load_lm_eval(const fs::path& file, const lm_eval::read_options& options, lo
     else
       out.faults.push_back(task.error());
   }
-  for (auto& group : loaded.groups)
-    out.groups.emplace_back(std::move(group.name), std::move(group.members));
+  for (auto& group : loaded.groups) {
+    task_group made{std::move(group.name), std::move(group.alias), std::move(group.members), {}};
+    for (auto& one : group.aggregates)
+      made.aggregates.push_back({std::move(one.metric), std::move(one.filters), one.weight_by_size});
+    out.groups.push_back(std::move(made));
+  }
+}
+
+void load_promptfoo(const fs::path& file, const std::string& text, const fs::path& root,
+                    const data_places& places, loaded_task_file& out) {
+  auto loaded = promptfoo::read_file(file, text, root, places);
+  out.faults = std::move(loaded.faults);
+  if (!out.faults.empty())
+    return;
+  std::error_code error;
+  auto task =
+      promptfoo::to_definition(std::move(loaded.file), fs::absolute(file, error).lexically_normal().string());
+  if (task)
+    out.tasks.push_back(std::move(*task));
+  else
+    out.faults.push_back(task.error());
 }
 
 /// Puts the files of one folder into the catalogue.
@@ -271,8 +336,8 @@ public:
                                 file.string() + ": " + (task.lm_eval ? "task" : "id"),
                                 "give one of them another " + std::string(task.lm_eval ? "name" : "id")});
     }
-    for (const auto& [name, members] : loaded.groups)
-      catalogue_.add_group(name, members);
+    for (const auto& group : loaded.groups)
+      catalogue_.add_group(group);
   }
 
 private:
@@ -283,14 +348,15 @@ private:
 
 } // namespace
 
-loaded_task_file load_all_tasks(const fs::path& file, const fs::path& root,
-                                const std::vector<std::string>& dataset_maps) {
+loaded_task_file load_all_tasks(const fs::path& file, const fs::path& root, const data_places& places) {
   loaded_task_file out;
   const auto text = read_text(file);
   if (!text)
     out.faults.push_back(text.error());
   else if (lm_eval::is_lm_eval(*text))
-    load_lm_eval(file, {root, dataset_maps}, out);
+    load_lm_eval(file, {root, places}, out);
+  else if (promptfoo::is_promptfoo(*text))
+    load_promptfoo(file, *text, root, places, out);
   else
     load_own(file, *text, out);
   return out;
@@ -308,8 +374,7 @@ result<task_definition> load_task_file(const fs::path& file) {
                file.string(), "name its folder, and a task or group in it"};
 }
 
-loaded_tasks load_task_folder(std::span<const fs::path> folders,
-                              const std::vector<std::string>& dataset_maps) {
+loaded_tasks load_task_folder(std::span<const fs::path> folders, const data_places& places) {
   loaded_tasks loaded;
   auto catalogue = std::make_shared<task_catalogue>();
   for (const fs::path& folder : folders) {
@@ -318,7 +383,7 @@ loaded_tasks load_task_folder(std::span<const fs::path> folders,
       loaded.faults.push_back(*std::move(problem));
     folder_loader loader{*catalogue, loaded.faults};
     for (const fs::path& file : files)
-      loader.take(file, load_all_tasks(file, folder, dataset_maps));
+      loader.take(file, load_all_tasks(file, folder, places));
   }
   loaded.catalogue = std::move(catalogue);
   return loaded;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/tasks/data_places.hpp"
 #include "core/tasks/task_definition.hpp"
 #include "core/values/model.hpp"
 
@@ -23,15 +24,35 @@ struct task_filter {
   std::string language{};
 };
 
+/// How the values of a group's tasks become one: lm-evaluation-harness's aggregate_metric_list.
+struct group_aggregate {
+  std::string metric;
+  std::vector<std::string> filters; ///< At least one; `none` where the tasks have no filters.
+  bool weight_by_size = true;       ///< A task counts as often as it has samples.
+};
+
+/// Tasks under one name.
+struct task_group {
+  std::string name;
+  std::string alias;                ///< Shown instead of the name; may be empty.
+  std::vector<std::string> members; ///< Tasks, groups or tags.
+  std::vector<group_aggregate> aggregates;
+};
+
 /// All known tasks by id. Immutable once loaded; a reload makes another one.
 class task_catalogue {
 public:
   /// Replaces a task of the same id.
   void add(task_definition task);
 
-  /// Makes @p name stand for @p members: tasks, groups or tags, which may come later. Added to what it stands
-  /// for already.
-  void add_group(const std::string& name, const std::vector<std::string>& members);
+  /// Makes the group's name stand for its members, which may come later. Added to what it stands for already.
+  void add_group(const task_group& group);
+  /// Takes over all groups of @p other.
+  void add_groups_of(const task_catalogue& other);
+
+  /// @returns the groups with aggregates among @p names and the groups inside these, ordered by name, as a
+  /// run pins them: a JSON array of {name, alias, tasks, aggregates}; empty text when there is none.
+  std::string aggregates_of(std::span<const task_id> names) const;
 
   /// @returns the task, or null.
   std::shared_ptr<const task_definition> find(const task_id& id) const;
@@ -67,7 +88,9 @@ private:
                std::set<std::string, std::less<>>& seen) const;
 
   std::map<std::string, std::shared_ptr<const task_definition>, std::less<>> tasks_;
-  std::map<std::string, std::vector<std::string>, std::less<>> groups_;
+  void collect_groups(std::string_view name, std::set<std::string, std::less<>>& out) const;
+
+  std::map<std::string, task_group, std::less<>> groups_;
 };
 
 /// A catalogue, and the files that could not become a part of it.
@@ -80,10 +103,8 @@ struct loaded_tasks {
 /// begin with `_` or `.` are passed over. A task of a later folder replaces one of the same id; twice in one
 /// folder is a fault, as is a missing dataset. A folder that does not exist is a fault too. A broken file
 /// hides no other. Task files of lm-evaluation-harness are read too; what they include, import and read must
-/// lie in the same folder.
-/// @param dataset_maps Files that say where datasets of a hub lie, beside `datasets.yaml` in the folders.
-loaded_tasks load_task_folder(std::span<const std::filesystem::path> folders,
-                              const std::vector<std::string>& dataset_maps = {});
+/// lie in the same folder, data files there or in @p places.
+loaded_tasks load_task_folder(std::span<const std::filesystem::path> folders, const data_places& places = {});
 
 /// Reads one task file. Fails as parse_task() does, with errc::not_found when there is no such file, and with
 /// errc::dataset_unreadable when the dataset is missing; errc::unsupported for a file that holds several.
@@ -93,12 +114,12 @@ result<task_definition> load_task_file(const std::filesystem::path& file);
 /// a template, which other files include.
 struct loaded_task_file {
   std::vector<task_definition> tasks;
-  std::vector<std::pair<std::string, std::vector<std::string>>> groups; ///< Names and members.
+  std::vector<task_group> groups;
   std::vector<fault> faults; ///< Every mistake, of a task of assay's own too.
 };
 
 /// @param root Where everything that a file of lm-evaluation-harness names must lie; empty: anywhere.
 loaded_task_file load_all_tasks(const std::filesystem::path& file, const std::filesystem::path& root = {},
-                                const std::vector<std::string>& dataset_maps = {});
+                                const data_places& places = {});
 
 } // namespace assay::tasks

@@ -153,6 +153,10 @@ std::optional<fault> load(std::string_view yaml, std::string_view file_name, YAM
 
 } // namespace
 
+bool task_definition::asks_all_prompts() const noexcept {
+  return origin.starts_with(R"({"format":"promptfoo")");
+}
+
 const prompt_variant* task_definition::find_prompt(std::string_view prompt_type) const noexcept {
   const auto found =
       std::find_if(prompts.begin(), prompts.end(), [&](const auto& p) { return p.name == prompt_type; });

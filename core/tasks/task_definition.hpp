@@ -21,6 +21,9 @@ namespace assay::tasks {
 namespace lm_eval {
 struct task_config;
 }
+namespace promptfoo {
+struct test_file;
+}
 
 /// One way to ask the task's questions.
 struct prompt_variant {
@@ -74,9 +77,13 @@ struct task_definition {
   std::string origin;
   /// Of another format. Its prompts are made when a run of it is submitted: see preparation.hpp.
   std::shared_ptr<const lm_eval::task_config> lm_eval;
+  std::shared_ptr<const promptfoo::test_file> promptfoo; ///< The same, of that format.
 
   /// @returns whether the task has no prompts yet.
-  bool is_unprepared() const noexcept { return lm_eval != nullptr; }
+  bool is_unprepared() const noexcept { return lm_eval != nullptr || promptfoo != nullptr; }
+
+  /// Whether a run asks all of its prompts when it names none, instead of the first: promptfoo's way.
+  bool asks_all_prompts() const noexcept;
 
   const prompt_variant* find_prompt(std::string_view prompt_type) const noexcept;
   std::vector<std::string> prompt_types() const;

@@ -184,6 +184,7 @@ bool blames_caller(errc code) noexcept {
   case errc::unsupported:
   case errc::provider_rejected:
   case errc::request_over_budget:
+  case errc::cancelled:
     return true;
   default:
     return false;

@@ -88,7 +88,7 @@ errc errc_from_string(std::string_view name) noexcept;
 retry_class retry_class_of(errc code) noexcept;
 
 /// @returns whether a call that ended so says something about who asked, and nothing about who was asked: the
-/// request was refused, or could not be made.
+/// request was refused or could not be made, or the caller has gone.
 bool blames_caller(errc code) noexcept;
 
 /// A failure that says what happened, where, and what to do about it.

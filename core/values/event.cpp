@@ -30,8 +30,19 @@ std::string_view to_string(event_type type) noexcept {
     return "log";
   case event_type::alert:
     return "alert";
+  case event_type::ab_test_analysis:
+    return "ab_test_analysis";
   }
   return "unknown";
+}
+
+run_id ab_test_channel(std::string_view test) noexcept {
+  uint32_t hash = 0x811c9dc5U; // FNV-1a
+  for (const char c : test) {
+    hash ^= static_cast<unsigned char>(c);
+    hash *= 0x01000193U;
+  }
+  return run_id{hash == 0 ? uint64_t{1} : uint64_t{hash}};
 }
 
 shared_text to_frame(const event& value) {

@@ -22,7 +22,8 @@ enum class event_type : uint8_t {
   evaluation_retried = 9,
   sample_completed = 10, ///< Read from the samples by sequence; sent only to who asks for samples.
   log = 11,
-  alert = 12, ///< Of the monitor: about no run, and kept with the alerts.
+  alert = 12,            ///< Of the monitor: about no run, and kept with the alerts.
+  ab_test_analysis = 13, ///< Of an A/B test: about no run, never stored; the latest says everything.
 };
 
 std::string_view to_string(event_type type) noexcept;
@@ -44,6 +45,13 @@ struct event {
 
 /// Under this id the event hub keeps those who follow the alerts; no run has it.
 inline constexpr run_id alert_channel{0};
+
+/// Under this id the event hub keeps those who follow an A/B test; no run has it. Two tests may share one, so
+/// the frames name their test.
+run_id ab_test_channel(std::string_view test) noexcept;
+
+/// Whether @p id is that of some A/B test's channel.
+constexpr bool is_ab_test_channel(run_id id) noexcept { return id.value != 0 && id.value >> 32U == 0; }
 
 /// The frame that subscribers get: {type, data, seq, timestamp}. Serialised once per event.
 shared_text to_frame(const event& value);

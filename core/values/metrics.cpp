@@ -233,7 +233,8 @@ constexpr std::array families{
     metric_family{metric::call_errors_total,
                   "call_errors_total",
                   kind::counter,
-                  "Failed calls by error",
+                  "Calls that ended without an answer, by error; `cancelled` are streams whose caller has "
+                  "gone, which are no failures",
                   {"provider", "model", "error"}},
     metric_family{metric::call_duration_seconds,
                   "call_duration_seconds",
@@ -296,6 +297,7 @@ constexpr std::array families{
                   kind::gauge,
                   "Share of its configured calls in flight that a model may have; only while it is below 1",
                   {"provider", "model"}},
+    metric_family{metric::ab_tests, "ab_tests", kind::gauge, "A/B tests by state", {"state"}},
     metric_family{metric::alerts, "alerts", kind::gauge, "Alerts that are not resolved, by state", {"state"}},
 };
 

@@ -110,6 +110,7 @@ enum class metric : uint8_t {
   retried_tries_total,
   provider_healthy,
   scaled_share,
+  ab_tests,
   alerts,
 };
 

@@ -129,6 +129,8 @@ struct model_profile {
   bool deprecated = false;
   std::optional<uint32_t>
       max_retries; ///< Of one call, after its first try; unset leaves it to the retry rules.
+  /// Of the configuration in the store that it comes from; 0 for models from anywhere else.
+  uint64_t configuration_version = 0;
 };
 
 /// One key of a provider's pool.

@@ -272,10 +272,14 @@ void to_json(nlohmann::json& out, const run_spec& spec) {
     out["route"] = spec.route;
   if (spec.calls != call_rules{})
     out["calls"] = rules_to_json(spec.calls);
+  if (spec.configuration_version != 0)
+    out["configuration_version"] = spec.configuration_version;
   for (const auto& judge : spec.judges)
     out["judges"].push_back(judge_to_json(judge));
   if (!spec.origin.empty())
     out["origin"] = to_string(spec.origin);
+  if (!spec.groups.empty())
+    out["groups"] = spec.groups;
   write(out, "stop_when", spec.stop_when);
   write(out, "limit", spec.limit);
   if (spec.cache != cache_use::off)
@@ -308,6 +312,7 @@ void from_json(const nlohmann::json& in, run_spec& out) {
   read(in, "route", out.route);
   if (const auto* rules = find(in, "calls"))
     out.calls = rules_from_json(*rules);
+  read(in, "configuration_version", out.configuration_version);
   if (const auto* tasks = find(in, "tasks"))
     for (const auto& task : *tasks)
       out.tasks.push_back(task_from_json(task));
@@ -340,6 +345,7 @@ void from_json(const nlohmann::json& in, run_spec& out) {
   read(in, "predict_only", out.predict_only);
   read(in, "log_samples", out.log_samples);
   read(in, "output_path", out.output_path);
+  read(in, "groups", out.groups);
   read(in, "metadata", out.metadata);
   read(in, "requested", out.requested);
   read(in, "fingerprint", out.fingerprint);
@@ -468,6 +474,8 @@ nlohmann::json run_status_json(const run_record& run) {
       {"generation", run.generation},
       {"last_seq", run.last_seq},
   };
+  if (spec.configuration_version != 0)
+    out["configuration_version"] = spec.configuration_version;
   if (!progress.current_task.empty() && !is_final(run.state))
     out["current_task"] = progress.current_task.value;
   if (!is_final(run.state))

@@ -31,7 +31,8 @@ enum class run_state : uint8_t {
 
 enum class run_kind : uint8_t {
   evaluation = 1,
-  imported = 2, ///< Made elsewhere: it can be read and compared, and never runs.
+  imported = 2,  ///< Made elsewhere: it can be read and compared, and never runs.
+  llm_batch = 3, ///< The prompts of one POST /llm_api/batch; lists of evaluations do not show it.
 };
 
 enum class run_verb : uint8_t {
@@ -114,6 +115,8 @@ struct run_spec {
   std::optional<token_prices> prices;
   call_route route; ///< Empty: `model` alone.
   call_rules calls;
+  /// Of the stored model configuration that `model` names; 0 when it is none.
+  uint64_t configuration_version = 0;
   std::vector<pinned_task> tasks;
   std::vector<std::string> prompt_types;
   uint16_t epochs = 1;
@@ -137,6 +140,8 @@ struct run_spec {
   bool predict_only = false;
   bool log_samples = true;
   std::string output_path;
+  /// JSON array text: the groups whose tasks' values become one, as the catalogue had them; empty for none.
+  std::string groups;
   std::string metadata;    ///< JSON object text; the caller's, returned as given.
   std::string requested;   ///< JSON object text: the configuration as asked, returned as given.
   std::string fingerprint; ///< Hash of all that decides the answers; equal for "the same command again".

@@ -41,12 +41,14 @@ std::string_view to_string(run_kind kind) noexcept {
     return "evaluation";
   case run_kind::imported:
     return "imported";
+  case run_kind::llm_batch:
+    return "llm_batch";
   }
   return "unknown";
 }
 
 std::optional<run_kind> run_kind_from_string(std::string_view name) noexcept {
-  for (const auto kind : {run_kind::evaluation, run_kind::imported})
+  for (const auto kind : {run_kind::evaluation, run_kind::imported, run_kind::llm_batch})
     if (to_string(kind) == name)
       return kind;
   return std::nullopt;

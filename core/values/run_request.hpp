@@ -7,6 +7,7 @@
 #include "core/values/ids.hpp"
 #include "core/values/model.hpp"
 #include "core/values/money.hpp"
+#include "core/values/run.hpp"
 #include "core/values/time.hpp"
 
 #include <nlohmann/json_fwd.hpp>
@@ -16,6 +17,14 @@
 #include <vector>
 
 namespace assay {
+
+/// A task that a request brings along, in no catalogue.
+struct own_task {
+  std::string definition; ///< A task's YAML text.
+  std::string dataset;    ///< Absolute; in place of the one that the definition names.
+
+  bool operator==(const own_task&) const = default;
+};
 
 /// What a caller asks for, before names are resolved: the body of POST /evaluations, and what `assay run`
 /// makes of its flags.
@@ -48,6 +57,9 @@ struct run_request {
   /// asked is that run's; of the other members only max_cost, metadata and output_path count.
   run_id origin;
   std::optional<early_stopping> stop_when; ///< Unset: all samples are asked.
+  run_kind kind = run_kind::evaluation;
+  std::optional<own_task> own;    ///< In place of `tasks`.
+  call_rules calls;               ///< What is set goes before what the model says.
   std::vector<std::string> notes; ///< Accepted parameters that change nothing here, each with the reason.
 };
 

@@ -21,6 +21,10 @@ struct lease_wish {
   std::string api_key;             ///< That asks; empty for none.
   std::optional<money> key_budget; ///< Of that key, per day.
   run_id account;                  ///< Whose budget pays, when it is not the lane's own; empty: `run`.
+  /// Its calls are in no hurry: it waits as long as others hold what it needs.
+  bool patient = false;
+  /// For a batch, which goes on whatever falls: the lease waits for whoever takes it over.
+  bool of_batch = false;
 };
 
 template <class Inspector>
@@ -28,7 +32,7 @@ typename Inspector::result_type inspect(Inspector& f, lease_wish& x) {
   auto max_cost = field(x.max_cost);
   auto key_budget = field(x.key_budget);
   return f(caf::meta::type_name("lease_wish"), x.run, x.target, x.model, x.tenant, max_cost, x.least,
-           x.wanted, x.one_try, x.interactive, x.api_key, key_budget, x.account);
+           x.wanted, x.one_try, x.interactive, x.api_key, key_budget, x.account, x.patient, x.of_batch);
 }
 
 /// Money that is booked, durably, for the calls of a lane.
@@ -80,11 +84,13 @@ struct lease_settlement {
   uint64_t lease = 0;
   money spent;
   money returned;
+  bool of_batch = false; ///< All of the lease at once; one that is not there any more was settled before.
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, lease_settlement& x) {
-  return f(caf::meta::type_name("lease_settlement"), x.run, x.target, x.lease, x.spent, x.returned);
+  return f(caf::meta::type_name("lease_settlement"), x.run, x.target, x.lease, x.spent, x.returned,
+           x.of_batch);
 }
 
 struct leases_settled {

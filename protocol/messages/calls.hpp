@@ -138,10 +138,13 @@ struct call_outcome {
   /// Of call_kind::embed. The count of call_kind::count_tokens is usage.prompt_tokens, and usage_estimated
   /// says whose it is.
   std::shared_ptr<const embedding_vectors> embeddings = nullptr;
+  /// With errc::rate_limited: how long the provider has asked to wait.
+  std::optional<milliseconds> retry_after = {};
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, call_outcome& x) {
+  auto retry_after = field(x.retry_after);
   auto cost = field(x.cost);
   auto error = field(x.error);
   auto extras = shared(x.extras);
@@ -149,7 +152,7 @@ typename Inspector::result_type inspect(Inspector& f, call_outcome& x) {
   auto embeddings = shared(x.embeddings);
   return f(caf::meta::type_name("call_outcome"), x.id, x.answer, extras, x.finish, x.usage, x.usage_estimated,
            cost, x.timing, x.http_status, x.served_model, x.request_id, x.key, x.served_by, x.simulated,
-           x.possibly_billed, error, x.failures, x.finished_at, x.cached, saved, embeddings);
+           x.possibly_billed, error, x.failures, x.finished_at, x.cached, saved, embeddings, retry_after);
 }
 
 /// Ended calls of one run, many under load and one when idle.
@@ -169,11 +172,14 @@ struct call_delta {
   call_id id;
   std::vector<answer_delta> pieces;
   uint64_t bytes = 0; ///< That they took on the wire.
+  /// As the provider has counted so far, where it does; of the answer it may count late.
+  std::optional<token_usage> usage = {};
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, call_delta& x) {
-  return f(caf::meta::type_name("call_delta"), x.id, x.pieces, x.bytes);
+  auto usage = field(x.usage);
+  return f(caf::meta::type_name("call_delta"), x.id, x.pieces, x.bytes, usage);
 }
 
 /// The reader has taken so many bytes of a streamed answer: as many more may come.

@@ -51,6 +51,7 @@ collector_actor::behavior_type gauge_collector(collector_actor::pointer self, co
         round.ask(farm.cache, "response_cache");
         round.ask(farm.budgets, "budget_keeper");
         round.ask(farm.runs, "run_supervisor");
+        round.ask(farm.ab_tests, "ab_test_supervisor");
         round.ask(farm.gateway, "gateway");
         round.ask(farm.sandbox, "sandbox");
         round.ask(farm.python, "python_host");
@@ -121,6 +122,9 @@ public:
   }
   answer<retry_report> read_retries() override {
     return through<retry_report>(&farm_handles::monitor, assay::read_retries{});
+  }
+  answer<ab_answer> ask_tests(ask_ab_test message) override {
+    return through<ab_answer>(&farm_handles::ab_tests, std::move(message));
   }
   answer<void> observe(observe_calls message) override {
     auto found = co_await current();

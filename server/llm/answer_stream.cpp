@@ -86,6 +86,7 @@ boost::asio::awaitable<result<response>> ask_and_stream(request_context& context
       context.watch->stop();
     if (!first)
       co_return first.error();
+    note_wait(context, *first->outcome);
     co_return as_told(*first->outcome->error);
   }
   response out;

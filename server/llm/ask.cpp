@@ -3,6 +3,7 @@
 #include "server/caller_watch.hpp"
 #include "server/services.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdio>
@@ -135,12 +136,19 @@ boost::asio::awaitable<result<call_outcome>> ask_and_wait(request_context& conte
       co_return news.error();
     if (!news->outcome)
       continue;
-    if (news->outcome->error)
+    if (news->outcome->error) {
+      note_wait(context, *news->outcome);
       co_return as_told(*news->outcome->error);
+    }
     if (takes_tokens)
       charge_tokens(context.edge, api_key, *news->outcome);
     co_return std::move(*news->outcome);
   }
+}
+
+void note_wait(request_context& context, const call_outcome& outcome) {
+  if (outcome.retry_after)
+    context.retry_after = std::max(seconds{1}, std::chrono::ceil<seconds>(*outcome.retry_after));
 }
 
 fault as_told(fault reason) {
@@ -157,6 +165,21 @@ llm::model_answer answer_of(const call_outcome& outcome) {
   out.finish = outcome.finish;
   out.usage = outcome.usage;
   out.served_model = outcome.served_model;
+  return out;
+}
+
+llm::answer_facts facts_of_answer(const call_outcome& outcome, const std::string& model) {
+  llm::answer_facts out;
+  const auto slash = outcome.served_by.find('/');
+  if (slash != std::string::npos) {
+    out.provider = outcome.served_by.substr(0, slash);
+    out.model = outcome.served_by.substr(slash + 1);
+  }
+  if (out.model.empty())
+    out.model = model;
+  out.cost = outcome.cost;
+  out.cached = outcome.cached;
+  out.usage_estimated = outcome.usage_estimated;
   return out;
 }
 

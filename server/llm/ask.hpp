@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/llm/chat_reply.hpp"
+#include "core/llm/llm_reply.hpp"
 #include "core/llm/question.hpp"
 #include "core/values/cache_use.hpp"
 #include "server/auth/permissions.hpp"
@@ -42,6 +43,9 @@ boost::asio::awaitable<result<std::unique_ptr<asked_question>>> ask_checked(edge
 /// @returns the outcome, or its error.
 boost::asio::awaitable<result<call_outcome>> ask_and_wait(request_context& context, model_question question);
 
+/// What a provider that takes no more calls has asked for is passed on to the caller.
+void note_wait(request_context& context, const call_outcome& outcome);
+
 /// @returns a call's failure as its caller is to see it.
 fault as_told(fault reason);
 
@@ -50,6 +54,9 @@ void charge_tokens(edge_services& edge, const std::string& api_key, const call_o
 
 /// @returns the answer as callers hear of it; refers to @p outcome.
 llm::model_answer answer_of(const call_outcome& outcome);
+
+/// @returns what /llm_api tells of an answer. @param model As asked for.
+llm::answer_facts facts_of_answer(const call_outcome& outcome, const std::string& model);
 
 /// @returns x-assay-served-by, x-assay-cost and x-assay-cached.
 std::vector<header_field> facts_of(const call_outcome& outcome);

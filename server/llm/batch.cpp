@@ -1,23 +1,26 @@
 #include "server/llm/batch.hpp"
 
+#include "core/llm/batch_rows.hpp"
 #include "core/llm/llm_request.hpp"
-#include "core/llm/prompt_template.hpp"
-#include "server/auth/passwords.hpp"
+#include "server/body_source.hpp"
 #include "server/caller_watch.hpp"
 #include "server/llm/ask.hpp"
+#include "server/llm/batch_files.hpp"
+#include "server/llm/batch_results.hpp"
+#include "server/result_writer.hpp"
+#include "server/routes/shared.hpp"
 #include "server/services.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <nlohmann/json.hpp>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <set>
+#include <utility>
 
 namespace assay::server {
 
@@ -25,156 +28,389 @@ namespace {
 
 namespace asio = boost::asio;
 using json = nlohmann::json;
-using boost::system::error_code;
+template <class T>
+using awaitable = asio::awaitable<T>;
 
-/// Beyond the time of its questions; what is left then is withdrawn.
-constexpr milliseconds patience_beyond{30'000};
+/// Answers that are waited for hold the results of so many items; more are downloaded.
+constexpr size_t most_inline_results = 1000;
+/// How often a run that is waited for is looked at: often at first, since most small batches end soon.
+constexpr milliseconds first_look{10};
+constexpr milliseconds slowest_look{250};
 
-/// One batch on its way. Its askers take the next item each, until there is none.
-struct running_batch {
-  running_batch(const asio::any_io_executor& on, edge_services& to) : edge(to), all_done(on) {}
+// -- what is told ---------------------------------------------------------------------------------------
 
-  edge_services& edge;
-  llm::llm_batch wish;
-  model_question common; ///< Without the prompt.
-  asio::steady_timer all_done;
-  std::vector<json> results;
-  size_t next = 0;
-  size_t askers = 0;
-  bool stopped = false; ///< The caller has gone.
-  std::set<asked_question*> open;
+std::string results_path(run_id run) { return "/llm_api/batch/" + to_string(run) + "/results"; }
 
-  size_t completed = 0;
-  uint64_t tokens = 0;
-  double cost = 0;
-
-  void stop() {
-    stopped = true;
-    for (auto* question : open)
-      question->abandon();
-  }
-
-  void fail(size_t index, const fault& reason) {
-    results[index]["error"] = to_string(reason);
-    results[index]["error_code"] = to_string(reason.code);
-  }
-
-  void keep(size_t index, const call_outcome& outcome) {
-    ++completed;
-    tokens += uint64_t{outcome.usage.prompt_tokens} + outcome.usage.completion_tokens;
-    if (outcome.cost)
-      cost += to_dollars(*outcome.cost);
-    results[index]["response"] = outcome.answer.view();
-    results[index]["usage"] = llm::llm_usage(outcome.usage, outcome.cost);
-    results[index]["finish_reason"] = llm::finish_word(outcome.finish);
-    results[index]["cached"] = outcome.cached;
-  }
-};
-
-using batch_ptr = std::shared_ptr<running_batch>;
-
-asio::awaitable<void> ask_item(running_batch& batch, size_t index) {
-  auto prompt = llm::fill_prompt(batch.wish.prompt_template, batch.results[index]["item"]);
-  if (!prompt)
-    co_return batch.fail(index, prompt.error());
-  auto question = batch.common;
-  chat_message message;
-  message.content = shared_text(*prompt);
-  question.request.messages.push_back(std::move(message));
-  auto asked = co_await ask_checked(batch.edge, std::move(question));
-  if (!asked)
-    co_return batch.fail(index, asked.error());
-  auto& waiting = **asked;
-  batch.open.insert(&waiting);
-  if (batch.stopped)
-    waiting.abandon();
-  while (true) {
-    auto news = co_await waiting.next();
-    if (news && !news->outcome)
-      continue;
-    batch.open.erase(&waiting);
-    if (!news)
-      co_return batch.fail(index, news.error());
-    if (news->outcome->error)
-      co_return batch.fail(index, *news->outcome->error);
-    co_return batch.keep(index, *news->outcome);
-  }
-}
-
-asio::awaitable<void> ask_items(batch_ptr batch) {
-  while (batch->next < batch->results.size() && !batch->stopped) {
-    const auto index = batch->next++;
-    co_await ask_item(*batch, index);
-  }
-  if (--batch->askers == 0)
-    batch->all_done.cancel();
-}
-
-json shown(const running_batch& batch, const std::string& id, wall_time begun, wall_time ended) {
-  return {{"batch_id", id},
-          {"results", batch.results},
-          {"total_requests", batch.results.size()},
-          {"completed_requests", batch.completed},
-          {"failed_requests", batch.results.size() - batch.completed},
-          {"total_tokens", batch.tokens},
-          {"total_cost", batch.cost},
-          {"start_time", to_rfc3339(begun)},
-          {"end_time", to_rfc3339(ended)}};
-}
-
-} // namespace
-
-llm::answer_facts facts_of_answer(const call_outcome& outcome, const std::string& model) {
-  llm::answer_facts out;
-  const auto slash = outcome.served_by.find('/');
-  if (slash != std::string::npos) {
-    out.provider = outcome.served_by.substr(0, slash);
-    out.model = outcome.served_by.substr(slash + 1);
-  }
-  if (out.model.empty())
-    out.model = model;
-  out.cost = outcome.cost;
-  out.cached = outcome.cached;
-  out.usage_estimated = outcome.usage_estimated;
+json status_json(const request_context& context, const run_record& run) {
+  auto out = llm::batch_statistics(run);
+  out["batch_id"] = to_string(run.spec.id);
+  out["task_status"] = engine_status(run.state);
+  out["state"] = to_string(run.state);
+  out["progress"] = run.progress.fraction();
+  out["mode"] = to_string(run.spec.way);
+  out["results_url"] = results_path(run.spec.id);
+  out["error_message"] = run.error ? json(to_string(*run.error)) : json();
+  out["error_code"] = run.error ? json(to_string(run.error->code)) : json();
+  add_output(context, run, out);
   return out;
 }
 
-asio::awaitable<result<response>> ask_batch(request_context& context) {
-  auto how = asking_of(context);
+fault no_batch(const request_context& context) {
+  return {errc::not_found, "there is no batch '" + context.path_value("id") + "'", "id", {}};
+}
+
+/// @returns the batch that the path names, if the caller may see it.
+result<run_record> batch_in_path(const request_context& context) {
+  const auto id = run_id_from_string(context.path_value("id"));
+  if (!id)
+    return no_batch(context);
+  auto run = readable_run(context, *id);
+  if (!run && run.error().code != errc::not_found)
+    return run.error();
+  if (!run || run->spec.kind != run_kind::llm_batch)
+    return no_batch(context);
+  return run;
+}
+
+// -- starting -------------------------------------------------------------------------------------------
+
+run_request request_of(const llm::llm_batch& wish, cache_use cache) {
+  run_request out;
+  out.kind = run_kind::llm_batch;
+  out.model = model_id{wish.common.chat.model};
+  out.generation = wish.common.chat.parameters;
+  out.calls.timeout = wish.common.timeout;
+  out.calls.num_concurrent = wish.max_concurrent_requests;
+  out.cache = cache;
+  out.execution = wish.mode;
+  out.max_cost = wish.max_cost;
+  out.predict_only = true;
+  // The prompts stand in the rows.
+  out.log_samples = false;
+  if (wish.batch_size)
+    out.notes.push_back(
+        "batch_size changes nothing: how many calls go at once is max_concurrent_requests, and "
+        "the provider's limits say how large its batches are");
+  return out;
+}
+
+/// What is wrong with a place for files, in the words of the request.
+fault of_output(fault reason) {
+  if (reason.where == "output_base_path")
+    reason.where = "output_dir";
+  return reason;
+}
+
+/// @returns the folder below the results folder, made; empty for none.
+awaitable<result<std::string>> prepare_output(request_context& context, std::string wished) {
+  if (wished.empty())
+    co_return std::string{};
+  auto folder = output_folder_of(wished);
+  if (!folder)
+    co_return of_output(folder.error());
+  auto below = *folder;
+  auto ready = co_await context.edge.results.prepare(std::move(below));
+  if (!ready)
+    co_return of_output(ready.error());
+  co_return std::move(*folder);
+}
+
+/// @returns whether the run exists perhaps, although the farm has not said so.
+bool is_unclear(errc code) {
+  switch (code) {
+  case errc::deadline_exceeded:
+  case errc::actor_lost:
+  case errc::shutting_down:
+  case errc::store_failed:
+  case errc::internal:
+    return true;
+  default:
+    return false;
+  }
+}
+
+/// What the farm refuses, in the words of the request.
+fault as_asked(fault what) {
+  // No provider was asked: a model that cannot be is a wrong value of the request.
+  if (what.code == errc::credentials_rejected)
+    what.code = errc::invalid_argument;
+  if (what.where == "model_id" || what.where == "provider" || what.where == "task_ids")
+    what.where = "model";
+  if (what.where == "execution")
+    what.where = "mode";
+  return what;
+}
+
+awaitable<result<run_submitted>> submit(request_context& context, std::shared_ptr<const llm::llm_batch> wish,
+                                        submit_run message) {
+  auto rows = co_await context.edge.batches.write(wish);
+  if (!rows)
+    co_return rows.error();
+  const auto file = *rows;
+  own_task task;
+  task.definition = llm::batch_task(wish->system_prompt);
+  task.dataset = file.string();
+  message.request.own = std::move(task);
+  auto answer = co_await context.edge.farm.submit(std::move(message));
+  const bool is_used =
+      answer ? std::ranges::any_of(answer->record.spec.tasks,
+                                   [&](const pinned_task& one) { return one.dataset_path == file.string(); })
+             : is_unclear(answer.error().code);
+  if (!is_used) {
+    auto unused = file;
+    co_await context.edge.batches.remove(std::move(unused));
+  }
+  if (!answer)
+    co_return as_asked(answer.error());
+  co_return std::move(*answer);
+}
+
+// -- waiting --------------------------------------------------------------------------------------------
+
+/// Waits until the run has ended or rests, or the time is over. A caller that goes ends the wait, not the
+/// run.
+awaitable<result<void>> wait_for_end(request_context& context, run_id run, milliseconds patience) {
+  // The watch ends waits for callers that go, and when the server stops; without it there is none.
+  if (context.watch == nullptr)
+    co_return result<void>{};
+  struct waiting {
+    explicit waiting(const asio::any_io_executor& on) : timer(on) {}
+    asio::steady_timer timer;
+    bool gone = false;
+  };
+  const auto executor = co_await asio::this_coro::executor;
+  const auto state = std::make_shared<waiting>(executor);
+  context.watch->start([state] {
+    state->gone = true;
+    state->timer.cancel();
+  });
+  const auto end = std::chrono::steady_clock::now() + patience;
+  auto pause = first_look;
+  result<void> out;
+  while (!state->gone) {
+    const auto record = context.edge.read_now([&](storage::snapshot& view) { return view.find_run(run); });
+    if (!record) {
+      out = record.error();
+      break;
+    }
+    const auto now = std::chrono::steady_clock::now();
+    if (!*record || is_final((*record)->state) || (*record)->state == run_state::paused || now >= end)
+      break;
+    boost::system::error_code ignored;
+    state->timer.expires_at(std::min(now + pause, end));
+    co_await state->timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    pause = std::min(pause * 2, slowest_look);
+  }
+  context.watch->stop();
+  if (state->gone)
+    co_return fault{errc::cancelled, "the caller has gone", {}, {}};
+  co_return out;
+}
+
+/// Every item's line, as one list. Blocks.
+result<std::string> all_results(const std::shared_ptr<storage::store>& store, const run_record& run) {
+  const auto reader = batch_reader::open(store, run);
+  if (!reader)
+    return reader.error();
+  std::string lines;
+  for (bool more = true; more;) {
+    const auto stepped = (*reader)->step(lines);
+    if (!stepped)
+      return stepped.error();
+    more = *stepped;
+  }
+  return lines;
+}
+
+json list_of(const std::string& lines) {
+  auto out = json::array();
+  for (size_t start = 0; start < lines.size();) {
+    const auto end = std::min(lines.find('\n', start), lines.size());
+    out.push_back(json::parse(lines.begin() + static_cast<std::ptrdiff_t>(start),
+                              lines.begin() + static_cast<std::ptrdiff_t>(end), nullptr, false));
+    start = end + 1;
+  }
+  return out;
+}
+
+/// 200 with the results of a run that has ended, else 202.
+awaitable<result<response>> answer_of_run(request_context& context, run_record run,
+                                          std::vector<std::string> notes) {
+  const bool ended = is_final(run.state);
+  auto shown = status_json(context, run);
+  shown["notes"] = std::move(notes);
+  if (ended) {
+    shown["results"] = nullptr;
+    if (run.progress.total <= most_inline_results) {
+      auto work = [store = context.edge.store, run]() { return all_results(store, run); };
+      auto lines = co_await context.edge.readers.run(std::move(work));
+      if (!lines)
+        co_return lines.error();
+      shown["results"] = list_of(*lines);
+    }
+  }
+  auto out = context.answer(shown, ended ? 200 : 202);
+  out.headers.push_back({"Location", "/llm_api/batch/" + to_string(run.spec.id)});
+  co_return std::move(out);
+}
+
+/// The farm knows how far a live run is; without the farm the stored record is the best there is.
+awaitable<run_record> newest(request_context& context, run_record stored) {
+  if (is_final(stored.state))
+    co_return stored;
+  const find_run message{stored.spec.id};
+  auto live = co_await context.edge.farm.find(message);
+  if (live)
+    co_return std::move(*live);
+  co_return stored;
+}
+
+// -- reading --------------------------------------------------------------------------------------------
+
+/// Reads on only when the caller has taken what came before, so that memory is bounded by a piece.
+class batch_source final : public body_source {
+public:
+  batch_source(std::shared_ptr<batch_reader> reader, edge_services& edge)
+      : reader_(std::move(reader)), edge_(edge) {}
+
+  awaitable<std::string> next() override {
+    std::string out;
+    while (out.empty() && more_) {
+      auto work = [reader = reader_]() -> result<piece> {
+        piece made;
+        const auto stepped = reader->step(made.text);
+        if (!stepped)
+          return stepped.error();
+        made.more = *stepped;
+        return made;
+      };
+      auto read = co_await edge_.readers.run(std::move(work));
+      if (!read) {
+        edge_.log.warn("the results of a batch were broken off reason=\"{}\"", to_string(read.error()));
+        more_ = false;
+        broken_ = true;
+        co_return std::string{};
+      }
+      out = std::move(read->text);
+      more_ = read->more;
+    }
+    co_return out;
+  }
+
+  bool broken() const override { return broken_; }
+
+private:
+  struct piece {
+    std::string text;
+    bool more = true;
+  };
+
+  const std::shared_ptr<batch_reader> reader_;
+  edge_services& edge_;
+  bool more_ = true;
+  bool broken_ = false;
+};
+
+} // namespace
+
+awaitable<result<response>> start_batch(request_context& context) {
+  const auto how = asking_of(context);
   if (!how)
     co_return how.error();
-  auto wish = llm::read_llm_batch(*context.body);
-  if (!wish)
-    co_return wish.error();
-  how->timeout = wish->common.timeout;
-  if (wish->common.cache != cache_use::off)
-    how->cache = wish->common.cache;
-  const auto& clock = context.edge.options.time;
-  const auto begun = clock.wall();
-  const auto executor = co_await asio::this_coro::executor;
-  const auto batch = std::make_shared<running_batch>(executor, context.edge);
-  batch->common = chat_call(context.caller, *how, std::move(wish->common.chat));
-  batch->wish = std::move(*wish);
-  size_t index = 0;
-  for (const auto& item : *batch->wish.items)
-    batch->results.push_back({{"index", index++}, {"item", item}});
-  if (context.watch != nullptr)
-    context.watch->start([batch] { batch->stop(); });
-  batch->askers = std::min<size_t>(batch->wish.max_concurrent_requests, batch->results.size());
-  const auto rounds = (batch->results.size() + batch->askers - 1) / batch->askers;
-  batch->all_done.expires_after(how->timeout * static_cast<int64_t>(rounds) + patience_beyond);
-  for (size_t i = batch->askers; i-- > 0;)
-    asio::co_spawn(executor, ask_items(batch), asio::detached);
-  error_code error;
-  if (batch->askers > 0)
-    co_await batch->all_done.async_wait(asio::redirect_error(asio::use_awaitable, error));
-  if (context.watch != nullptr)
-    context.watch->stop();
-  const bool gone = batch->stopped;
-  batch->stop();
-  if (gone)
-    co_return fault{errc::cancelled, "the caller has gone", {}, {}};
-  co_return context.answer(shown(*batch, "batch_" + random_hex(8), begun, clock.wall()));
+  auto read = llm::read_llm_batch(*context.body);
+  if (!read)
+    co_return read.error();
+  const auto wish = std::make_shared<const llm::llm_batch>(std::move(*read));
+  submit_run message;
+  message.request = request_of(*wish, wish->common.cache == cache_use::off ? how->cache : wish->common.cache);
+  message.owner = context.who().id;
+  message.api_key = context.who().api_key;
+  message.key_budget = context.who().key_budget;
+  message.idempotency_key = context.http.header("Idempotency-Key");
+  if (!message.idempotency_key.empty() && !is_caller_id(message.idempotency_key))
+    co_return fault{errc::invalid_argument,
+                    "must be 1 to 128 characters out of letters, digits, '.', '_' and '-'",
+                    "Idempotency-Key",
+                    {}};
+  auto place = co_await prepare_output(context, wish->output_dir);
+  if (!place)
+    co_return place.error();
+  message.request.output_path = std::move(*place);
+  auto answer = co_await submit(context, wish, std::move(message));
+  if (!answer)
+    co_return answer.error();
+  auto run = std::move(answer->record);
+  if (!run.spec.output_path.empty())
+    co_await context.edge.results.expect(run.spec.id);
+  if (wish->wait.value_or(run.spec.way != call_way::batch)) {
+    auto waited = co_await wait_for_end(context, run.spec.id, how->timeout);
+    if (!waited)
+      co_return waited.error();
+    auto stored = context.edge.read_now([&](storage::snapshot& view) { return view.find_run(run.spec.id); });
+    if (!stored)
+      co_return stored.error();
+    if (*stored)
+      run = std::move(**stored);
+  }
+  run = co_await newest(context, std::move(run));
+  auto notes = std::move(answer->notes);
+  auto out = co_await answer_of_run(context, std::move(run), std::move(notes));
+  co_return out;
+}
+
+awaitable<result<response>> find_batch(request_context& context) {
+  auto stored = batch_in_path(context);
+  if (!stored)
+    co_return stored.error();
+  const auto run = co_await newest(context, std::move(*stored));
+  co_return context.answer(status_json(context, run));
+}
+
+awaitable<result<response>> read_batch(request_context& context) {
+  auto run = batch_in_path(context);
+  if (!run)
+    co_return run.error();
+  response out;
+  out.content_type = "application/x-ndjson";
+  out.headers.push_back(
+      {"Content-Disposition",
+       "attachment; filename=\"" + storage::as_file_name(llm::batch_file_name(*run)) + ".jsonl\""});
+  auto work = [store = context.edge.store,
+               record = std::move(*run)]() mutable -> result<std::shared_ptr<batch_reader>> {
+    auto opened = batch_reader::open(store, std::move(record));
+    if (!opened)
+      return opened.error();
+    return std::shared_ptr<batch_reader>(std::move(*opened));
+  };
+  auto reader = co_await context.edge.readers.run(std::move(work));
+  if (!reader)
+    co_return reader.error();
+  auto source = std::make_shared<batch_source>(std::move(*reader), context.edge);
+  out.source = std::move(source);
+  co_return std::move(out);
+}
+
+awaitable<result<response>> command_batch(request_context& context, run_verb verb) {
+  auto stored = batch_in_path(context);
+  if (!stored)
+    co_return stored.error();
+  const auto id = stored->spec.id;
+  if (!context.who().may_change_runs_of(stored->spec.owner))
+    co_return fault{errc::forbidden, "the batch is somebody else's", {}, "ask its owner or an administrator"};
+  command_run message;
+  message.run = id;
+  message.verb = verb;
+  auto changed = co_await context.edge.farm.command(message);
+  if (!changed) {
+    auto what = changed.error();
+    if (what.where == to_string(id))
+      what.where = "id";
+    co_return what;
+  }
+  // One that ran out of time is resumed by asking again what is missing.
+  if (verb == run_verb::resume && !changed->spec.output_path.empty())
+    co_await context.edge.results.expect(id);
+  co_return context.answer(status_json(context, *changed));
 }
 
 } // namespace assay::server

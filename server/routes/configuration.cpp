@@ -84,8 +84,8 @@ void add_configuration_routes(route_table& table) {
   one.tag = "system";
   one.summary = "Read the configuration again";
   one.details =
-      "As SIGHUP does. What can change while the farm runs does; the rest is named. A configuration "
-      "that is wrong changes nothing.";
+      "As SIGHUP does, with the provider keys that `assay keys` has stored or removed since. What can change "
+      "while the farm runs does; the rest is named. A configuration that is wrong changes nothing.";
   one.request_schema = "ReloadRequest";
   one.body_optional = true;
   one.response_schema = "Reloaded";

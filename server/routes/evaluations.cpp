@@ -1,4 +1,5 @@
 #include "core/values/run_request.hpp"
+#include "server/llm/batch_files.hpp"
 #include "server/request_context.hpp"
 #include "server/result_writer.hpp"
 #include "server/routes/families.hpp"
@@ -7,6 +8,8 @@
 #include "storage/tables.hpp"
 
 #include <nlohmann/json.hpp>
+
+#include <filesystem>
 
 namespace assay::server {
 
@@ -263,6 +266,16 @@ awaitable<result<void>> note_in_audit(const request_context& context, run_id run
   co_return stored;
 }
 
+/// The items of a batch lie in a file.
+awaitable<void> remove_rows_of_batch(const request_context& context, const run_record& run) {
+  if (run.spec.kind != run_kind::llm_batch)
+    co_return;
+  for (const auto& task : run.spec.tasks) {
+    std::filesystem::path file{task.dataset_path};
+    co_await context.edge.batches.remove(std::move(file));
+  }
+}
+
 awaitable<result<response>> command(request_context& context, run_verb verb) {
   auto id = run_id_in_path(context);
   if (!id)
@@ -289,6 +302,8 @@ awaitable<result<response>> command(request_context& context, run_verb verb) {
   // A run that ran out of time is resumed by asking again what is missing.
   if ((verb == run_verb::retry || verb == run_verb::resume) && !changed->spec.output_path.empty())
     co_await context.edge.results.expect(*id);
+  if (verb == run_verb::purge || verb == run_verb::redact)
+    co_await remove_rows_of_batch(context, *stored);
   auto out = run_status_json(*changed);
   out["message"] = done(verb, *changed);
   if (verb == run_verb::purge)

@@ -206,16 +206,18 @@ void add_export_routes(route_table& table) {
   route one;
   one.path = "/results/{id}/export";
   one.tag = "results";
-  one.summary = "An evaluation as a file: JSON, JSONL, CSV, lm-eval, EvalLog, JUnit or an HTML report";
+  one.summary =
+      "An evaluation as a file: JSON, JSONL, CSV, lm-eval, EvalLog, JUnit, promptfoo or an HTML report";
   one.details =
       "The body comes in chunks while the evaluation is read; one that ends without the last chunk is not "
       "whole. evallog and the samples of lm-eval have a file for each task: name one.";
   one.response_type = "application/octet-stream";
   one.handler = &export_result;
-  one.query = {choice("format", "The form", {"json", "jsonl", "csv", "lm-eval", "evallog", "junit", "html"}),
+  one.query = {choice("format", "The form",
+                      {"json", "jsonl", "csv", "lm-eval", "evallog", "junit", "html", "promptfoo"}),
                choice("part", "Of lm-eval: the file of results, or that of samples", {"results", "samples"}),
                text("task", "Only this task"), text("prompt_type", "Only this prompt type"),
-               text("pass_score", "Of junit: a sample with less has failed; 1 when not given")};
+               text("pass_score", "Of junit and promptfoo: a sample with less has failed; 1 when not given")};
   table.add(std::move(one));
 }
 

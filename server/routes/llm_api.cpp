@@ -187,6 +187,54 @@ route question_route(const char* path, const char* summary, const char* request,
   return out;
 }
 
+route batch_route(http_method method, const char* path, permission needs, const char* summary,
+                  route_handler handler) {
+  route out;
+  out.method = method;
+  out.path = path;
+  out.kind = family::datalab;
+  out.needs = needs;
+  out.tag = "llm_api";
+  out.summary = summary;
+  out.response_schema = "LlmBatchStatus";
+  out.handler = std::move(handler);
+  return out;
+}
+
+route_handler batch_verb(run_verb verb) {
+  return [verb](request_context& context) { return command_batch(context, verb); };
+}
+
+void add_batch_routes(route_table& table) {
+  auto one = question_route("/llm_api/batch", "Ask a model many prompts made from one template",
+                            "LlmBatchRequest", "LlmBatchAnswer", &start_batch);
+  one.details =
+      "A batch is a run: it goes on over restarts, and under budgets. An item that fails is its own error "
+      "and "
+      "ends nothing else. The answer is 200 with the results once all are done, or 202 with how far it is: "
+      "with \"wait\": false, after x-assay-timeout, and for calls that go in batches of the provider.";
+  one.header_parameters.push_back("Idempotency-Key");
+  table.add(std::move(one));
+  table.add(batch_route(http_method::get, "/llm_api/batch/{id}", permission::evaluation_read,
+                        "How far a batch is, with its statistics", &find_batch));
+  one = batch_route(http_method::get, "/llm_api/batch/{id}/results", permission::evaluation_read,
+                    "The results of a batch as JSON lines", &read_batch);
+  one.details = "{index, item, response, usage} or {index, item, error}, in the order of the items. Items "
+                "whose turn is "
+                "still to come are left out. A body that ends without the last chunk is not whole.";
+  one.response_schema.clear();
+  one.response_type = "application/x-ndjson";
+  table.add(std::move(one));
+  one = batch_route(http_method::post, "/llm_api/batch/{id}/pause", permission::evaluation_manage,
+                    "Pause a batch", batch_verb(run_verb::pause));
+  one.details = "No new calls; those on their way finish and are kept.";
+  table.add(std::move(one));
+  table.add(batch_route(http_method::post, "/llm_api/batch/{id}/resume", permission::evaluation_manage,
+                        "Go on with a batch", batch_verb(run_verb::resume)));
+  table.add(batch_route(http_method::post, "/llm_api/batch/{id}/cancel", permission::evaluation_manage,
+                        "Cancel a batch; what was answered stays", batch_verb(run_verb::cancel)));
+}
+
 } // namespace
 
 void add_llm_api_routes(route_table& table) {
@@ -195,10 +243,7 @@ void add_llm_api_routes(route_table& table) {
       "With stream and Accept: text/event-stream the answer comes as events {delta}, then as a whole, "
       "then [DONE].";
   table.add(std::move(one));
-  one = question_route("/llm_api/batch", "Ask a model many prompts made from one template", "LlmBatchRequest",
-                       "LlmBatchAnswer", &ask_batch);
-  one.details = "Answers when all are done. An item that fails is its own error and ends nothing else.";
-  table.add(std::move(one));
+  add_batch_routes(table);
   table.add(question_route("/llm_api/embeddings", "Vectors of texts", "LlmEmbeddingRequest", "LlmEmbeddings",
                            &embed));
   table.add(question_route("/llm_api/count_tokens", "How many tokens a text is", "LlmCountRequest",

@@ -160,12 +160,19 @@ void add_llm_api_requests(schema_set& schemas) {
   schemas.add("LlmBatchRequest", R"({
     "type": "object",
     "properties": {
-      "items": {"type": "array", "minItems": 1, "maxItems": 1000, "items": {"type": "object"}},
+      "items": {"type": "array", "minItems": 1, "maxItems": 1000000, "items": {"type": "object"}},
       "prompt_template": {"type": "string", "description": "{field} is filled from the item; {{ is a brace."},
       "system_prompt": {"type": ["string", "null"]},
       "model": {"type": ["string", "null"]}, "provider": {"type": ["string", "null"]},
       "max_concurrent_requests": {"type": ["integer", "null"], "minimum": 1, "maximum": 256, "default": 5},
+      "batch_size": {"type": ["integer", "null"], "minimum": 1, "description": "Accepted; changes nothing."},
+      "mode": {"type": ["string", "null"], "enum": ["online", "batch", "auto", null], "default": "online", "description": "batch sends the calls through the provider's batch API, for about half the price and with answers within a day; auto does where the provider has one."},
+      "wait": {"type": ["boolean", "null"], "description": "Whether the answer comes when all are done; unless the calls go in batches, true."},
+      "output_dir": {"type": ["string", "null"], "description": "A folder below the results folder; results and statistics are written there at the end."},
+      "max_cost": {"type": ["number", "null"], "minimum": 0, "description": "Dollars; the batch ends before it could cost more."},
       "temperature": {"type": ["number", "null"]}, "max_tokens": {"type": ["integer", "null"]},
+      "timeout": {"type": ["number", "null"], "default": 60, "description": "Seconds of one try at an item."},
+      "cache": {"type": ["string", "null"], "enum": ["off", "use", "rewrite", "remove", null]},
       "llm_params": {"type": ["object", "null"]},
       "request_id": {"type": "string"}
     },
@@ -204,16 +211,36 @@ void add_llm_api_answers(schema_set& schemas) {
     },
     "required": ["result", "model", "tokens_used", "finish_reason", "provider", "cost"]
   })");
-  schemas.add("LlmBatchAnswer", R"({
+  schemas.add("LlmBatchStatus", R"({
     "type": "object",
     "properties": {
-      "batch_id": {"type": "string"},
-      "results": {"type": "array", "items": {"type": "object"}, "description": "In the order of the items: {index, item, response, usage} or {index, item, error}."},
+      "batch_id": {"type": "string", "description": "An evaluation's id: its events are on /ws."},
+      "task_status": {"type": "string", "enum": ["created", "running", "paused", "completed", "failed", "cancelled"]},
+      "state": {"type": "string"}, "mode": {"type": "string", "enum": ["online", "batch"]},
+      "progress": {"type": "number", "description": "0 to 1."},
       "total_requests": {"type": "integer"}, "completed_requests": {"type": "integer"},
       "failed_requests": {"type": "integer"}, "total_tokens": {"type": "integer"},
-      "total_cost": {"type": "number"}, "start_time": {"type": "string"}, "end_time": {"type": "string"}
+      "total_cost": {"type": "number"}, "start_time": {"type": "string"}, "end_time": {"type": ["string", "null"]},
+      "results_url": {"type": "string"},
+      "error_message": {"type": ["string", "null"], "description": "Why the batch as a whole failed."},
+      "error_code": {"type": ["string", "null"]},
+      "output": {"$ref": "#/components/schemas/Output"}
     },
-    "required": ["batch_id", "results", "total_requests", "completed_requests", "failed_requests"]
+    "required": ["batch_id", "task_status", "state", "progress", "total_requests", "completed_requests", "failed_requests"]
+  })");
+  schemas.add("LlmBatchAnswer", R"({
+    "type": "object",
+    "description": "As LlmBatchStatus, with the results once the batch has ended.",
+    "properties": {
+      "batch_id": {"type": "string"}, "task_status": {"type": "string"}, "state": {"type": "string"},
+      "progress": {"type": "number"}, "notes": {"type": "array", "items": {"type": "string"}},
+      "results": {"type": ["array", "null"], "items": {"type": "object"}, "description": "In the order of the items: {index, item, response, usage} or {index, item, error}. Absent before the end, null for more than 1000 items: results_url has them."},
+      "results_url": {"type": "string"},
+      "total_requests": {"type": "integer"}, "completed_requests": {"type": "integer"},
+      "failed_requests": {"type": "integer"}, "total_tokens": {"type": "integer"},
+      "total_cost": {"type": "number"}, "start_time": {"type": "string"}, "end_time": {"type": ["string", "null"]}
+    },
+    "required": ["batch_id", "task_status", "state", "total_requests", "completed_requests", "failed_requests"]
   })");
   schemas.add("LlmEmbeddings", R"({
     "type": "object",

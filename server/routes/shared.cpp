@@ -93,12 +93,14 @@ void add_all_routes(route_table& table) {
   add_catalogue_routes(table);
   add_evaluation_routes(table);
   add_rescoring_routes(table);
+  add_ab_test_routes(table);
   add_result_routes(table);
   add_comparison_routes(table);
   add_sample_routes(table);
   add_export_routes(table);
   add_analytics_routes(table);
   add_configuration_routes(table);
+  add_model_configuration_routes(table);
   add_monitor_routes(table);
   add_routing_routes(table);
   add_selection_routes(table);

@@ -1,7 +1,6 @@
 #include "core/llm/llm_reply.hpp"
 #include "core/llm/llm_request.hpp"
 #include "server/llm/ask.hpp"
-#include "server/llm/batch.hpp"
 #include "server/websocket/session.hpp"
 
 #include <boost/asio/co_spawn.hpp>

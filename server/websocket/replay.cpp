@@ -1,5 +1,6 @@
 #include "server/websocket/replay.hpp"
 
+#include "core/experiments/ab_record.hpp"
 #include "core/monitoring/alerts.hpp"
 #include "server/families.hpp"
 
@@ -65,12 +66,54 @@ result<generation_search> find_generation(storage::snapshot& view, run_id run, u
 }
 
 result<uint64_t> newest_stored(storage::snapshot& view, run_id run) {
+  if (is_ab_test_channel(run)) {
+    const auto test = find_ab_test(view, run);
+    if (!test)
+      return test.error();
+    return *test ? (*test)->last_seq : 0;
+  }
   if (run != alert_channel)
     return view.last_seq(run);
   const auto alerts = read_alerts(view, 0, {});
   if (!alerts)
     return alerts.error();
   return alerts->last_seq;
+}
+
+result<std::optional<followed_test>> find_ab_test(storage::snapshot& view, run_id channel) {
+  storage::document_query query;
+  query.limit = storage::max_page_rows;
+  do {
+    auto page = view.page_documents(storage::table::ab_tests, query);
+    if (!page)
+      return page.error();
+    for (const auto& [key, document] : page->documents) {
+      if (ab_test_channel(key) != channel)
+        continue;
+      const auto record = experiments::record_from_stored(document.bytes);
+      if (!record)
+        return record.error();
+      auto text = record->analysis.empty() ? to_text(experiments::to_json(*record)) : record->analysis;
+      followed_test found{key, record->owner, record->sequence(), std::move(text)};
+      return std::optional<followed_test>{std::move(found)};
+    }
+    query.after = page->next;
+  } while (query.after);
+  return std::optional<followed_test>{};
+}
+
+result<replay_page> read_ab_test(storage::snapshot& view, run_id channel, uint64_t after, wall_time now) {
+  const auto test = find_ab_test(view, channel);
+  if (!test)
+    return test.error();
+  replay_page out;
+  out.last_seq = after;
+  if (*test && (*test)->last_seq > after) {
+    out.last_seq = (*test)->last_seq;
+    out.frames.push_back(
+        to_frame({channel, out.last_seq, event_type::ab_test_analysis, now, shared_text{(*test)->text}}));
+  }
+  return out;
 }
 
 result<replay_page> read_alerts(storage::snapshot& view, uint64_t after, wall_time now) {

@@ -1,11 +1,13 @@
 #pragma once
 
+#include "core/values/event.hpp"
 #include "core/values/ids.hpp"
 #include "core/values/run.hpp"
 #include "core/values/shared_text.hpp"
 #include "storage/snapshot.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,8 +43,23 @@ result<replay_page> read_replay(storage::snapshot& view, run_id run, uint64_t af
 result<generation_search> find_generation(storage::snapshot& view, run_id run, uint64_t after,
                                           uint16_t retries);
 
-/// @returns the number of the newest event that is stored of a run or of the alerts, 0 when there is none.
+/// @returns the number of the newest event that is stored of a run, of the alerts or of an A/B test, 0 when
+/// there is none.
 result<uint64_t> newest_stored(storage::snapshot& view, run_id run);
+
+/// The A/B test that is followed under @p channel, and its owner.
+struct followed_test {
+  std::string test;
+  user_id owner;
+  uint64_t last_seq = 0;
+  std::string text; ///< JSON text: the analysis of one that has ended, else what is stored of it.
+};
+
+/// @returns nothing when no test has this channel.
+result<std::optional<followed_test>> find_ab_test(storage::snapshot& view, run_id channel);
+
+/// Reads how the A/B test is now, unless that is known by @p after already.
+result<replay_page> read_ab_test(storage::snapshot& view, run_id channel, uint64_t after, wall_time now);
 
 /// Reads the alerts that have changed after @p after: each once, as it is now.
 result<replay_page> read_alerts(storage::snapshot& view, uint64_t after, wall_time now);

@@ -72,7 +72,7 @@ private:
   /// @param last_seq What the client has seen; nothing when it has seen nothing and wants no more than the
   /// newest generation.
   awaitable<result<void>> subscribe(run_id run, std::optional<uint64_t> last_seq, bool samples);
-  /// The run as the caller may see it; an empty one for the channel of the alerts.
+  /// The run as the caller may see it; an empty one for the channels of the alerts and of A/B tests.
   result<run_record> followed(run_id run) const;
   result<void> unsubscribe_all(const nlohmann::json& command);
   result<run_record> readable_run(run_id run) const;

@@ -15,7 +15,7 @@ TEST_F(batch_desk_test, NothingIsSentBeforeTheIntentIsDurable) {
   ask_call(1, "2+2?");
   pass(6s);
   EXPECT_TRUE(provider->targets.empty());
-  ASSERT_EQ(state_of<journal_state>(journal).waiting.size(), 1u);
+  ASSERT_EQ(state_of<held_commits>(journal).waiting.size(), 1u);
   commit();
   ASSERT_EQ(provider->targets.size(), 1u);
   ASSERT_EQ(store->committed.size(), 1u);
@@ -462,6 +462,28 @@ TEST_F(batch_desk_test, ARequestWithoutAnAnswerIsTriedAgain) {
   pass(120s);
   EXPECT_FALSE(provider->cancelled.empty());
   EXPECT_EQ(asked().target, "/batches/batch_1");
+}
+
+TEST_F(batch_desk_test, AKeyThatIsGoneFinishesItsBatchAndTheNextGoesWithAnother) {
+  ask_two();
+  make_batch();
+  EXPECT_EQ(provider->keys.back(), "k");
+  profile.key = secret{"another"};
+  tell(desk, keys_changed{});
+  const auto rows = openai_row(0, "four") + openai_row(1, "six");
+  end_batch(R"(,"output_file_id":"file-out")");
+  EXPECT_EQ(provider->keys.back(), "k") << "the batch is there";
+  reply(asked(), 200, rows);
+  EXPECT_EQ(outcomes().size(), 2u);
+  commit();
+  ask_call(3, "4+4?");
+  pass(6s);
+  commit();
+  ASSERT_EQ(asked().target, "/files");
+  EXPECT_EQ(provider->keys.back(), "another");
+  EXPECT_TRUE(provider->closed.empty()) << "its row is still there";
+  pass(62s);
+  EXPECT_EQ(provider->closed, std::vector<std::string>{"k"});
 }
 
 TEST_F(batch_desk_test, EndsWhenTheRouterEnds) {

@@ -11,16 +11,20 @@ namespace assay::test {
 struct provider_script {
   std::deque<http_request> waiting; ///< Not answered yet, oldest first.
   std::vector<std::string> targets; ///< Of all that was ever sent.
+  std::vector<std::string> keys;    ///< What each of them was sent with.
+  std::vector<std::string> closed;  ///< Keys whose transports have ended.
   std::vector<uint64_t> cancelled;
   transport_sink deliver;
 };
 
 class scripted_wire final : public transport {
 public:
-  explicit scripted_wire(std::shared_ptr<provider_script> script) : script_(std::move(script)) {}
+  scripted_wire(std::shared_ptr<provider_script> script, std::string key)
+      : script_(std::move(script)), key_(std::move(key)) {}
   void submit(std::vector<http_request> requests) override {
     for (auto& request : requests) {
       script_->targets.push_back(request.target);
+      script_->keys.push_back(key_);
       script_->waiting.push_back(std::move(request));
     }
   }
@@ -28,11 +32,12 @@ public:
     script_->cancelled.insert(script_->cancelled.end(), ids.begin(), ids.end());
   }
   void grant(std::vector<http_credit>) override {}
-  void close() override {}
+  void close() override { script_->closed.push_back(key_); }
   size_t open_sockets() const override { return 0; }
 
 private:
   std::shared_ptr<provider_script> script_;
+  std::string key_;
 };
 
 /// Stands for an evaluation; also hears how much is in batches.
@@ -65,6 +70,7 @@ protected:
   call_sink_actor evaluation = spawn(batch_asker);
   monitor_actor watching = spawn(monitor, monitor_config{});
   batch_desk_actor desk;
+  budget_keeper_actor budgets; ///< Nobody, unless the test spawns one before it starts the desk.
   provider_profile profile = openai();
 
   static provider_profile openai() {
@@ -92,17 +98,21 @@ protected:
     config.router = fleet;
     config.journal = journal;
     config.monitor = watching;
+    config.budgets = budgets;
     config.workers = jobs;
     config.open_transport = [script = provider](const provider_profile& given,
                                                 transport_sink sink) -> result<std::unique_ptr<transport>> {
-      EXPECT_EQ(given.key.reveal(), "k");
       script->deliver = std::move(sink);
-      return std::make_unique<scripted_wire>(script);
+      return std::make_unique<scripted_wire>(script, given.key.reveal());
     };
     config.providers = {profile};
+    config.find_profile = [this](const provider_id&) { return std::optional{profile}; };
     config.recall = [store = store]() -> result<std::vector<std::pair<std::string, std::string>>> {
-      return std::vector<std::pair<std::string, std::string>>(store->committed.begin(),
-                                                              store->committed.end());
+      std::vector<std::pair<std::string, std::string>> found;
+      for (const auto& [key, text] : store->committed)
+        if (key.find('|') == std::string::npos) // Rows of the budget keeper have one.
+          found.emplace_back(key, text);
+      return found;
     };
     config.wall = [today = today] { return *today; };
     desk = spawn(batch_desk, config);
@@ -153,7 +163,7 @@ protected:
 
   /// Makes durable what has been appended.
   void commit() {
-    auto& waiting = state_of<journal_state>(journal).waiting;
+    auto& waiting = state_of<held_commits>(journal).waiting;
     while (!waiting.empty()) {
       const auto message = waiting.front();
       waiting.pop_front();

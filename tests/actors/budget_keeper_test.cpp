@@ -1,5 +1,6 @@
 #include "actors/supervision/budget_keeper.hpp"
 #include "tests/support/actor_fixture.hpp"
+#include "tests/support/amounts.hpp"
 
 #include <caf/others.hpp>
 
@@ -12,8 +13,7 @@ namespace {
 using namespace std::chrono_literals;
 using control::budget_key;
 using control::budget_scope;
-
-constexpr money dollars(int64_t n) { return money{n * 1'000'000'000}; }
+using test::dollars;
 
 const run_id run_a{1'700'000'000U, 1U};
 const run_id run_b{1'700'000'000U, 2U};
@@ -514,6 +514,110 @@ TEST_F(budget_keeper_test, AccountsOfLongAgoGo) {
   EXPECT_EQ(rows->count("account|day||2024-01-01"), 0u);
   EXPECT_EQ(rows->count("account|model_month|m|2023-01"), 0u);
   EXPECT_EQ(rows->count("account|day||2024-05-01"), 1u);
+}
+
+/// Leases of batches, which nobody but the next batch desk knows of.
+class budget_keeper_batches : public budget_keeper_test {
+protected:
+  void ask_for_batch(run_id run, int64_t least, int64_t wanted) {
+    auto message = wish(run, dollars(least), dollars(wanted));
+    message.wish.of_batch = true;
+    message.wish.patient = true;
+    tell(keeper, std::move(message));
+    commit();
+  }
+
+  uint64_t last_lease() { return at_router().granted.back().lease; }
+
+  void take_over(std::vector<uint64_t> leases) {
+    tell(keeper, take_over_leases{std::move(leases), router});
+    commit();
+  }
+
+  void settle_batch(uint64_t lease, int64_t spent, int64_t returned) {
+    tell(keeper, leases_settled{{{run_a, 0, lease, dollars(spent), dollars(returned), true}}});
+    commit();
+  }
+};
+
+TEST_F(budget_keeper_batches, ABatchMayTakeAllThatIsLeft) {
+  config.per_day = dollars(100);
+  start();
+  ask_for_batch(run_a, 1, 80);
+  EXPECT_EQ(at_router().granted.back().amount, dollars(80));
+  ask_for_batch(run_b, 1, 80);
+  EXPECT_EQ(at_router().granted.back().amount, dollars(20));
+}
+
+TEST_F(budget_keeper_batches, WhoIsPatientWaitsUntilTheMoneyComesBack) {
+  config.per_day = dollars(100);
+  start();
+  ask_for_batch(run_a, 1, 100);
+  const auto lease = last_lease();
+  ask_for_batch(run_b, 10, 50);
+  advance(7200s, 60s);
+  EXPECT_TRUE(at_router().refused.empty());
+  EXPECT_EQ(at_router().granted.size(), 1u);
+  settle_batch(lease, 20, 80);
+  ASSERT_EQ(at_router().granted.size(), 2u);
+  EXPECT_EQ(at_router().granted.back().amount, dollars(50));
+}
+
+TEST_F(budget_keeper_batches, TheLeaseOfABatchWaitsForTheNextDesk) {
+  config.per_day = dollars(100);
+  start();
+  ask_for_batch(run_a, 1, 30);
+  const auto lease = last_lease();
+  crash();
+  advance(600s, 1s);
+  commit();
+  EXPECT_EQ(day().leased, dollars(30)) << "the store says that the run has cost nothing yet";
+  take_over({lease});
+  EXPECT_EQ(day().leased, dollars(30));
+  settle_batch(lease, 12, 18);
+  EXPECT_EQ(day(), (control::budget_account{dollars(12), money{}}));
+  settle_batch(lease, 12, 18);
+  EXPECT_EQ(day(), (control::budget_account{dollars(12), money{}})) << "it is settled once";
+}
+
+TEST_F(budget_keeper_batches, TheLeaseOfABatchThatWasNeverMadeComesBack) {
+  config.per_day = dollars(100);
+  start();
+  ask_for_batch(run_a, 1, 30);
+  ask_for_batch(run_b, 1, 20);
+  const auto made = last_lease();
+  crash();
+  take_over({made});
+  EXPECT_EQ(day(), (control::budget_account{money{}, dollars(20)}));
+}
+
+TEST_F(budget_keeper_batches, ADeskMayTakeOverBeforeTheFallOfTheOtherIsHeardOf) {
+  config.per_day = dollars(100);
+  start();
+  ask_for_batch(run_a, 1, 30);
+  const auto made = last_lease();
+  ask_for_batch(run_b, 1, 20);
+  const auto old = router;
+  router = spawn(holder_of_leases);
+  take_over({made});
+  EXPECT_EQ(day(), (control::budget_account{money{}, dollars(30)}));
+  kill(old);
+  commit();
+  EXPECT_EQ(day(), (control::budget_account{money{}, dollars(30)}));
+}
+
+TEST_F(budget_keeper_batches, WhatBatchesHaveCostHidesNothingThatOtherCallsHave) {
+  config.per_day = dollars(100);
+  start();
+  ask_for_batch(run_a, 1, 40);
+  settle_batch(last_lease(), 40, 0);
+  // The answers of the batch are not stored yet, one from the router's calls is.
+  ask_for(run_a, 1, 10);
+  (*costs)[run_a] = dollars(4);
+  crash();
+  advance(5s);
+  commit();
+  EXPECT_EQ(day().spent, dollars(44));
 }
 
 } // namespace

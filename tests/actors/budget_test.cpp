@@ -1,4 +1,5 @@
 #include "tests/actors/farm_world.hpp"
+#include "tests/support/amounts.hpp"
 
 #include <gmock/gmock.h>
 
@@ -13,9 +14,8 @@ using test::fake_wire;
 using test::farm_world;
 using testing::HasSubstr;
 using namespace std::chrono_literals;
-
-constexpr money cents(int64_t n) { return money{n * 10'000'000}; }
-constexpr money dollars(int64_t n) { return cents(n * 100); }
+using test::cents;
+using test::dollars;
 
 /// A token costs a cent, in and out: an answer of the fake wire costs 12 cents, and a call may cost 22:
 /// twelve tokens of the prompt at most, ten of the answer.

@@ -10,13 +10,13 @@ namespace {
 using namespace std::chrono_literals;
 using ::testing::ElementsAre;
 
-const run_id the_run{1'700'000'000U, 7U};
+const run_id one_run{1'700'000'000U, 7U};
 
-struct listener_state {
+struct type_listener_state {
   std::vector<event_type> heard;
 };
 
-event_sink_actor::behavior_type listener(event_sink_actor::stateful_pointer<listener_state> self) {
+event_sink_actor::behavior_type type_listener(event_sink_actor::stateful_pointer<type_listener_state> self) {
   return {[self](const frame_batch& batch) {
     for (const auto& one : batch.frames)
       self->state.heard.push_back(one.type);
@@ -26,27 +26,27 @@ event_sink_actor::behavior_type listener(event_sink_actor::stateful_pointer<list
 class event_hub_test : public test::actor_test {
 protected:
   event_hub_actor hub = spawn(event_hub, event_hub_config{});
-  event_sink_actor ear = spawn(listener);
+  event_sink_actor ear = spawn(type_listener);
 
   void SetUp() override {
     run();
-    ASSERT_TRUE(ask<subscribed>(hub, subscribe{the_run, ear}).has_value());
+    ASSERT_TRUE(ask<subscribed>(hub, subscribe{one_run, ear}).has_value());
   }
 
   void happens(event_type type) {
-    tell(hub, publish_events{{event{the_run, ++seq_, type, {}, shared_text{"{}"}}}});
+    tell(hub, publish_events{{event{one_run, ++seq_, type, {}, shared_text{"{}"}}}});
   }
 
   void progresses(run_state state = run_state::running) {
     run_record record;
-    record.spec.id = the_run;
+    record.spec.id = one_run;
     record.state = state;
     tell(hub, publish_progress{record});
   }
 
   std::vector<event_type> heard() {
     advance(2s);
-    return std::exchange(state_of<listener_state>(ear).heard, {});
+    return std::exchange(state_of<type_listener_state>(ear).heard, {});
   }
 
 private:

@@ -56,6 +56,11 @@ protected:
     profile.workers_per_prompt_type = workers_per_prompt_type;
     out.providers.providers = {profile};
     out.providers.child.find_model = find_model;
+    out.providers.child.find_profile = [this, profile](const provider_id& id) {
+      auto now = profile;
+      now.keys = keys;
+      return id == the_provider ? std::optional{std::move(now)} : std::nullopt;
+    };
     out.providers.child.open_transport = wire.factory();
     out.providers.child.in_flight.cap = cap;
     out.providers.child.in_flight.fixed = true;

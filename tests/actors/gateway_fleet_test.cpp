@@ -8,11 +8,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-struct listener_state {
+struct edge_state {
   std::vector<call_outcome> outcomes;
 };
 
-answer_sink_actor::behavior_type listener(answer_sink_actor::stateful_pointer<listener_state> self) {
+answer_sink_actor::behavior_type edge(answer_sink_actor::stateful_pointer<edge_state> self) {
   return {
       [self](const call_outcome_batch& batch) {
         auto& all = self->state.outcomes;
@@ -24,7 +24,7 @@ answer_sink_actor::behavior_type listener(answer_sink_actor::stateful_pointer<li
 
 class gateway_fleet : public farm_world {
 protected:
-  answer_sink_actor edge_ = spawn(listener);
+  answer_sink_actor edge_ = spawn(edge);
 
   void start() {
     auto with = config();
@@ -49,7 +49,7 @@ protected:
     run();
   }
 
-  listener_state& at_edge() { return state_of<listener_state>(edge_); }
+  edge_state& at_edge() { return state_of<edge_state>(edge_); }
 };
 
 TEST_F(gateway_fleet, AnswersAtOnceWithoutAnyTimePassing) {
@@ -80,6 +80,20 @@ TEST_F(gateway_fleet, AQuestionThatIsWithdrawnFreesItsPlaceAndLeavesTheOthers) {
   std::ranges::sort(answered);
   EXPECT_EQ(answered, (std::vector<call_id>{call_id{2}, call_id{4}}));
   EXPECT_TRUE(state_of<gateway_state>(handles().gateway).questions.empty());
+}
+
+TEST_F(gateway_fleet, WhoeverIsTurnedAwayHearsHowLongTheProviderAsksToWait) {
+  wire.respond = [](const http_request&) {
+    return std::optional{fake_wire::failure(0, 429, {{"retry-after", "1200"}}, "rate_limit_exceeded")};
+  };
+  start();
+  ask_question(1);
+  advance(1s);
+  ASSERT_EQ(at_edge().outcomes.size(), 1u) << "twenty minutes are longer than a call waits";
+  const auto& refused = at_edge().outcomes[0];
+  ASSERT_TRUE(refused.error);
+  EXPECT_EQ(refused.error->code, errc::rate_limited);
+  EXPECT_EQ(refused.retry_after, milliseconds{1'200'000});
 }
 
 TEST_F(gateway_fleet, AQuestionToATargetThatRestsIsAnsweredAtOnce) {
@@ -138,6 +152,105 @@ TEST_F(gateway_fleet, AFallingGatewayTakesNobodyWithIt) {
   EXPECT_NE(after.gateway, before.gateway);
   EXPECT_EQ(after.runs, before.runs);
   EXPECT_EQ(after.router, before.router);
+}
+
+/// Streams whose caller goes. A token costs a cent, in and out.
+class dropped_streams : public gateway_fleet {
+protected:
+  void start_paid() {
+    auto with = config();
+    with.gateway.find_model = [](const std::string&) -> result<model_profile> {
+      model_profile out;
+      out.id = the_model;
+      out.provider = the_provider;
+      out.prices = token_prices{10'000, 10'000, std::nullopt};
+      return out;
+    };
+    with.gateway.wall = [this] { return wall; };
+    with.budgets.per_day = from_dollars(100);
+    start_farm(std::move(with));
+  }
+
+  void ask_for_stream() {
+    model_question one;
+    one.tenant = user_id{"ann"};
+    one.model = "m";
+    one.request.id = call_id{1};
+    one.request.timeout = 60s;
+    one.request.stream = true;
+    one.request.parameters.max_tokens = 100;
+    one.request.messages.push_back({chat_role::user, shared_text{"hi"}, nullptr});
+    tell(handles().gateway, ask_models{{std::move(one)}, edge_});
+    advance(1s);
+    ASSERT_EQ(wire.requests.size(), 1u);
+  }
+
+  void receive(const std::string& words, const std::string& more = {}) {
+    ASSERT_TRUE(wire.deliver_piece(wire.requests.front().id,
+                                   R"(data: {"id":"c","object":"chat.completion.chunk","model":"m",)"
+                                   R"("choices":[{"index":0,"delta":{"content":")"
+                                       + words + R"("}}])" + more + "}\n\n"));
+    run();
+  }
+
+  void drop() {
+    tell(handles().gateway, withdraw_questions{{call_id{1}}});
+    advance(3s);
+    EXPECT_EQ(wire.cancelled.size(), 1u);
+  }
+
+  model_statistics counted() {
+    const auto found = ask<statistics>(handles().monitor, read_statistics{});
+    return found && !found->models.empty() ? found->models.front() : model_statistics{};
+  }
+
+  money spent() {
+    return state_of<budget_keeper_state>(handles().budgets)
+        .ledger.find({control::budget_scope::day, {}, control::utc_day(wall)})
+        .spent;
+  }
+};
+
+TEST_F(dropped_streams, CostWhatHasComeOfThem) {
+  start_paid();
+  ask_for_stream();
+  receive("one two three");
+  drop();
+  const auto seen = counted();
+  EXPECT_GE(seen.completion_tokens, 2u);
+  EXPECT_LE(seen.completion_tokens, 6u);
+  EXPECT_GT(seen.prompt_tokens, 0u);
+  const auto tokens = static_cast<int64_t>(seen.prompt_tokens + seen.completion_tokens);
+  EXPECT_EQ(spent(), money{tokens * 10'000'000});
+  EXPECT_EQ(seen.cost, spent());
+}
+
+TEST_F(dropped_streams, AreNoFailuresOfTheModel) {
+  start_paid();
+  ask_for_stream();
+  receive("one");
+  drop();
+  const auto seen = counted();
+  EXPECT_EQ(seen.calls, 1u);
+  EXPECT_EQ(seen.failures, 0u);
+  ASSERT_EQ(seen.errors.count("cancelled"), 1u) << "they are told apart from answers";
+  EXPECT_EQ(seen.errors.at("cancelled"), 1u);
+}
+
+TEST_F(dropped_streams, CostWhatTheProviderHasCounted) {
+  start_paid();
+  ask_for_stream();
+  receive("one", R"(,"usage":{"prompt_tokens":50,"completion_tokens":7,"total_tokens":57})");
+  drop();
+  EXPECT_EQ(spent(), from_dollars(0.57));
+}
+
+TEST_F(dropped_streams, CostAllThatTheyMayHaveWhenNothingHasCome) {
+  start_paid();
+  ask_for_stream();
+  drop();
+  EXPECT_GE(spent(), from_dollars(1)) << "a hundred tokens, and the prompt";
+  EXPECT_EQ(counted().calls, 0u);
 }
 
 } // namespace

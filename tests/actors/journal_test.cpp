@@ -2,6 +2,7 @@
 #include "actors/supervision/journal.hpp"
 #include "tests/support/actor_fixture.hpp"
 #include "tests/support/fake_farm.hpp"
+#include "tests/support/listener.hpp"
 
 #include <gmock/gmock.h>
 
@@ -10,9 +11,11 @@ namespace {
 
 using test::fake_store;
 using namespace std::chrono_literals;
+using test::listener;
+using test::listener_state;
 using ::testing::ElementsAre;
 
-const run_id the_run{1'700'000'000U, 7U};
+const run_id journaled_run{1'700'000'000U, 7U};
 
 struct owner_state {
   std::vector<committed> news;
@@ -20,16 +23,6 @@ struct owner_state {
 
 commit_sink_actor::behavior_type owner(commit_sink_actor::stateful_pointer<owner_state> self) {
   return {[self](const committed& news) { self->state.news.push_back(news); }};
-}
-
-struct listener_state {
-  std::vector<frame> frames;
-};
-
-event_sink_actor::behavior_type listener(event_sink_actor::stateful_pointer<listener_state> self) {
-  return {[self](const frame_batch& batch) {
-    self->state.frames.insert(self->state.frames.end(), batch.frames.begin(), batch.frames.end());
-  }};
 }
 
 class journal_test : public test::actor_test {
@@ -69,9 +62,9 @@ TEST_F(journal_test, AnswersOneWatermarkForEverythingThatACommitCovers) {
 }
 
 TEST_F(journal_test, PublishesEventsOnlyAfterTheirCommit) {
-  ASSERT_TRUE(ask<subscribed>(hub, subscribe{the_run, ear}).has_value());
+  ASSERT_TRUE(ask<subscribed>(hub, subscribe{journaled_run, ear}).has_value());
   store->hold = true;
-  append_rows(1, {event{the_run, 0, event_type::evaluation_started, {}, shared_text{"{}"}}});
+  append_rows(1, {event{journaled_run, 0, event_type::evaluation_started, {}, shared_text{"{}"}}});
   EXPECT_TRUE(state_of<listener_state>(ear).frames.empty());
   store->commit();
   run();
@@ -149,11 +142,11 @@ TEST_F(journal_test, ARemovalThatTheStoreRefusesLeavesItWritable) {
   append_batch start;
   start.watermark = 1;
   start.runs.emplace_back();
-  start.runs.back().spec.id = the_run;
+  start.runs.back().spec.id = journaled_run;
   tell(the_journal, append{start, sink});
   append_batch removal;
   removal.watermark = 2;
-  removal.erased_runs = {the_run, run_id{1U, 1U}};
+  removal.erased_runs = {journaled_run, run_id{1U, 1U}};
   tell(the_journal, append{removal, sink});
   append_rows(3);
   const auto& news = state_of<owner_state>(sink).news;
@@ -178,9 +171,9 @@ TEST_F(journal_test, AnsweringARequestWaitsForTheCommit) {
 // -- the hub -----------------------------------------------------------------------------------------------
 
 TEST_F(journal_test, ProgressIsConflatedToTwiceASecond) {
-  ASSERT_TRUE(ask<subscribed>(hub, subscribe{the_run, ear}).has_value());
+  ASSERT_TRUE(ask<subscribed>(hub, subscribe{journaled_run, ear}).has_value());
   run_record record;
-  record.spec.id = the_run;
+  record.spec.id = journaled_run;
   for (int i = 0; i < 100; ++i) {
     record.progress.done = static_cast<uint64_t>(i);
     tell(hub, publish_progress{record});
@@ -196,14 +189,14 @@ TEST_F(journal_test, ProgressOfManyListenersIsSpreadOverTheInterval) {
   std::vector<event_sink_actor> ears;
   for (int i = 0; i < 100; ++i) {
     ears.push_back(spawn(listener));
-    ASSERT_TRUE(ask<subscribed>(hub, subscribe{the_run, ears.back()}).has_value());
+    ASSERT_TRUE(ask<subscribed>(hub, subscribe{journaled_run, ears.back()}).has_value());
   }
   const auto heard = [&] {
     return std::ranges::count_if(
         ears, [&](const auto& one) { return !state_of<listener_state>(one).frames.empty(); });
   };
   run_record record;
-  record.spec.id = the_run;
+  record.spec.id = journaled_run;
   tell(hub, publish_progress{record});
   advance(25ms, 25ms);
   EXPECT_EQ(heard(), 5) << "a twentieth of them in a twentieth of the interval";
@@ -214,20 +207,20 @@ TEST_F(journal_test, ProgressOfManyListenersIsSpreadOverTheInterval) {
 }
 
 TEST_F(journal_test, ANewcomerHearsTheNewestProgressAtOnce) {
-  ASSERT_TRUE(ask<subscribed>(hub, subscribe{the_run, ear}).has_value());
+  ASSERT_TRUE(ask<subscribed>(hub, subscribe{journaled_run, ear}).has_value());
   run_record record;
-  record.spec.id = the_run;
+  record.spec.id = journaled_run;
   tell(hub, publish_progress{record});
   advance(100ms, 25ms);
   const auto late = spawn(listener);
-  ASSERT_TRUE(ask<subscribed>(hub, subscribe{the_run, late}).has_value());
+  ASSERT_TRUE(ask<subscribed>(hub, subscribe{journaled_run, late}).has_value());
   advance(25ms, 25ms);
   EXPECT_EQ(state_of<listener_state>(late).frames.size(), 1u);
   EXPECT_EQ(state_of<listener_state>(ear).frames.size(), 1u) << "and nobody hears it twice";
 }
 
 TEST_F(journal_test, ADeadListenerIsForgotten) {
-  ASSERT_TRUE(ask<subscribed>(hub, subscribe{the_run, ear}).has_value());
+  ASSERT_TRUE(ask<subscribed>(hub, subscribe{journaled_run, ear}).has_value());
   EXPECT_EQ(state_of<event_hub_state>(hub).subscribers, 1u);
   kill(ear);
   EXPECT_EQ(state_of<event_hub_state>(hub).subscribers, 0u);
@@ -236,8 +229,8 @@ TEST_F(journal_test, ADeadListenerIsForgotten) {
 
 TEST_F(journal_test, AListenerThatComesAndGoesIsMournedOnce) {
   for (int i = 0; i < 100; ++i) {
-    ASSERT_TRUE(ask<subscribed>(hub, subscribe{the_run, ear}).has_value());
-    tell(hub, unsubscribe{the_run, ear});
+    ASSERT_TRUE(ask<subscribed>(hub, subscribe{journaled_run, ear}).has_value());
+    tell(hub, unsubscribe{journaled_run, ear});
   }
   EXPECT_EQ(state_of<event_hub_state>(hub).subscribers, 0u);
   caf::anon_send_exit(ear, caf::exit_reason::kill);
@@ -247,9 +240,9 @@ TEST_F(journal_test, AListenerThatComesAndGoesIsMournedOnce) {
 
 TEST_F(journal_test, AFrameIsSerialisedOnceForAllListeners) {
   const auto second = spawn(listener);
-  ASSERT_TRUE(ask<subscribed>(hub, subscribe{the_run, ear}).has_value());
-  ASSERT_TRUE(ask<subscribed>(hub, subscribe{the_run, second}).has_value());
-  append_rows(1, {event{the_run, 0, event_type::evaluation_started, {}, shared_text{"{}"}}});
+  ASSERT_TRUE(ask<subscribed>(hub, subscribe{journaled_run, ear}).has_value());
+  ASSERT_TRUE(ask<subscribed>(hub, subscribe{journaled_run, second}).has_value());
+  append_rows(1, {event{journaled_run, 0, event_type::evaluation_started, {}, shared_text{"{}"}}});
   const auto& a = state_of<listener_state>(ear).frames.at(0).text;
   const auto& b = state_of<listener_state>(second).frames.at(0).text;
   EXPECT_EQ(a.view().data(), b.view().data());

@@ -244,5 +244,128 @@ TEST_F(key_pool_test, TheLimitsOfThreeKeysAddUp) {
   EXPECT_LE(in_a_minute, 1'800);
 }
 
+/// The pool while it changes under a farm that runs.
+class changing_pool : public key_pool_test {
+protected:
+  void change_keys(std::vector<provider_key> next) {
+    keys = std::move(next);
+    tell(handles().providers, keys_changed{});
+    run();
+  }
+
+  size_t present_keys() {
+    return static_cast<size_t>(
+        std::ranges::count_if(the_state().keys, [](const auto& one) { return !one.retired; }));
+  }
+
+  bool is_running(const std::string& name) {
+    return std::ranges::any_of(the_state().keys,
+                               [&](const auto& one) { return one.key.name == name && one.wire; });
+  }
+};
+
+TEST_F(changing_pool, ANewKeyServesTheCallsThatWait) {
+  cap = 4;
+  keys.resize(1);
+  start_farm();
+  submit(40);
+  ASSERT_EQ(wire.requests.size(), 4u);
+  change_keys({key("one"), key("two")});
+  advance(1s);
+  EXPECT_EQ(wire.sent_with("sk-two"), 4u) << "a window, a limiter and a connection of its own";
+  EXPECT_EQ(wire.sent_with("sk-one"), 4u);
+}
+
+TEST_F(changing_pool, AKeyThatIsGoneFinishesItsCallsAndGetsNoOthers) {
+  cap = 4;
+  start_farm();
+  const auto id = submit(60);
+  ASSERT_EQ(wire.sent_with("sk-two"), 4u);
+  change_keys({key("one"), key("three")});
+  advance(1s);
+  EXPECT_TRUE(wire.cancelled.empty()) << "its calls are out and go on";
+  EXPECT_TRUE(is_running("two"));
+  for (int i = 0; i < 100 && wire.answer_next("right"); ++i)
+    advance(20ms);
+  advance(2s);
+  EXPECT_EQ(find(id).state, run_state::completed);
+  EXPECT_EQ(scored(id), 60u) << "no call is lost";
+  EXPECT_EQ(wire.sent_with("sk-two"), 4u);
+  EXPECT_FALSE(is_running("two"));
+  EXPECT_EQ(present_keys(), 2u);
+}
+
+TEST_F(changing_pool, AnotherKeyUnderAnOldNameIsAnotherKey) {
+  everything_is_right();
+  keys.resize(1);
+  start_farm();
+  submit(10);
+  advance(2s);
+  auto fresh = key("one");
+  fresh.value = secret{"sk-fresh"};
+  fresh.fingerprint = "print of the fresh one";
+  change_keys({fresh});
+  submit(10);
+  advance(2s);
+  EXPECT_EQ(wire.sent_with("sk-one"), 10u);
+  EXPECT_EQ(wire.sent_with("sk-fresh"), 10u);
+}
+
+TEST_F(changing_pool, AKeyThatWasOutNoLongerKeepsARunFromItsSuccessor) {
+  one_key_answers("sk-one", 401, "invalid_api_key");
+  keys.resize(1);
+  start_farm();
+  const auto failed = submit(10);
+  advance(3s);
+  ASSERT_EQ(find(failed).state, run_state::failed);
+  change_keys({key("two")});
+  const auto id = submit(10);
+  advance(2s);
+  EXPECT_EQ(find(id).state, run_state::completed);
+  EXPECT_EQ(wire.sent_with("sk-two"), 10u);
+}
+
+TEST_F(changing_pool, ThePlaceOfAKeyThatIsGoneIsUsedAgain) {
+  everything_is_right();
+  start_farm();
+  submit(30);
+  advance(2s);
+  for (int i = 0; i < 20; ++i) {
+    change_keys({key("one"), key("key-" + std::to_string(i))});
+    submit(20);
+    advance(2s);
+  }
+  EXPECT_LE(the_state().keys.size(), 4u) << "the pool does not grow with each change";
+  EXPECT_GT(wire.sent_with("sk-key-19"), 0u);
+}
+
+TEST_F(changing_pool, WithoutItsLastKeyAProviderIsAskedWithoutOne) {
+  everything_is_right();
+  keys.resize(1);
+  start_farm();
+  change_keys({});
+  submit(10);
+  advance(2s);
+  EXPECT_EQ(wire.sent_with(""), 10u);
+}
+
+TEST_F(changing_pool, AProviderThatFallsStartsWithTheKeysOfNow) {
+  everything_is_right();
+  keys.resize(1);
+  start_farm();
+  change_keys({key("two")});
+  kill(the_provider_actor());
+  advance(2s);
+  submit(10);
+  advance(2s);
+  EXPECT_EQ(wire.sent_with("sk-two"), 10u);
+  kill(handles().providers);
+  advance(3s);
+  submit(10);
+  advance(3s);
+  EXPECT_EQ(wire.sent_with("sk-two"), 20u);
+  EXPECT_EQ(wire.sent_with("sk-one"), 0u);
+}
+
 } // namespace
 } // namespace assay

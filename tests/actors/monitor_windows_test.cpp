@@ -3,6 +3,7 @@
 #include "core/monitoring/bucket_key.hpp"
 #include "tests/support/actor_fixture.hpp"
 #include "tests/support/fake_farm.hpp"
+#include "tests/support/listener.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -18,22 +19,10 @@ using monitoring::window_span;
 using nlohmann::json;
 using test::fake_store;
 using test::inline_executor;
+using test::listener;
+using test::listener_state;
 
 constexpr wall_time noon{seconds{1'704'110'400}};
-
-struct listener_state {
-  std::vector<frame> frames;
-};
-
-using listener_actor = event_sink_actor;
-
-listener_actor::behavior_type listener(listener_actor::stateful_pointer<listener_state> self) {
-  return {
-      [self](const frame_batch& batch) {
-        self->state.frames.insert(self->state.frames.end(), batch.frames.begin(), batch.frames.end());
-      },
-  };
-}
 
 /// A monitor with a journal over a store in memory, an event hub, and a clock of its own.
 class monitor_windows_test : public test::actor_test {

@@ -11,14 +11,14 @@ using test::fake_wire;
 using test::farm_world;
 using namespace std::chrono_literals;
 
-const run_id the_run{1'700'000'000U, 7U};
-const provider_id standby_provider{"standby"};
+const run_id their_run{1'700'000'000U, 7U};
+const provider_id other_provider{"standby"};
 
-struct asker_state {
+struct outcome_sink_state {
   std::vector<call_outcome> outcomes;
 };
 
-call_sink_actor::behavior_type asker(call_sink_actor::stateful_pointer<asker_state> self) {
+call_sink_actor::behavior_type outcome_sink(call_sink_actor::stateful_pointer<outcome_sink_state> self) {
   return {
       [self](const call_outcome_batch& batch) {
         auto& all = self->state.outcomes;
@@ -56,7 +56,7 @@ http_outcome counted_answer(uint32_t prompt_tokens) {
 /// Calls that no evaluation makes, through router, provider, limiter and connection.
 class other_calls : public farm_world {
 protected:
-  call_sink_actor sink = spawn(asker);
+  call_sink_actor sink = spawn(outcome_sink);
   lane where;
   std::vector<std::string> targets; ///< Of everything sent.
   std::function<std::optional<http_outcome>(const http_request&, const std::string& key)> reply;
@@ -74,7 +74,7 @@ protected:
       return reply ? reply(request, key) : std::nullopt;
     };
     start_farm(std::move(with));
-    where.run = the_run;
+    where.run = their_run;
     where.model = test::the_model;
     where.provider = test::the_provider;
     open();
@@ -100,7 +100,7 @@ protected:
     return out;
   }
 
-  const std::vector<call_outcome>& got() { return state_of<asker_state>(sink).outcomes; }
+  const std::vector<call_outcome>& got() { return state_of<outcome_sink_state>(sink).outcomes; }
   provider_state::model_state& model() { return *provider_now().models.at(test::the_model); }
 
   /// What the estimator says of asking()'s messages, uncorrected.
@@ -213,11 +213,11 @@ TEST_F(other_calls, VectorsComeFromTheStandbyWhenTheFirstIsGone) {
   };
   auto with = config();
   auto second = with.providers.providers.front();
-  second.id = standby_provider;
+  second.id = other_provider;
   second.key = secret{"standby-key"};
   with.providers.providers.push_back(second);
   where.route.models = {{test::the_model, test::the_provider, "m", token_prices{1, 1, {}}, 1, {}},
-                        {model_id{"second"}, standby_provider, "n", token_prices{1, 1, {}}, 1, {}}};
+                        {model_id{"second"}, other_provider, "n", token_prices{1, 1, {}}, 1, {}}};
   start_with(std::move(with));
   send(asking(1, call_kind::embed));
   advance(3min, 50ms);
@@ -339,7 +339,7 @@ TEST_F(other_calls, AWithdrawnCountIsCancelled) {
   start();
   send(asking(1, call_kind::chat));
   send(asking(2, call_kind::count_tokens));
-  tell(handles().router, withdraw_calls{the_run, std::nullopt});
+  tell(handles().router, withdraw_calls{their_run, std::nullopt});
   ASSERT_EQ(got().size(), 1u);
   EXPECT_EQ(got()[0].id, call_id{2});
   EXPECT_EQ(got()[0].error->code, errc::cancelled);
@@ -414,7 +414,7 @@ TEST_F(other_calls, WhatWasLearnedSurvivesTheFallOfTheProviderAndANewProcess) {
   EXPECT_GE(model().tokens.observations(), 16u);
   advance(5s);
   crash_farm();
-  sink = spawn(asker);
+  sink = spawn(outcome_sink);
   start();
   EXPECT_NEAR(model().tokens.factor(), 3, 0.2);
 }

@@ -11,9 +11,10 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
-using listener_state = test::recorder_state<frame_batch>;
+using batch_listener_state = test::recorder_state<frame_batch>;
 
-event_sink_actor::behavior_type listener(event_sink_actor::stateful_pointer<listener_state> self) {
+event_sink_actor::behavior_type
+batch_listener(event_sink_actor::stateful_pointer<batch_listener_state> self) {
   return {[self](frame_batch& batch) { self->state.messages.push_back(std::move(batch)); }};
 }
 
@@ -40,14 +41,14 @@ protected:
   event_sink_actor sink;
 
   void listen(run_id id) {
-    sink = spawn(listener);
+    sink = spawn(batch_listener);
     ASSERT_TRUE(ask<subscribed>(handles().event_hub, subscribe{id, sink}).has_value());
   }
 
   /// Everything that a subscriber was told so far, as one text.
   std::string heard() {
     std::string out;
-    for (const auto& batch : state_of<listener_state>(sink).messages)
+    for (const auto& batch : state_of<batch_listener_state>(sink).messages)
       for (const auto& one : batch.frames)
         out.append(one.text.view()).append("\n");
     return out;

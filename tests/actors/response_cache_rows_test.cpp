@@ -85,7 +85,7 @@ TEST_F(response_cache_rows_test, OldAnswersGoByThemselves) {
   commit();
   EXPECT_EQ(stored_answers(), 0u);
   EXPECT_EQ(state().bytes, 0u);
-  EXPECT_LE(state_of<journal_state>(journal).largest, 8u) << "a few rows in each commit";
+  EXPECT_LE(state_of<held_commits>(journal).largest, 8u) << "a few rows in each commit";
 }
 
 TEST_F(response_cache_rows_test, TheLeastRecentlyUsedGoWhenThereIsTooMuch) {
@@ -121,11 +121,11 @@ TEST_F(response_cache_rows_test, AHitCostsAWriteOnlyOnceInAWhile) {
   commit();
   for (uint64_t i = 2; i < 20; ++i)
     ask_call(run_a, i, "2+2?");
-  EXPECT_TRUE(state_of<journal_state>(journal).waiting.empty());
+  EXPECT_TRUE(state_of<held_commits>(journal).waiting.empty());
   pass(3600s);
   ask_call(run_a, 30, "2+2?");
   ask_call(run_a, 31, "2+2?");
-  EXPECT_EQ(state_of<journal_state>(journal).waiting.size(), 1u);
+  EXPECT_EQ(state_of<held_commits>(journal).waiting.size(), 1u);
 }
 
 TEST_F(response_cache_rows_test, AnswersThatComeBeforeItIsCountedAreKeptAfterwards) {
@@ -133,7 +133,7 @@ TEST_F(response_cache_rows_test, AnswersThatComeBeforeItIsCountedAreKeptAfterwar
   tell(cache, open_lane{lane_of(run_a), evaluation_a});
   ask_call(run_a, 1, "2+2?");
   answer(run_a, 1, "4");
-  EXPECT_TRUE(state_of<journal_state>(journal).waiting.empty());
+  EXPECT_TRUE(state_of<held_commits>(journal).waiting.empty());
   EXPECT_EQ(at(run_a).outcomes.size(), 1u) << "nobody waits for the count";
   jobs->run();
   run();
@@ -159,7 +159,7 @@ TEST_F(response_cache_rows_test, WithoutAStoreRunsGoOnAndNothingIsKept) {
   open(run_a);
   ask_call(run_a, 1, "2+2?");
   answer(run_a, 1, "4");
-  auto& waiting = state_of<journal_state>(journal).waiting;
+  auto& waiting = state_of<held_commits>(journal).waiting;
   ASSERT_EQ(waiting.size(), 1u);
   tell(cache, committed{waiting.front().batch.watermark, 0, fault{errc::store_full, "full", {}, {}}});
   ask_call(run_a, 2, "2+2?");

@@ -180,6 +180,13 @@ TEST_F(response_cache_test, EndsWhenTheRouterEnds) {
   EXPECT_FALSE(alive);
 }
 
+TEST_F(response_cache_test, EndsWhenTheBatchDeskEnds) {
+  batches = spawn(router);
+  open(run_a);
+  kill(batches);
+  EXPECT_FALSE(ask<gauges>(cache, read_gauges{})) << "it is started again with the new desk";
+}
+
 TEST_F(response_cache_test, LanesAndCreditPassThrough) {
   open(run_a);
   ASSERT_EQ(at_router().lanes.size(), 1u);

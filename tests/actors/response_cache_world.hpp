@@ -73,12 +73,12 @@ struct rows {
   }
 };
 
-struct journal_state {
+struct held_commits {
   std::deque<append> waiting;
   size_t largest = 0;
 };
 
-inline journal_actor::behavior_type journal_of(journal_actor::stateful_pointer<journal_state> self) {
+inline journal_actor::behavior_type journal_of(journal_actor::stateful_pointer<held_commits> self) {
   return {
       [self](const append& message) {
         self->state.largest = std::max(self->state.largest, message.batch.documents.size());
@@ -118,6 +118,8 @@ protected:
   call_sink_actor evaluation_b = spawn(asker);
   call_sink_actor evaluation_c = spawn(asker);
   response_cache_actor cache;
+  call_target_actor
+      batches; ///< Stands for the batch desk; nobody, unless a test spawns one before the start.
   uint64_t max_bytes = 1 << 20;
   std::chrono::seconds max_age{3600 * 24};
 
@@ -169,6 +171,7 @@ protected:
     config.max_age = max_age;
     config.removed_at_once = 4;
     config.wall = [today = today] { return *today; };
+    config.batches = batches;
     cache = spawn(response_cache, config);
   }
 
@@ -231,7 +234,7 @@ protected:
 
   /// Makes durable what has been appended.
   void commit() {
-    auto& waiting = state_of<journal_state>(journal).waiting;
+    auto& waiting = state_of<held_commits>(journal).waiting;
     while (!waiting.empty()) {
       const auto message = waiting.front();
       waiting.pop_front();

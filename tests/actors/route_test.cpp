@@ -1,4 +1,5 @@
 #include "actors/fleet/model_router.hpp"
+#include "tests/actors/router_parts.hpp"
 #include "tests/support/actor_fixture.hpp"
 
 #include <gmock/gmock.h>
@@ -9,17 +10,18 @@ namespace assay {
 namespace {
 
 using namespace std::chrono_literals;
+using test::supervisor_of_none;
 using testing::ElementsAre;
 
-const run_id the_run{1'700'000'000U, 7U};
+const run_id route_run{1'700'000'000U, 7U};
 
-struct asker_state {
+struct route_asker_state {
   std::vector<call_outcome> outcomes;
   std::vector<uint32_t> credits;
   std::vector<uint32_t> on_the_wire;
 };
 
-call_sink_actor::behavior_type asker(call_sink_actor::stateful_pointer<asker_state> self) {
+call_sink_actor::behavior_type route_asker(call_sink_actor::stateful_pointer<route_asker_state> self) {
   return {
       [self](const call_outcome_batch& batch) {
         auto& all = self->state.outcomes;
@@ -35,14 +37,14 @@ call_sink_actor::behavior_type asker(call_sink_actor::stateful_pointer<asker_sta
 }
 
 /// Stands for a provider: keeps what it gets.
-struct target_state {
+struct route_target_state {
   std::vector<lane> lanes;
   std::vector<call> calls;
   size_t recalled = 0;
   size_t withdrawn = 0;
 };
 
-call_target_actor::behavior_type target(call_target_actor::stateful_pointer<target_state> self) {
+call_target_actor::behavior_type route_target(call_target_actor::stateful_pointer<route_target_state> self) {
   return {
       [self](const open_lane& wish) { self->state.lanes.push_back(wish.where); },
       [self](const call_batch& batch) {
@@ -55,24 +57,19 @@ call_target_actor::behavior_type target(call_target_actor::stateful_pointer<targ
   };
 }
 
-provider_supervisor_actor::behavior_type supervisor_of_none(provider_supervisor_actor::pointer) {
-  return {[](const watch_providers&) {}, [](const provider_memory&) {},
-          [](const read_gauges&) { return gauges{}; }, [](const tick&) {}};
-}
-
 /// Two models at two providers behind one name.
 class route_test : public test::actor_test {
 protected:
   route_strategy strategy = route_strategy::in_order;
-  call_target_actor first = spawn(target);
-  call_target_actor second = spawn(target);
-  call_sink_actor evaluation = spawn(asker);
+  call_target_actor first = spawn(route_target);
+  call_target_actor second = spawn(route_target);
+  call_sink_actor evaluation = spawn(route_asker);
   model_router_actor router;
   uint64_t next = 0;
 
   lane the_lane() const {
     lane out;
-    out.run = the_run;
+    out.run = route_run;
     out.model = model_id{"either"};
     out.provider = provider_id{"a"};
     out.route.strategy = strategy;
@@ -96,7 +93,7 @@ protected:
 
   void says(const call_target_actor& who, uint32_t calls, bool available) {
     const bool is_first = who == first;
-    tell(router, lane_credit{the_run, calls, model_id{is_first ? "m" : "n"},
+    tell(router, lane_credit{route_run, calls, model_id{is_first ? "m" : "n"},
                              provider_id{is_first ? "a" : "b"}, available});
   }
 
@@ -113,7 +110,7 @@ protected:
     outcome.error = fault{code, "so it is", {}, {}};
     if (code != errc::breaker_open)
       outcome.failures = {{code, 500, milliseconds{0}, possibly_billed, "so it is", "key-1", {}}};
-    tell(router, call_outcome_batch{the_run, {outcome}});
+    tell(router, call_outcome_batch{route_run, {outcome}});
   }
 
   void answers(uint64_t id, microseconds latency = milliseconds{100}, double dollars = 0.001) {
@@ -121,11 +118,11 @@ protected:
     outcome.id = call_id{id};
     outcome.timing.first_byte = latency;
     outcome.cost = from_dollars(dollars);
-    tell(router, call_outcome_batch{the_run, {outcome}});
+    tell(router, call_outcome_batch{route_run, {outcome}});
   }
 
-  target_state& at(const call_target_actor& which) { return state_of<target_state>(which); }
-  asker_state& asked() { return state_of<asker_state>(evaluation); }
+  route_target_state& at(const call_target_actor& which) { return state_of<route_target_state>(which); }
+  route_asker_state& asked() { return state_of<route_asker_state>(evaluation); }
   size_t sent(const call_target_actor& which) { return at(which).calls.size(); }
 };
 
@@ -183,7 +180,7 @@ TEST_F(route_test, ACallThatAllHaveFailedComesBackWithEveryReason) {
   outcome.error = fault{errc::provider_timeout, "late", {}, {}};
   outcome.failures = at(second).calls[0].failures;
   outcome.failures.push_back({errc::provider_timeout, 0, milliseconds{0}, false, "late", {}, {}});
-  tell(router, call_outcome_batch{the_run, {outcome}});
+  tell(router, call_outcome_batch{route_run, {outcome}});
   ASSERT_EQ(asked().outcomes.size(), 1u);
   ASSERT_EQ(asked().outcomes[0].failures.size(), 2u);
   EXPECT_EQ(asked().outcomes[0].failures[0].target, "a/m");
@@ -199,7 +196,7 @@ TEST_F(route_test, ACallThatMayHaveBeenPaidForTwiceIsNotPaidForAThirdTime) {
   outcome.error = fault{errc::truncated_answer, "cut", {}, {}};
   for (int i = 0; i < 2; ++i)
     outcome.failures.push_back({errc::truncated_answer, 200, milliseconds{0}, true, "cut", {}, {}});
-  tell(router, call_outcome_batch{the_run, {outcome}});
+  tell(router, call_outcome_batch{route_run, {outcome}});
   EXPECT_EQ(sent(second), 0u);
   EXPECT_EQ(asked().outcomes.size(), 1u);
 }
@@ -294,7 +291,7 @@ TEST_F(route_test, LeastLoadedSpreadsByTheShareOfTheWindowInUse) {
 TEST_F(route_test, CallsOnTheWireAreThoseOfAllTargetsAndNoneWhereAProviderHasFallen) {
   start();
   const auto on_the_wire = [&](const char* model, const char* provider, uint32_t calls) {
-    tell(router, lane_credit{the_run, 10, model_id{model}, provider_id{provider}, true, {}, calls});
+    tell(router, lane_credit{route_run, 10, model_id{model}, provider_id{provider}, true, {}, calls});
   };
   EXPECT_EQ(asked().on_the_wire.back(), 0u);
   on_the_wire("m", "a", 3);
@@ -326,7 +323,7 @@ TEST_F(route_test, CallsOfAProviderThatStaysDownGoToTheOther) {
 TEST_F(route_test, AWithdrawalReachesEveryProviderAndEndsTheMoving) {
   start();
   ask(1);
-  tell(router, withdraw_calls{the_run, std::nullopt});
+  tell(router, withdraw_calls{route_run, std::nullopt});
   EXPECT_EQ(at(first).withdrawn, 1u);
   EXPECT_EQ(at(second).withdrawn, 1u);
   fails(1, errc::provider_unavailable);
@@ -352,7 +349,7 @@ TEST_F(route_test, WhatIsInUseComesBackToZero) {
     answers(id);
   for (const auto& [id, record] : state_of<model_router_state>(router).records)
     EXPECT_EQ(record.in_use, 0u) << id.first.value;
-  EXPECT_EQ(state_of<model_router_state>(router).lanes.at(the_run).open, 0u);
+  EXPECT_EQ(state_of<model_router_state>(router).lanes.at(route_run).open, 0u);
 }
 
 } // namespace

@@ -1,5 +1,7 @@
 #include "actors/fleet/model_router.hpp"
+#include "tests/actors/router_parts.hpp"
 #include "tests/support/actor_fixture.hpp"
+#include "tests/support/amounts.hpp"
 
 #include <gmock/gmock.h>
 
@@ -7,19 +9,19 @@ namespace assay {
 namespace {
 
 using namespace std::chrono_literals;
+using test::dollars;
+using test::supervisor_of_none;
 using testing::HasSubstr;
 
-constexpr money dollars(int64_t n) { return money{n * 1'000'000'000}; }
-
-const run_id the_run{1'700'000'000U, 7U};
+const run_id paid_run{1'700'000'000U, 7U};
 
 /// Stands for an evaluation.
-struct asker_state {
+struct paying_asker_state {
   std::vector<call_outcome> outcomes;
   std::vector<std::string> reasons; ///< To wait.
 };
 
-call_sink_actor::behavior_type asker(call_sink_actor::stateful_pointer<asker_state> self) {
+call_sink_actor::behavior_type paying_asker(call_sink_actor::stateful_pointer<paying_asker_state> self) {
   return {
       [self](const call_outcome_batch& batch) {
         auto& all = self->state.outcomes;
@@ -32,11 +34,11 @@ call_sink_actor::behavior_type asker(call_sink_actor::stateful_pointer<asker_sta
 }
 
 /// Stands for a provider.
-struct target_state {
+struct paid_target_state {
   std::vector<call> calls;
 };
 
-call_target_actor::behavior_type target(call_target_actor::stateful_pointer<target_state> self) {
+call_target_actor::behavior_type paid_target(call_target_actor::stateful_pointer<paid_target_state> self) {
   return {
       [](const open_lane&) {},
       [self](const call_batch& batch) {
@@ -47,11 +49,6 @@ call_target_actor::behavior_type target(call_target_actor::stateful_pointer<targ
       [](const deltas_taken&) {},
       [](const close_lane&) {},
   };
-}
-
-provider_supervisor_actor::behavior_type supervisor_of_none(provider_supervisor_actor::pointer) {
-  return {[](const watch_providers&) {}, [](const provider_memory&) {},
-          [](const read_gauges&) { return gauges{}; }, [](const tick&) {}};
 }
 
 /// Stands for the budget keeper.
@@ -72,6 +69,7 @@ budget_keeper_actor::behavior_type keeper(budget_keeper_actor::stateful_pointer<
         auto& all = self->state.settled;
         all.insert(all.end(), news.parts.begin(), news.parts.end());
       },
+      [](const take_over_leases&) {},
       [](const read_budgets&) { return budget_states{}; },
       [](const read_gauges&) { return gauges{}; },
       [](const run_cost_found&) {},
@@ -83,15 +81,15 @@ budget_keeper_actor::behavior_type keeper(budget_keeper_actor::stateful_pointer<
 class router_budget : public test::actor_test {
 protected:
   budget_keeper_actor budgets = spawn(keeper);
-  call_sink_actor evaluation = spawn(asker);
-  call_target_actor first = spawn(target);
-  call_target_actor second = spawn(target);
+  call_sink_actor evaluation = spawn(paying_asker);
+  call_target_actor first = spawn(paid_target);
+  call_target_actor second = spawn(paid_target);
   model_router_actor router;
   lane where;
   std::shared_ptr<wall_time> today = std::make_shared<wall_time>();
 
   router_budget() {
-    where.run = the_run;
+    where.run = paid_run;
     where.model = model_id{"m"};
     where.provider = provider_id{"a"};
     where.prices = token_prices{0, 1e6, std::nullopt};
@@ -109,7 +107,7 @@ protected:
     tell(router, provider_up{provider_id{"a"}, first});
     tell(router, provider_up{provider_id{"b"}, second});
     tell(router, open_lane{where, evaluation});
-    tell(router, lane_credit{the_run, 10, model_id{"m"}, provider_id{"a"}});
+    tell(router, lane_credit{paid_run, 10, model_id{"m"}, provider_id{"a"}});
   }
 
   /// Another model stands by, at three times the price.
@@ -129,7 +127,7 @@ protected:
 
   void grant(uint64_t lease, int64_t amount, uint32_t target = 0) {
     lease_granted news;
-    news.run = the_run;
+    news.run = paid_run;
     news.target = target;
     news.lease = lease;
     news.amount = dollars(amount);
@@ -138,7 +136,7 @@ protected:
 
   void refuse(uint32_t target, bool of_model, const char* setting = "a setting") {
     lease_refused news;
-    news.run = the_run;
+    news.run = paid_run;
     news.target = target;
     news.reason = {errc::budget_exhausted, "spent", setting, {}};
     news.of_model = of_model;
@@ -150,19 +148,19 @@ protected:
     failed.id = call_id{id};
     failed.error = fault{errc::provider_unavailable, "no", {}, {}};
     failed.failures = {{errc::provider_unavailable, 503, 0ms, false, "no", {}, {}}};
-    tell(router, call_outcome_batch{the_run, {failed}});
+    tell(router, call_outcome_batch{paid_run, {failed}});
   }
 
   void answer(uint64_t id, int64_t cost) {
     call_outcome outcome;
     outcome.id = call_id{id};
     outcome.cost = dollars(cost);
-    tell(router, call_outcome_batch{the_run, {outcome}});
+    tell(router, call_outcome_batch{paid_run, {outcome}});
   }
 
   keeper_state& at_keeper() { return state_of<keeper_state>(budgets); }
-  asker_state& asked() { return state_of<asker_state>(evaluation); }
-  size_t sent(const call_target_actor& which) { return state_of<target_state>(which).calls.size(); }
+  paying_asker_state& asked() { return state_of<paying_asker_state>(evaluation); }
+  size_t sent(const call_target_actor& which) { return state_of<paid_target_state>(which).calls.size(); }
   money spent() {
     money out;
     for (const auto& one : at_keeper().settled)
@@ -195,7 +193,7 @@ TEST_F(router_budget, NoCallGoesBeforeItsMoneyIsThere) {
 TEST_F(router_budget, WithoutABudgetCallsGoAtOnce) {
   start();
   lease_granted news;
-  news.run = the_run;
+  news.run = paid_run;
   news.unlimited = true;
   tell(router, std::move(news));
   ask_call(1, 4'000'000);
@@ -213,7 +211,7 @@ TEST_F(router_budget, WhatACallCostIsBookedAndTheRestComesBackAtTheEnd) {
   advance(1s, 100ms);
   EXPECT_EQ(spent(), dollars(3));
   EXPECT_EQ(returned(), money{}) << "the lane may need it";
-  tell(router, close_lane{the_run});
+  tell(router, close_lane{paid_run});
   EXPECT_EQ(spent(), dollars(3));
   EXPECT_EQ(returned(), dollars(7));
 }
@@ -222,25 +220,25 @@ TEST_F(router_budget, ARefusalEndsTheCallsThatWaitWithItsReason) {
   start();
   ask_call(1, 4);
   ask_call(2, 4);
-  tell(router, lease_refused{the_run, 0, {errc::budget_exhausted, "spent", "max_cost", {}}});
+  tell(router, lease_refused{paid_run, 0, {errc::budget_exhausted, "spent", "max_cost", {}}});
   ASSERT_EQ(asked().outcomes.size(), 2u);
   EXPECT_EQ(asked().outcomes[0].error->code, errc::budget_exhausted);
   EXPECT_EQ(asked().outcomes[0].error->where, "max_cost");
   EXPECT_FALSE(asked().outcomes[0].possibly_billed);
   EXPECT_EQ(sent(first), 0u);
   EXPECT_TRUE(state_of<model_router_state>(router).calls.empty());
-  EXPECT_EQ(state_of<model_router_state>(router).lanes.at(the_run).open, 0u);
+  EXPECT_EQ(state_of<model_router_state>(router).lanes.at(paid_run).open, 0u);
 }
 
 TEST_F(router_budget, CallsThatAreWithdrawnWhileTheyWaitNeverGo) {
   start();
   ask_call(1, 4);
-  tell(router, withdraw_calls{the_run, std::nullopt});
+  tell(router, withdraw_calls{paid_run, std::nullopt});
   ASSERT_EQ(asked().outcomes.size(), 1u);
   EXPECT_EQ(asked().outcomes[0].error->code, errc::cancelled);
   grant(1, 10);
   EXPECT_EQ(sent(first), 0u);
-  tell(router, close_lane{the_run});
+  tell(router, close_lane{paid_run});
   EXPECT_EQ(returned(), dollars(10));
 }
 
@@ -268,7 +266,7 @@ TEST_F(router_budget, ACallThatMovesIsReservedByTheOtherModelsPrices) {
   failed.id = call_id{1};
   failed.error = fault{errc::provider_unavailable, "no", {}, {}};
   failed.failures = {{errc::provider_unavailable, 503, 0ms, true, "no", {}, {}}};
-  tell(router, call_outcome_batch{the_run, {failed}});
+  tell(router, call_outcome_batch{paid_run, {failed}});
   EXPECT_EQ(sent(second), 0u) << "that model's money is not there yet";
   ASSERT_EQ(at_keeper().wishes.size(), 2u);
   EXPECT_EQ(at_keeper().wishes[1].model, model_id{"n"});
@@ -276,7 +274,7 @@ TEST_F(router_budget, ACallThatMovesIsReservedByTheOtherModelsPrices) {
   grant(2, 20, 1);
   ASSERT_EQ(sent(second), 1u);
   answer(1, 9);
-  tell(router, close_lane{the_run});
+  tell(router, close_lane{paid_run});
   EXPECT_EQ(spent(), dollars(4 + 9)) << "the first try may have been billed";
   EXPECT_EQ(returned(), dollars(6 + 11));
 }
@@ -284,17 +282,18 @@ TEST_F(router_budget, ACallThatMovesIsReservedByTheOtherModelsPrices) {
 TEST_F(router_budget, AModelWhoseBudgetIsSpentIsPassedOverAndItsCallsGoOn) {
   add_standby();
   start();
-  tell(router, lane_credit{the_run, 20, model_id{"n"}, provider_id{"b"}});
+  tell(router, lane_credit{paid_run, 20, model_id{"n"}, provider_id{"b"}});
   ask_call(1, 4);
   ask_call(2, 4);
   refuse(0, true);
   EXPECT_TRUE(asked().outcomes.empty());
   ASSERT_EQ(at_keeper().wishes.size(), 2u);
   EXPECT_EQ(at_keeper().wishes[1].model, model_id{"n"});
-  EXPECT_EQ(state_of<model_router_state>(router).lanes.at(the_run).credit, 20u) << "the standby's counts now";
+  EXPECT_EQ(state_of<model_router_state>(router).lanes.at(paid_run).credit, 20u)
+      << "the standby's counts now";
   grant(2, 100, 1);
   ASSERT_EQ(sent(second), 2u);
-  const auto& failures = state_of<target_state>(second).calls[0].failures;
+  const auto& failures = state_of<paid_target_state>(second).calls[0].failures;
   ASSERT_EQ(failures.size(), 1u) << "the sample says why it went on";
   EXPECT_EQ(failures[0].error, errc::budget_exhausted);
   EXPECT_EQ(failures[0].target, "a/m");
@@ -309,7 +308,7 @@ TEST_F(router_budget, AModelWhoseBudgetIsSpentIsPassedOverAndItsCallsGoOn) {
   EXPECT_EQ(asked().outcomes.size(), 3u);
   for (const auto& [id, record] : state_of<model_router_state>(router).records)
     EXPECT_EQ(record.in_use, 0u) << id.first.value;
-  tell(router, close_lane{the_run});
+  tell(router, close_lane{paid_run});
   EXPECT_EQ(spent(), dollars(18));
   EXPECT_EQ(returned(), dollars(82));
 }
@@ -328,8 +327,8 @@ TEST_F(router_budget, WhenNoModelHasMoneyTheRefusalEndsTheCall) {
   EXPECT_EQ(asked().outcomes[0].failures[0].target, "a/m");
   const auto& state = state_of<model_router_state>(router);
   EXPECT_TRUE(state.calls.empty());
-  EXPECT_EQ(state.lanes.at(the_run).open, 0u);
-  EXPECT_EQ(state.lanes.at(the_run).held, 0u);
+  EXPECT_EQ(state.lanes.at(paid_run).open, 0u);
+  EXPECT_EQ(state.lanes.at(paid_run).held, 0u);
   for (const auto& [id, record] : state.records)
     EXPECT_EQ(record.in_use, 0u) << id.first.value;
 }
@@ -349,7 +348,7 @@ TEST_F(router_budget, ACallTooExpensiveForOneModelGoesToTheNextAndOthersStay) {
   start();
   ask_call(1, 4);
   lease_granted news;
-  news.run = the_run;
+  news.run = paid_run;
   news.lease = 1;
   news.amount = dollars(10);
   news.per_request = dollars(3);
@@ -358,7 +357,7 @@ TEST_F(router_budget, ACallTooExpensiveForOneModelGoesToTheNextAndOthersStay) {
   EXPECT_EQ(sent(first), 0u);
   grant(2, 100, 1);
   ASSERT_EQ(sent(second), 1u);
-  EXPECT_EQ(state_of<target_state>(second).calls[0].failures.at(0).error, errc::request_over_budget);
+  EXPECT_EQ(state_of<paid_target_state>(second).calls[0].failures.at(0).error, errc::request_over_budget);
   ask_call(2, 1);
   EXPECT_EQ(sent(first), 1u);
 }
@@ -434,11 +433,21 @@ TEST_F(router_budget, ARecallReturnsWhatIsFree) {
   start();
   grant(1, 10);
   ask_call(1, 4);
-  tell(router, lease_recalled{the_run});
+  tell(router, lease_recalled{paid_run});
   EXPECT_EQ(returned(), dollars(6));
   answer(1, 1);
   EXPECT_EQ(spent(), dollars(1));
   EXPECT_EQ(returned(), dollars(9));
+}
+
+TEST_F(router_budget, WhatABatchHasLeftOverIsInNoHurry) {
+  where.way = call_way::batch;
+  start();
+  EXPECT_TRUE(at_keeper().wishes.empty()) << "most of its calls never come here";
+  ask_call(1, 2);
+  ASSERT_EQ(at_keeper().wishes.size(), 1u);
+  EXPECT_TRUE(at_keeper().wishes[0].patient) << "its own batches may hold the money for a day";
+  EXPECT_FALSE(at_keeper().wishes[0].of_batch);
 }
 
 TEST_F(router_budget, TheKeeperHearsWhoAsks) {
@@ -460,11 +469,11 @@ TEST_F(router_budget, AProviderThatFallsTwiceIsPaidTwice) {
   ask_call(1, 4);
   kill(first);
   EXPECT_EQ(returned(), money{});
-  first = spawn(target);
+  first = spawn(paid_target);
   tell(router, provider_up{provider_id{"a"}, first});
   EXPECT_EQ(sent(first), 1u) << "four more dollars were there";
   kill(first);
-  first = spawn(target);
+  first = spawn(paid_target);
   tell(router, provider_up{provider_id{"a"}, first});
   EXPECT_EQ(sent(first), 0u) << "and now they are not";
   advance(1s, 100ms);

@@ -64,6 +64,7 @@ register_of_watchers(provider_supervisor_actor::stateful_pointer<register_state>
   return {
       [self](const watch_providers& wish) { self->state.watchers.push_back(wish.watcher); },
       [](const provider_memory&) {},
+      [](const keys_changed&) {},
       [](const read_gauges&) { return gauges{}; },
       [](const tick&) {},
   };

@@ -88,11 +88,12 @@ private:
   };
 };
 
-struct owner_state {
+struct program_owner_state {
   std::vector<sandbox_result> results;
 };
 
-sandbox_sink_actor::behavior_type owner(sandbox_sink_actor::stateful_pointer<owner_state> self) {
+sandbox_sink_actor::behavior_type
+program_owner(sandbox_sink_actor::stateful_pointer<program_owner_state> self) {
   return {[self](const sandbox_results& news) {
     for (const auto& one : news.results)
       self->state.results.push_back(one);
@@ -157,7 +158,7 @@ protected:
   host_state now_there() { return ask<host_state>(host, read_host_state{}).value(); }
 
   std::vector<sandbox_result>& results_of(const sandbox_sink_actor& sink) {
-    return state_of<owner_state>(sink).results;
+    return state_of<program_owner_state>(sink).results;
   }
 
   double value(metric id, const std::vector<std::string>& labels = {}) {
@@ -171,8 +172,8 @@ protected:
 
 TEST_F(sandbox_actor_test, AnswersEveryJobWithItsOwnersNumber) {
   start();
-  const auto first = spawn(owner);
-  const auto second = spawn(owner);
+  const auto first = spawn(program_owner);
+  const auto second = spawn(program_owner);
   submit(first, 7, 7);
   submit(second, 7, 7);
   sandbox_result result;
@@ -191,7 +192,7 @@ TEST_F(sandbox_actor_test, AnswersEveryJobWithItsOwnersNumber) {
 
 TEST_F(sandbox_actor_test, RunsOnlySoManyAtOnceEachWithASlotOfItsOwn) {
   start();
-  const auto sink = spawn(owner);
+  const auto sink = spawn(program_owner);
   submit(sink, 1, 9);
   for (int round = 0; round < 9; ++round) {
     const auto jobs = programs.jobs();
@@ -210,8 +211,8 @@ TEST_F(sandbox_actor_test, RunsOnlySoManyAtOnceEachWithASlotOfItsOwn) {
 TEST_F(sandbox_actor_test, LetsOwnersTakeTurns) {
   config.workers = 1;
   start();
-  const auto many = spawn(owner);
-  const auto few = spawn(owner);
+  const auto many = spawn(program_owner);
+  const auto few = spawn(program_owner);
   submit(many, 1, 50);
   submit(few, 100, 101);
   end_one();
@@ -225,7 +226,7 @@ TEST_F(sandbox_actor_test, LetsOwnersTakeTurns) {
 TEST_F(sandbox_actor_test, RefusesWhatDoesNotFitIntoTheLine) {
   config.most_waiting = 3;
   start();
-  const auto sink = spawn(owner);
+  const auto sink = spawn(program_owner);
   submit(sink, 1, 2);
   submit(sink, 3, 7);
   ASSERT_EQ(results_of(sink).size(), 2U);
@@ -242,8 +243,8 @@ TEST_F(sandbox_actor_test, RefusesWhatDoesNotFitIntoTheLine) {
 TEST_F(sandbox_actor_test, KillsAndForgetsWhatIsWithdrawn) {
   config.workers = 1;
   start();
-  const auto sink = spawn(owner);
-  const auto other = spawn(owner);
+  const auto sink = spawn(program_owner);
+  const auto other = spawn(program_owner);
   submit(sink, 1, 3);
   submit(other, 1, 3);
   withdraw(sink, {1, 3});
@@ -264,8 +265,8 @@ TEST_F(sandbox_actor_test, KillsAndForgetsWhatIsWithdrawn) {
 TEST_F(sandbox_actor_test, WithdrawsTheJobsOfAnOwnerThatEnds) {
   config.workers = 1;
   start();
-  const auto sink = spawn(owner);
-  const auto other = spawn(owner);
+  const auto sink = spawn(program_owner);
+  const auto other = spawn(program_owner);
   submit(sink, 1, 5);
   submit(other, 9, 9);
   kill(sink);
@@ -280,7 +281,7 @@ TEST_F(sandbox_actor_test, WithdrawsTheJobsOfAnOwnerThatEnds) {
 TEST_F(sandbox_actor_test, GivesUpAProgramThatOutlivesItsTime) {
   config.workers = 1;
   start();
-  const auto sink = spawn(owner);
+  const auto sink = spawn(program_owner);
   sandbox_limits limits;
   limits.wall = 3s;
   submit(sink, 1, 2, limits);
@@ -301,7 +302,7 @@ TEST_F(sandbox_actor_test, SaysThatThereIsNoSandboxAndRunsNothing) {
   programs.works = false;
   host = spawn(sandbox, config);
   run();
-  const auto sink = spawn(owner);
+  const auto sink = spawn(program_owner);
   submit(sink, 1, 2);
   EXPECT_TRUE(results_of(sink).empty()) << "it waits for what is found";
   look();
@@ -333,7 +334,7 @@ TEST_F(sandbox_actor_test, LooksAgainAfterAWhile) {
   ASSERT_EQ(told.size(), 2U);
   EXPECT_TRUE(told[1].available);
   EXPECT_EQ(told[1].limits, std::vector<std::string>{"all of them"});
-  const auto sink = spawn(owner);
+  const auto sink = spawn(program_owner);
   submit(sink, 1, 1);
   EXPECT_EQ(programs.jobs().size(), 1U);
 }
@@ -343,7 +344,7 @@ TEST_F(sandbox_actor_test, IsOffWhenItIsNotConfigured) {
   config.off_because = "sandbox.enabled is false";
   host = spawn(sandbox, config);
   run();
-  const auto sink = spawn(owner);
+  const auto sink = spawn(program_owner);
   submit(sink, 1, 1);
   ASSERT_EQ(results_of(sink).size(), 1U);
   EXPECT_EQ(results_of(sink)[0].error->message, "sandbox.enabled is false");
@@ -353,7 +354,7 @@ TEST_F(sandbox_actor_test, IsOffWhenItIsNotConfigured) {
 TEST_F(sandbox_actor_test, GivesTheConfiguredLimitsToJobsWithoutTheirOwn) {
   config.limits.cpu = 77s;
   start();
-  const auto sink = spawn(owner);
+  const auto sink = spawn(program_owner);
   submit(sink, 1, 1);
   sandbox_limits own;
   own.processes = 5;
@@ -366,7 +367,7 @@ TEST_F(sandbox_actor_test, GivesTheConfiguredLimitsToJobsWithoutTheirOwn) {
 
 TEST_F(sandbox_actor_test, CountsByEnd) {
   start();
-  const auto sink = spawn(owner);
+  const auto sink = spawn(program_owner);
   submit(sink, 1, 3);
   sandbox_result result;
   result.end = sandbox_end::memory_limit;
@@ -383,7 +384,7 @@ TEST_F(sandbox_actor_test, CountsByEnd) {
 
 TEST_F(sandbox_actor_test, EndsItsProgramsWhenItEnds) {
   start();
-  const auto sink = spawn(owner);
+  const auto sink = spawn(program_owner);
   submit(sink, 1, 1);
   kill(host);
   host = nullptr;

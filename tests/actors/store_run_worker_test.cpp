@@ -2,6 +2,7 @@
 #include "actors/runs/run_counts.hpp"
 #include "actors/runs/store_run_worker.hpp"
 #include "actors/supervision/store_writer.hpp"
+#include "core/llm/batch_rows.hpp"
 #include "tests/storage/support.hpp"
 
 #include <gmock/gmock.h>
@@ -366,6 +367,46 @@ TEST_F(store_run_worker_test, TheArgumentsOfTheModelArePinned) {
   EXPECT_EQ(pin(wish).spec.calls, (call_rules{std::chrono::seconds{600}, std::nullopt, std::nullopt}));
   wish.model_args = "timeout=2.5,max_retries=0,num_concurrent=5";
   EXPECT_EQ(pin(wish).spec.calls, (call_rules{milliseconds{2'500}, 0U, 5U}));
+}
+
+// -- a task of the request's own ---------------------------------------------------------------------------
+
+TEST_F(store_run_worker_test, ABatchBringsItsTaskAlong) {
+  write_task();
+  write("rows.jsonl", rows(5));
+  write("batch.jsonl", llm::batch_row(0, {{"x", "{a}"}}, "say {x}") + "\n"
+                           + llm::batch_row(1, {{"y", 1}}, "say {x}") + "\n");
+  run_request wish;
+  wish.model = model_id{"m"};
+  wish.kind = run_kind::llm_batch;
+  wish.predict_only = true;
+  wish.own = own_task{llm::batch_task("be {brief}: \"yes\"\n"), file("batch.jsonl")};
+  wish.calls.num_concurrent = 2;
+  const auto record = pin(wish);
+  EXPECT_EQ(record.spec.kind, run_kind::llm_batch);
+  EXPECT_EQ(record.spec.calls.num_concurrent, 2U);
+  EXPECT_EQ(record.progress.total, 2U);
+  EXPECT_EQ(record.spec.tasks.at(0).dataset_path, file("batch.jsonl"));
+  store_run_worker worker{farm.data()};
+  ASSERT_EQ(worker.recover(record).error, std::nullopt);
+  const auto page = worker.next_page(10);
+  ASSERT_EQ(page.samples.size(), 2U);
+  ASSERT_EQ(page.samples[0].messages.size(), 2U);
+  EXPECT_EQ(page.samples[0].messages[0].content.str(), "be {brief}: \"yes\"\n");
+  EXPECT_EQ(page.samples[0].messages[1].content.str(), "say {a}");
+  EXPECT_EQ(page.samples[1].error->code, errc::template_failed);
+}
+
+TEST_F(store_run_worker_test, ABatchOfWhichNothingCanBeAskedIsTakenAllTheSame) {
+  write_task();
+  write("rows.jsonl", rows(5));
+  write("batch.jsonl", llm::batch_row(0, {{"y", 1}}, "say {x}") + "\n");
+  run_request wish;
+  wish.model = model_id{"m"};
+  wish.kind = run_kind::llm_batch;
+  wish.predict_only = true;
+  wish.own = own_task{llm::batch_task({}), file("batch.jsonl")};
+  EXPECT_TRUE(admit(wish));
 }
 
 } // namespace

@@ -168,8 +168,16 @@ TEST_F(falling_actors, EveryActorHasASupervisor) {
                             + state_of<provider_supervisor_state>(farm.providers).family.size()
                             + provider_now().family.size()
                             + state_of<run_supervisor_state>(farm.runs).family.size();
-  EXPECT_EQ(supervised, 12u + 1u + 2u + 2u);
+  EXPECT_EQ(supervised, 13u + 1u + 2u + 2u);
   EXPECT_EQ(sys.registry().running(), others + 1u + supervised) << "the root and all below it";
+}
+
+TEST_F(falling_actors, ARestartedSupervisorOfRunsGivesNoNameTwice) {
+  start_farm();
+  const auto earlier = submit(5);
+  kill(handles().runs);
+  advance(1s);
+  EXPECT_NE(submit(5), earlier);
 }
 
 TEST_F(falling_actors, ASupervisorsFallTakesItsFamilyWithItAtOnce) {
@@ -182,7 +190,8 @@ TEST_F(falling_actors, ASupervisorsFallTakesItsFamilyWithItAtOnce) {
   advance(1s);
   EXPECT_EQ(sys.registry().running(), all);
   kill(handles().runs);
-  EXPECT_EQ(sys.registry().running(), all - 4u) << "run supervisor, two evaluations, and the younger gateway";
+  EXPECT_EQ(sys.registry().running(), all - 5u)
+      << "run supervisor, two evaluations, and the younger gateway and keeper of A/B tests";
 }
 
 TEST_F(falling_actors, YoungerSiblingsOfAFallenPartAreStartedAgainAndOlderOnesStay) {

@@ -132,6 +132,33 @@ TEST_F(stored_keys, ServeRunsWhenTheMasterPasswordIsThere) {
   EXPECT_EQ(assay({"serve", "--port", "0"}).code, 5);
 }
 
+TEST_F(stored_keys, AreTakenUpByAServerThatRuns) {
+  ASSERT_NO_FATAL_FAILURE(start_mock());
+  environment["ASSAY_ADMIN_PASSWORD"] = "a password for tests";
+  process server({ASSAY_BINARY, "serve", "--port", "0", "--port-file", "serve.port"}, folder, environment);
+  ASSERT_FALSE(wait_for_file(folder + "/serve.port", server).empty()) << server.wait().err;
+
+  const auto added = add("sk-good-key-of-the-mock", "--provider mock --name lab");
+  ASSERT_EQ(added.code, 0) << added.err;
+  EXPECT_NE(added.err.find("kill -HUP "), std::string::npos) << added.err;
+  EXPECT_NE(assay({"keys", "list"}).out.find("lab"), std::string::npos);
+  server.signal(SIGHUP);
+  EXPECT_TRUE(wait_for_text(server.err_file(), "key=providers.mock.keys", server));
+
+  const auto removed = assay({"keys", "remove", "lab"});
+  EXPECT_EQ(removed.code, 0) << removed.err;
+  EXPECT_NE(removed.err.find("POST /api/v1/config"), std::string::npos) << removed.err;
+  server.signal(SIGHUP); // Handled before the signal that ends it: a lower number.
+  server.signal(SIGTERM);
+  const auto done = server.wait();
+  EXPECT_EQ(done.code, 0) << done.err;
+  const auto first = done.err.find("key=providers.mock.keys");
+  ASSERT_NE(first, std::string::npos) << done.err;
+  EXPECT_NE(done.err.find("key=providers.mock.keys", first + 1), std::string::npos) << "it is gone again";
+  EXPECT_EQ((done.out + done.err).find("sk-good-key-of-the-mock"), std::string::npos);
+  EXPECT_FALSE(lies_about("sk-good-key-of-the-mock")) << "some file holds the key";
+}
+
 TEST_F(stored_keys, StayHomeWhenTheProviderIsReachedElsewhere) {
   ASSERT_NO_FATAL_FAILURE(start_mock());
   ASSERT_EQ(add("sk-good-key-of-the-mock", "--provider mock").code, 0);

@@ -299,6 +299,26 @@ TEST_F(served, ApiKeysAreMadeThroughTheServerAndSignIn) {
   EXPECT_EQ(last.err.find(key.substr(22)), std::string::npos) << "the log does not have it";
 }
 
+TEST_F(served, ModelConfigurationsHoldAtOnce) {
+  start();
+  ASSERT_EQ(assay({"configs", "set", "cold", "model_type=mock", "model=sim-p100", "temperature=0.1"}).code,
+            0);
+  token = login("admin123");
+  const json wanted{{"model_id", "cold"}, {"task_ids", {"sums"}}, {"configuration", {{"limit", 2}}}};
+  const auto first = post("/evaluations", wanted);
+  ASSERT_TRUE(first.contains("evaluation_id")) << first.dump();
+  EXPECT_EQ(assay({"watch", first.value("evaluation_id", "")}).code, 0);
+  ASSERT_EQ(assay({"configs", "set", "cold", "temperature=0.4"}).code, 0);
+  const auto stale = assay({"configs", "set", "cold", "temperature=0.5", "--if-version", "1"});
+  EXPECT_NE(stale.code, 0);
+  EXPECT_NE(stale.err.find("version 2"), std::string::npos) << stale.err;
+  const auto second = post("/evaluations", wanted);
+  EXPECT_NE(second.dump().find("version 2 of its stored configuration"), std::string::npos) << second.dump();
+  EXPECT_EQ(assay({"watch", second.value("evaluation_id", "")}).code, 0);
+  EXPECT_EQ(assay({"configs", "delete", "cold"}).code, 0);
+  EXPECT_EQ(post("/evaluations", wanted)["error"].value("field", ""), "model_id") << "it is there no more";
+}
+
 TEST_F(served, EndsInOrderOnASignalAndGoesOnAtTheNextStart) {
   start();
   const auto id = submit(40);

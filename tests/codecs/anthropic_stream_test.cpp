@@ -63,6 +63,14 @@ TEST(anthropic_stream, IsTheSameHoweverTheBytesAreCut) {
   }
 }
 
+TEST(anthropic_stream, TellsWhatWasCountedSoFar) {
+  const auto stream = make_anthropic_codec({})->open_stream();
+  EXPECT_EQ(stream->usage_so_far(), std::nullopt);
+  std::vector<answer_delta> pieces;
+  stream->feed(until("message_delta"), pieces);
+  EXPECT_EQ(stream->usage_so_far(), (token_usage{16, 1, 5, 0})) << "the prompt, at its start";
+}
+
 TEST(anthropic_stream, ToleratesCarriageReturnsAndMissingEventNames) {
   std::string other;
   for (const char c : good_stream)

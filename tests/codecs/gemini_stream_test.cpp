@@ -38,6 +38,14 @@ TEST(gemini_stream, IsTheSameHoweverTheBytesAreCut) {
   }
 }
 
+TEST(gemini_stream, TellsWhatWasCountedSoFar) {
+  const auto stream = make_gemini_codec({})->open_stream();
+  EXPECT_EQ(stream->usage_so_far(), std::nullopt);
+  std::vector<answer_delta> pieces;
+  stream->feed(frame(first_frame), pieces);
+  EXPECT_EQ(stream->usage_so_far(), (token_usage{8, 21, 0, 20}));
+}
+
 TEST(gemini_stream, IsCompleteWithItsFinishReason) {
   const auto cut = read(frame(first_frame));
   EXPECT_FALSE(cut.complete);

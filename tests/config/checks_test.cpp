@@ -1,6 +1,9 @@
+#include "config/task_places.hpp"
 #include "tests/config/support.hpp"
 
 #include <nlohmann/json.hpp>
+
+#include <algorithm>
 
 namespace assay::config {
 namespace {
@@ -36,6 +39,20 @@ TEST_F(checks, RetryRulesNameRealErrors) {
   EXPECT_TRUE(has(wrong.where, "cap"));
 }
 
+TEST_F(checks, DatasetsOfAHubNameFiles) {
+  EXPECT_TRUE(has(refused("tasks: {datasets: {squad: 7}}\n").where, "tasks.datasets.squad"));
+  EXPECT_TRUE(has(refused("tasks: {datasets: {squad: {test: []}}}\n").message, "`squad`"));
+  file("local.yaml", "tasks:\n  roots: [data]\n  datasets:\n    squad: {test: [a.jsonl, /b.jsonl]}\n"
+                     "    'x/y:z': c.jsonl\n");
+  const auto values = loaded();
+  EXPECT_EQ(values.tasks.roots, std::vector{folder.path() + "/data"});
+  auto files = dataset_files(values);
+  std::ranges::sort(files);
+  std::vector expected{folder.path() + "/a.jsonl", std::string("/b.jsonl"), folder.path() + "/c.jsonl"};
+  std::ranges::sort(expected);
+  EXPECT_EQ(files, expected);
+}
+
 TEST_F(checks, AnEvaluationNeedsModelsAndTasks) {
   EXPECT_TRUE(
       has(refused("evaluations:\n  e: {models: [sim-strong]}\n").where, "local.yaml:2 evaluations.e"));
@@ -50,7 +67,7 @@ TEST_F(checks, AnAbTestIsCheckedInShape) {
   const std::string head = "ab_tests:\n  t:\n    base_model: sim-strong\n";
   EXPECT_TRUE(has(refused(head + "    variants: {a: {temperature: 1}}\n").message, "at least two"));
   EXPECT_TRUE(has(refused(head + "    variants: {a: {}, b: 3}\n").where, "ab_tests.t.variants.b"));
-  const std::string two = head + "    variants: {a: {}, b: {}}\n    traffic_split: ";
+  const std::string two = head + "    variants: {a: {}, b: {temperature: 1}}\n    traffic_split: ";
   EXPECT_TRUE(has(refused(two + "{a: 0.5, c: 0.5}\n").message, "`c`"));
   EXPECT_TRUE(has(refused(two + "{a: 1}\n").message, "leaves out the variant `b`"));
   EXPECT_TRUE(has(refused(two + "{a: 0.5, b: 0.6}\n").message, "add up to 1"));
@@ -59,6 +76,10 @@ TEST_F(checks, AnAbTestIsCheckedInShape) {
   const auto tests = nlohmann::json::parse(loaded().ab_tests_json);
   EXPECT_EQ(tests["t"]["traffic_split"]["b"], 0.67);
   EXPECT_EQ(tests["t"]["success_metric"], "quality_score");
+  EXPECT_TRUE(has(refused(head + "    variants: {a: {}, b: {}}\n").where, "ab_tests.t.variants.b"));
+  EXPECT_TRUE(
+      has(refused(head + "    variants: {a: {}, b: {temperature: 1}}\n    success_metric: luck\n").where,
+          "ab_tests.t.success_metric"));
 }
 
 } // namespace

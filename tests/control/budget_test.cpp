@@ -1,4 +1,5 @@
 #include "core/control/budget.hpp"
+#include "tests/support/amounts.hpp"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +10,7 @@
 namespace assay::control {
 namespace {
 
-constexpr money dollars(int64_t n) { return money{n * 1'000'000'000}; }
+using test::dollars;
 
 const budget_key the_run{budget_scope::run, "eval_1", {}};
 const budget_key the_day{budget_scope::day, {}, "2024-05-31"};

@@ -1,4 +1,5 @@
 #include "core/control/purse.hpp"
+#include "tests/support/amounts.hpp"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +8,7 @@
 namespace assay::control {
 namespace {
 
-constexpr money dollars(int64_t n) { return money{n * 1'000'000'000}; }
+using test::dollars;
 
 const run_id run_a{1'700'000'000U, 1U};
 const run_id run_b{1'700'000'000U, 2U};

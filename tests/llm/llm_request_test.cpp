@@ -77,10 +77,44 @@ TEST(llm_batch_request, HasItemsAndATemplate) {
   ASSERT_TRUE(out) << to_string(out.error());
   EXPECT_EQ(out->max_concurrent_requests, 5u);
   EXPECT_EQ(out->common.chat.model, "p/m");
-  EXPECT_EQ(out->common.chat.messages.size(), 1u);
+  EXPECT_EQ(out->system_prompt, "s");
+  EXPECT_EQ(out->mode, execution_wish::online);
+  EXPECT_FALSE(out->wait);
   for (const auto* text : {R"({"items": [], "prompt_template": "x"})", R"({"prompt_template": "x"})",
                            R"({"items": [1]})", R"({"items": [1], "prompt_template": "x", "stream": true})"})
     EXPECT_FALSE(read_llm_batch(json::parse(text))) << text;
+}
+
+TEST(llm_batch_request, SaysHowItIsRun) {
+  const auto out = read_llm_batch({{"items", {{{"a", 1}}}},
+                                   {"prompt_template", "{a}"},
+                                   {"mode", "auto"},
+                                   {"wait", false},
+                                   {"batch_size", 9},
+                                   {"output_dir", "here"},
+                                   {"max_cost", 0.5}});
+  ASSERT_TRUE(out) << to_string(out.error());
+  EXPECT_EQ(out->mode, execution_wish::automatic);
+  EXPECT_EQ(out->wait, false);
+  EXPECT_EQ(out->batch_size, 9u);
+  EXPECT_EQ(out->output_dir, "here");
+  EXPECT_EQ(out->max_cost, from_dollars(0.5));
+}
+
+TEST(llm_batch_request, NamesWhatARunCannotCarry) {
+  for (const auto* field : {"tools", "images", "response_format", "top_k", "pre_process", "post_process"}) {
+    const auto out = read_llm_batch({{"items", {{{"a", 1}}}}, {"prompt_template", "{a}"}, {field, "x"}});
+    ASSERT_FALSE(out) << field;
+    EXPECT_EQ(out.error().code, errc::unsupported);
+    EXPECT_EQ(out.error().where, field);
+  }
+}
+
+TEST(llm_batch_request, TakesAHundredThousandItems) {
+  json body{{"prompt_template", "{a}"}};
+  for (int i = 0; i < 100'000; ++i)
+    body["items"].push_back({{"a", i}});
+  EXPECT_TRUE(read_llm_batch(body));
 }
 
 TEST(prompt_template, FillsFieldsAndKeepsBraces) {

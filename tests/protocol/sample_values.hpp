@@ -130,8 +130,8 @@ private:
   static monitoring::alert_state word(monitoring::alert_state) { return monitoring::alert_state::resolved; }
   static monitoring::wait_half word(monitoring::wait_half) { return monitoring::wait_half::longer; }
   static control::retry_strategy word(control::retry_strategy) { return control::retry_strategy::immediate; }
-  // There is one kind so far.
-  static run_kind word(run_kind only) { return only; }
+  static run_kind word(run_kind) { return run_kind::llm_batch; }
+  static ab_verb word(ab_verb) { return ab_verb::analyze; }
 
   uint32_t next() { return ++last_; }
 

@@ -13,7 +13,7 @@ using ::testing::Not;
 TEST(exporter, KnowsEveryFormatByItsName) {
   for (const auto format :
        {export_format::json, export_format::jsonl, export_format::csv, export_format::lm_eval,
-        export_format::eval_log, export_format::junit, export_format::html})
+        export_format::eval_log, export_format::junit, export_format::html, export_format::promptfoo})
     EXPECT_EQ(export_format_from_string(to_string(format)), format);
   EXPECT_FALSE(export_format_from_string("parquet"));
 }
@@ -88,6 +88,43 @@ TEST(exporter, JudgesTestCasesByThePassScore) {
       << "five of the first task, two essays";
   options.pass_score = 0.2;
   EXPECT_THAT(exported(world, options), HasSubstr("failures=\"5\" errors=\"1\""));
+}
+
+TEST(exporter, WritesWhatPromptfooReads) {
+  auto world = make_world();
+  world.documents[0] = tasks::parse_row_value(
+                           R"({"vars": {"q": 1}, "assert": {"assert": [{"type": "equals", "value": "x"}]}})")
+                           .value();
+  const auto file = json::parse(exported(world, options_for(export_format::promptfoo)));
+  const auto& results = file["results"];
+  EXPECT_EQ(results["version"], 3);
+  ASSERT_EQ(results["results"].size(), 17U);
+  EXPECT_EQ(results["stats"]["successes"], 9);
+  EXPECT_EQ(results["stats"]["failures"], 7);
+  EXPECT_EQ(results["stats"]["errors"], 1);
+  ASSERT_EQ(results["prompts"].size(), 2U);
+  EXPECT_EQ(results["prompts"][1]["label"], "essays");
+  EXPECT_EQ(results["prompts"][1]["metrics"]["testFailCount"], 2);
+  const auto& first = results["results"][0];
+  EXPECT_EQ(first["vars"], json::parse(R"({"q": 1})"));
+  EXPECT_EQ(first["testCase"]["assert"][0]["type"], "equals");
+  EXPECT_EQ(first["success"], false);
+  EXPECT_EQ(first["failureReason"], 1);
+  EXPECT_EQ(first["namedScores"]["exact_match"], 0.0);
+  EXPECT_EQ(first["response"]["output"], "+1");
+  const auto& broken = results["results"][4];
+  EXPECT_EQ(broken["failureReason"], 2);
+  EXPECT_EQ(broken["error"], "no answer in time <30 s>");
+  EXPECT_EQ(file["config"]["providers"][0], "lab/model<1>");
+}
+
+TEST(exporter, AScorerCalledPassDecidesWhatSucceeds) {
+  auto world = make_world();
+  world.facts.run.spec.tasks.front().scorer_names = {"score", "pass"};
+  const auto results =
+      json::parse(exported(world, options_for(export_format::promptfoo)))["results"]["results"];
+  EXPECT_EQ(results[0]["success"], true) << "its score is 0, and it passes";
+  EXPECT_EQ(results[1]["success"], false) << "its score is 1";
 }
 
 TEST(exporter, ShowsTheWorstSamplesAndEveryFailure) {

@@ -61,7 +61,7 @@ TEST_P(streaming, HandsOnEachSampleAtOnce) {
 INSTANTIATE_TEST_SUITE_P(every_format_of_samples, streaming,
                          ::testing::Values(export_format::json, export_format::jsonl, export_format::csv,
                                            export_format::lm_eval, export_format::eval_log,
-                                           export_format::junit));
+                                           export_format::junit, export_format::promptfoo));
 
 TEST(streaming_report, IsAsLargeForManySamplesAsForFew) {
   const auto few = stream(export_format::html, 2'000);

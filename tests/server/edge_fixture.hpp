@@ -50,6 +50,9 @@ protected:
     return http(port(), "POST", target, body, token, headers);
   }
 
+  /// A whole answer, whether it comes in chunks or not.
+  http_reply fetch(const std::string& target, const std::string& token);
+
   /// Everything that was logged so far.
   std::string logged();
 

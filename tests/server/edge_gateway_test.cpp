@@ -148,6 +148,7 @@ TEST_F(edge_gateway_test, FailsInOpenAisShape) {
   check(busy, 429, nullptr, "rate_limit_exceeded");
   EXPECT_EQ(busy.header("retry-after"), "1");
   EXPECT_EQ(busy.json()["error"]["type"], "rate_limit_error");
+  EXPECT_EQ(ask(chat("closed")).header("retry-after"), "89") << "as the provider has asked";
   check(ask(chat("huge")), 502, nullptr, "malformed_answer");
 }
 
@@ -206,6 +207,7 @@ TEST_F(edge_gateway_test, AQuestionThatFailsBeforeItsFirstPieceIsAnError) {
   start();
   EXPECT_EQ(ask(chat("missing", {{"stream", true}})).status, 404);
   EXPECT_EQ(ask(chat("busy", {{"stream", true}})).status, 429);
+  EXPECT_EQ(ask(chat("closed", {{"stream", true}})).header("retry-after"), "89");
 }
 
 TEST_F(edge_gateway_test, AStreamThatBreaksSaysSo) {

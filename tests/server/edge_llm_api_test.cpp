@@ -90,17 +90,25 @@ TEST_F(edge_llm_api_test, AsksABatchAndKeepsEachItemsError) {
   EXPECT_THAT(body["results"][1]["error"].get<std::string>(), HasSubstr("no field `x`"));
   EXPECT_EQ(body["results"][2]["index"], 2);
   EXPECT_EQ(body["results"][2]["response"], "echo: say three");
-  EXPECT_EQ(farm_.questions().size(), 2u);
-  EXPECT_EQ(farm_.questions().at(0).request.messages.size(), 2u);
+  EXPECT_EQ(body["task_status"], "completed");
+  EXPECT_EQ(body["results"][0].contains("prompt"), false);
+  const auto asked = farm_.submitted().at(0).request;
+  EXPECT_EQ(asked.kind, run_kind::llm_batch);
+  EXPECT_TRUE(asked.predict_only);
+  EXPECT_EQ(asked.calls.num_concurrent, 2u);
+  EXPECT_EQ(asked.calls.timeout, milliseconds{60'000});
+  EXPECT_EQ(asked.generation.max_tokens, 256u);
+  EXPECT_THAT(asked.own->definition, HasSubstr(R"("system":"s")"));
 }
 
 TEST_F(edge_llm_api_test, ABatchOfFailuresIsAnAnswerToo) {
   start();
   const auto reply = ask(
       "/llm_api/batch", {{"items", {{{"x", 1}}, {{"x", 2}}}}, {"prompt_template", "{x}"}, {"model", "busy"}});
-  ASSERT_EQ(reply.status, 200);
+  ASSERT_EQ(reply.status, 200) << reply.body;
   EXPECT_EQ(reply.json()["failed_requests"], 2);
   EXPECT_EQ(reply.json()["results"][1]["error_code"], "rate_limited");
+  EXPECT_EQ(reply.json()["results"][1]["error"], "too many calls");
 }
 
 TEST_F(edge_llm_api_test, GivesVectorsAndCounts) {

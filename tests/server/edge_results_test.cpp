@@ -43,28 +43,6 @@ protected:
   std::string samples(run_id run, const std::string& query = {}) {
     return "/results/" + to_string(run) + "/samples" + (query.empty() ? "" : "?" + query);
   }
-  /// A whole answer, whether it comes in chunks or not.
-  http_reply fetch(const std::string& target, const std::string& token) {
-    http_connection connection{port()};
-    connection.send(request_text("GET", target, {}, token));
-    auto out = connection.receive();
-    if (out.header("transfer-encoding") != "chunked")
-      return out;
-    auto& rest = connection.rest();
-    for (size_t size = 1; size > 0;) {
-      size_t line = 0;
-      while ((line = rest.find("\r\n")) == std::string::npos)
-        if (!connection.fill())
-          return {};
-      size = std::stoul(rest.substr(0, line), nullptr, 16);
-      while (rest.size() < line + 2 + size + 2)
-        if (!connection.fill())
-          return {};
-      out.body += rest.substr(line + 2, size);
-      rest.erase(0, line + 2 + size + 2);
-    }
-    return out;
-  }
 
   size_t count(run_id run, const std::string& query) {
     const auto reply = get(samples(run, "limit=500&" + query), admin());

@@ -7,6 +7,7 @@
 #include "server/bridge/actor_farm.hpp"
 #include "storage/snapshot.hpp"
 #include "storage/writer.hpp"
+#include "tests/server/fake_batch.hpp"
 #include "tests/server/fake_gateway.hpp"
 
 #include <caf/actor_system.hpp>
@@ -162,6 +163,8 @@ void fake_farm::implementation::spawn_runs() {
             if (asked.request.tasks[i].value == "missing")
               return to_caf_error({errc::not_found, "there is no task 'missing'",
                                    "task_ids[" + std::to_string(i) + "]", "GET /tasks lists them"});
+          if (asked.request.kind == run_kind::llm_batch && asked.request.model.value == "missing")
+            return to_caf_error({errc::not_found, "no model is called `missing`", "model_id", {}});
           if (asked.request.model.value == "without-key")
             return to_caf_error({errc::credentials_rejected, "provider deepseek has no key", "provider",
                                  "set DEEPSEEK_API_KEY"});
@@ -182,6 +185,7 @@ void fake_farm::implementation::spawn_runs() {
           out.record.spec.id = run_id{1'700'000'000, 0xA0000000U + ++runs_made};
           out.record.spec.owner = asked.owner;
           out.record.spec.model = asked.request.model;
+          out.record.spec.kind = asked.request.kind;
           out.record.spec.output_path = asked.request.output_path;
           out.record.spec.log_samples = asked.request.log_samples;
           for (const auto& id : asked.request.tasks)
@@ -191,7 +195,10 @@ void fake_farm::implementation::spawn_runs() {
           if (out.dry_run)
             return out;
           by_key[key] = out.record.spec.id;
-          put(out.record);
+          if (asked.request.kind == run_kind::llm_batch)
+            commit(answered_batch(asked, out.record));
+          else
+            put(out.record);
           return out;
         },
         [this](const command_run& asked) -> caf::result<run_record> {
@@ -352,6 +359,7 @@ void fake_farm::implementation::spawn_root() {
         [](const committed&) {},
         [](const request_lease&) {},
         [](const leases_settled&) {},
+        [](const take_over_leases&) {},
         [](const read_budgets&) -> caf::result<budget_states> {
           budget_states out;
           out.budgets.push_back({"model_day", "gpt-4o", from_dollars(50), from_dollars(12.5),

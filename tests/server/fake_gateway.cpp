@@ -77,6 +77,10 @@ struct gateway_of_tests {
       return;
     if (asked.model == "busy")
       outcome.error = fault{errc::rate_limited, "too many questions are open", {}, "try again in a moment"};
+    if (asked.model == "closed") {
+      outcome.error = fault{errc::rate_limited, "the provider takes no more calls", {}, {}};
+      outcome.retry_after = milliseconds{88'400};
+    }
     if (asked.model == "huge")
       outcome.error = fault{errc::too_large, "the answer is over 64 MiB", {}, {}};
     if (asked.model == "missing")

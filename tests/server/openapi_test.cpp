@@ -112,6 +112,8 @@ TEST(openapi, NamesTheAnswersThatDependOnState) {
     EXPECT_TRUE(answers("/evaluations", "post").contains(status)) << status;
   for (const auto* status : {"401", "429"})
     EXPECT_TRUE(answers("/auth/login", "post").contains(status)) << status;
+  EXPECT_TRUE(answers("/llm_api/batch", "post").contains("202"));
+  EXPECT_TRUE(answers("/llm_api/batch/{id}/cancel", "post").contains("409"));
 }
 
 TEST(documentation_page, ShowsEveryRouteAndNeedsNothingFromElsewhere) {

@@ -206,6 +206,24 @@ int read_helper(const std::string& folder) {
   return 0;
 }
 
+/// Writes beside the farm: a document for each line of input, which must not be there yet.
+int beside_helper(const std::string& folder) {
+  const auto data = store::open_beside(folder);
+  if (!data) {
+    say(std::string(to_string(data.error().code)));
+    return 0;
+  }
+  say("open");
+  std::string line;
+  while (std::getline(std::cin, line)) {
+    write_batch batch;
+    batch.put_document(table::settings, line, "from beside", document_condition::if_absent());
+    const auto done = write_once(*data, std::move(batch));
+    say(done ? "written" : std::string(to_string(done.error().code)));
+  }
+  return 0;
+}
+
 /// Keeps a snapshot open until its input ends.
 int hold_helper(const std::string& folder) {
   const auto data = store::open_read_only(folder).value();
@@ -229,6 +247,8 @@ int run_helper(const std::string& mode, const std::vector<std::string>& argument
     return full_helper(argument(0));
   if (mode == "read")
     return read_helper(argument(0));
+  if (mode == "beside")
+    return beside_helper(argument(0));
   if (mode == "hold")
     return hold_helper(argument(0));
   return 2;

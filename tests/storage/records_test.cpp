@@ -83,6 +83,15 @@ TEST(golden_files, VersionOneOfARunSummaryReadsAsItDid) {
   EXPECT_EQ(record_encoder().summary(expected), golden("run_summary_v1.bin"));
 }
 
+TEST(record_codec, ASummaryTellsBatchesApart) {
+  auto run = full_run();
+  run.spec.kind = run_kind::llm_batch;
+  const auto summary = summary_of(run);
+  EXPECT_EQ(summary.kind, run_kind::llm_batch);
+  record_encoder encoder;
+  EXPECT_EQ(record_decoder().summary(summary.run, encoder.summary(summary)).value(), summary);
+}
+
 TEST(golden_files, VersionOneOfALifecycleEventReadsAsItDid) {
   const auto expected = full_event();
   const auto row = record_decoder().events(expected.run, expected.seq, golden("event_v1.bin")).value();

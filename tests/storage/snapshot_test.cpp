@@ -35,6 +35,25 @@ write_batch samples_batch(run_id run, uint32_t from, uint32_t to) {
   return batch;
 }
 
+TEST(snapshot_lists, PassOverBatchesUnlessAsked) {
+  const temp_folder temp;
+  test_farm farm(temp.data());
+  write_batch batch;
+  for (uint32_t i = 0; i < 2; ++i) {
+    run_record run;
+    run.spec.id = run_id{1'700'000'000, i + 1};
+    run.spec.kind = i == 0 ? run_kind::llm_batch : run_kind::evaluation;
+    batch.runs.push_back(std::move(run));
+  }
+  ASSERT_FALSE(farm.write(std::move(batch)).error);
+  run_query query;
+  auto view = farm.look();
+  EXPECT_EQ(view.list_summaries(query).value().runs.size(), 1U);
+  EXPECT_EQ(view.open_runs().value().runs.size(), 2U) << "a farm that starts goes on with both";
+  query.with_batches = true;
+  EXPECT_EQ(view.list_summaries(query).value().runs.size(), 2U);
+}
+
 // -- age
 // ------------------------------------------------------------------------------------------------------
 

@@ -161,6 +161,50 @@ TEST(read_only_opening, FollowsAFarmThatWritesAndEnlargesItsMap) {
   EXPECT_EQ(reader.read_line(), "500");
 }
 
+// -- writing beside a farm
+// ------------------------------------------------------------------------------------
+
+TEST(opening_beside, WritesWhatTheFarmReadsAndTheFarmGoesOn) {
+  const temp_folder temp;
+  test_farm farm(temp.data());
+  const auto write = [&](const std::string& key) {
+    write_batch batch;
+    batch.put_document(table::settings, key, "from the farm");
+    return farm.write(std::move(batch)).error;
+  };
+  ASSERT_FALSE(write("one"));
+  helper_process other("beside", {temp.data()});
+  ASSERT_EQ(other.read_line(), "open");
+  other.write_line("two");
+  EXPECT_EQ(other.read_line(), "written");
+  other.write_line("one");
+  EXPECT_EQ(other.read_line(), "conflict") << "the condition holds for all processes";
+  ASSERT_FALSE(write("three"));
+  other.write_line("four");
+  EXPECT_EQ(other.read_line(), "written");
+  const auto found = snapshot::open(farm.data())->find_document(table::settings, "two").value();
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->bytes, "from beside");
+  EXPECT_TRUE(snapshot::open(farm.data())->find_document(table::settings, "four").value());
+  EXPECT_TRUE(snapshot::open(farm.data())->find_document(table::settings, "three").value());
+}
+
+TEST(opening_beside, RefusesInsideTheFarmsOwnProcess) {
+  const temp_folder temp;
+  const auto farm = store::open(test_farm::options_for(temp.data()));
+  ASSERT_TRUE(farm);
+  EXPECT_EQ(store::open_beside(temp.data()).error().code, errc::conflict);
+}
+
+TEST(opening_beside, TakesDocumentsOnly) {
+  const temp_folder temp;
+  const auto data = store::open(test_farm::options_for(temp.data()));
+  ASSERT_TRUE(data);
+  write_batch batch;
+  batch.runs.emplace_back();
+  EXPECT_EQ(write_once(*data, std::move(batch)).error().code, errc::invalid_argument);
+}
+
 // -- schema
 // ---------------------------------------------------------------------------------------------------
 

@@ -190,6 +190,30 @@ TEST_F(lm_eval_tasks, ParquetAndHubNamesPointToTheCommandThatFetches) {
   EXPECT_THAT(loaded.tasks.front().rows.files, ElementsAre((folder / "rows.jsonl").string()));
 }
 
+TEST_F(lm_eval_tasks, TheConfigurationSaysWhereDataLies) {
+  const auto inner = folder / "inner";
+  std::filesystem::create_directories(inner);
+  const std::string rest = "test_split: test\ndoc_to_text: q\ndoc_to_target: a\n";
+  write("inner/hub.yaml", "task: x\ndataset_path: openai/gsm8k\ndataset_name: main\n" + rest);
+  write("inner/local.yaml",
+        "task: y\ndataset_path: json\ndataset_kwargs: {data_files: {test: ../rows.jsonl}}\n" + rest);
+  EXPECT_EQ(load_task_folder(std::span(&inner, 1)).faults.size(), 2U);
+  data_places places;
+  places.datasets = R"({"openai/gsm8k:main":{"test":")" + (folder / "rows.jsonl").string() + R"("}})";
+  auto loaded = load_task_folder(std::span(&inner, 1), places);
+  ASSERT_EQ(loaded.faults.size(), 1U);
+  EXPECT_THAT(loaded.faults.front().hint, HasSubstr("tasks.roots"));
+  const auto hub = loaded.catalogue->find(task_id{"x"});
+  ASSERT_NE(hub, nullptr);
+  EXPECT_EQ(hub->dataset, (folder / "rows.jsonl").string());
+  places.roots = {folder.string()};
+  EXPECT_TRUE(load_task_folder(std::span(&inner, 1), places).faults.empty());
+  places.datasets = R"({"openai/gsm8k":"/nowhere/rows.jsonl"})";
+  loaded = load_task_folder(std::span(&inner, 1), places);
+  ASSERT_EQ(loaded.faults.size(), 1U);
+  EXPECT_THAT(loaded.faults.front().where, HasSubstr("tasks.datasets.openai/gsm8k"));
+}
+
 TEST_F(lm_eval_tasks, GroupsTagsAndListsNameTasks) {
   write("numbers.yaml", with("tag: [arithmetic]"));
   write("list.yaml",
@@ -209,6 +233,25 @@ TEST_F(lm_eval_tasks, GroupsTagsAndListsNameTasks) {
   EXPECT_THAT(names("all_of_them"), ElementsAre("first", "numbers", "second"));
   EXPECT_THAT(names("inner"), ElementsAre("first", "second"));
   EXPECT_THAT(names("arithmetic"), ElementsAre("numbers"));
+  const std::vector<task_id> asked{task_id{"all_of_them"}};
+  const auto pinned = json::parse(loaded.catalogue->aggregates_of(asked));
+  ASSERT_EQ(pinned.size(), 1U) << "inner has nothing to say";
+  EXPECT_EQ(pinned[0]["name"], "all_of_them");
+  EXPECT_EQ(pinned[0]["tasks"], json::array({"first", "numbers", "second"}));
+  EXPECT_EQ(pinned[0]["aggregates"][0]["filters"], json::array({"none"}));
+  EXPECT_EQ(pinned[0]["aggregates"][0]["weight_by_size"], true);
+  const std::vector<task_id> one{task_id{"numbers"}};
+  EXPECT_EQ(loaded.catalogue->aggregates_of(one), "");
+}
+
+TEST_F(lm_eval_tasks, WhatAGroupCannotDoIsSaid) {
+  write("group.yaml", "group: g\ntask: [a]\naggregate_metric_list:\n  - {metric: acc, aggregation: median}\n"
+                      "  - {metric: acc, weight: 2}\n  - acc\n");
+  const auto faults = read("group.yaml").faults;
+  ASSERT_EQ(faults.size(), 3U);
+  EXPECT_THAT(faults[0].where, HasSubstr("group.yaml:4: aggregate_metric_list[0].aggregation"));
+  EXPECT_THAT(faults[1].where, HasSubstr("aggregate_metric_list[1].weight"));
+  EXPECT_THAT(faults[2].where, HasSubstr("aggregate_metric_list[2]"));
 }
 
 TEST_F(lm_eval_tasks, ABrokenTaskHidesNoOther) {

@@ -48,6 +48,7 @@ run_record full_run() {
   spec.predict_only = true;
   spec.log_samples = false;
   spec.output_path = "results/x";
+  spec.groups = R"([{"name":"all"}])";
   spec.metadata = R"({"experiment_name":"baseline"})";
   spec.requested = R"({"limit":5})";
   spec.fingerprint = "ee";
@@ -87,6 +88,16 @@ TEST(run_storage, KeepsItsKindAndWhenItWasRedacted) {
   EXPECT_EQ(again.redacted_at, run.redacted_at);
   EXPECT_EQ(run_status_json(again)["kind"], "imported");
   EXPECT_FALSE(json(full_run()).get<run_record>().redacted_at);
+}
+
+TEST(run_storage, KeepsTheVersionOfTheModelsStoredConfiguration) {
+  auto run = full_run();
+  EXPECT_FALSE(run_status_json(run).contains("configuration_version")) << "its model is not a stored one";
+  run.spec.configuration_version = 4;
+  const auto again = json(run).get<run_record>();
+  EXPECT_EQ(again.spec.configuration_version, 4U);
+  EXPECT_EQ(run_status_json(again)["configuration_version"], 4);
+  EXPECT_EQ(json(full_run()).get<run_record>().spec.configuration_version, 0U);
 }
 
 TEST(run_storage, ARunFromBeforeCallRulesHasNone) {
@@ -160,6 +171,7 @@ TEST(run_storage, ReadsBackEverythingItWrote) {
   EXPECT_EQ(again.spec.output_path, run.spec.output_path);
   EXPECT_EQ(again.spec.metadata, run.spec.metadata);
   EXPECT_EQ(again.spec.requested, run.spec.requested);
+  EXPECT_EQ(again.spec.groups, run.spec.groups);
   EXPECT_EQ(again.spec.fingerprint, run.spec.fingerprint);
   EXPECT_EQ(again.spec.created_at, run.spec.created_at);
   EXPECT_EQ(again.state, run.state);

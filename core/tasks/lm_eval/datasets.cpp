@@ -18,6 +18,8 @@ namespace fs = std::filesystem;
 using split_files = std::map<std::string, std::vector<std::string>>;
 
 constexpr const char* map_name = "datasets.yaml";
+/// Stands for the file of what the configuration says.
+constexpr const char* configured = "the configuration";
 constexpr int most_parents = 16;
 
 std::string text_at(const raw_config& config, std::string_view key) {
@@ -71,7 +73,8 @@ public:
 private:
   void add(std::vector<std::string>& out, const config_entry& entry, const std::string& where,
            const YAML::Node& node, const fs::path& folder) {
-    const config_entry at{node, entry.file};
+    const bool is_configured = entry.file == configured;
+    const config_entry at{is_configured ? YAML::Node() : node, entry.file};
     if (!node.IsScalar() || node.Scalar().empty())
       return complain_(at, where, "expected a file name", "for example: test.jsonl");
     const std::string& text = node.Scalar();
@@ -83,16 +86,17 @@ private:
     if (text.find('*') != std::string::npos)
       return complain_(at, where, "patterns of file names are not understood: " + text, "list the files");
     const fs::path file = (folder / text).lexically_normal();
-    if (!lies_in(file, options_.root))
+    if (!is_configured && !lies_in(file, options_.root) && !lies_in_any(file, options_.places.roots))
       return complain_(at, where, "the data file lies outside of the folder of tasks: " + text,
-                       "keep it below " + options_.root.string());
+                       "keep it below " + options_.root.string()
+                           + ", or name its folder in tasks.roots of the configuration");
     if (!dataset_format_of(file.string()))
       return complain_(at, where, "cannot tell the format of " + text + " by its extension",
                        "use .jsonl, .json, .csv or .tsv, also with .gz");
     std::error_code unknown;
     if (!fs::is_regular_file(file, unknown))
       return complain_(at, where, "the data file " + file.string() + " does not exist",
-                       "the path is relative to the file that names it");
+                       is_configured ? "correct it" : "the path is relative to the file that names it");
     out.push_back(file.string());
   }
 
@@ -143,7 +147,7 @@ private:
 
   /// The files that say where datasets are: those given, then those beside the task and above it.
   std::vector<fs::path> maps() const {
-    std::vector<fs::path> out(options_.dataset_maps.begin(), options_.dataset_maps.end());
+    std::vector<fs::path> out(options_.places.maps.begin(), options_.places.maps.end());
     fs::path folder = task_.folder;
     for (int i = 0; i < most_parents && !folder.empty(); ++i) {
       std::error_code unknown;
@@ -160,6 +164,14 @@ private:
   split_files mapped_files(const config_entry& path) {
     const std::string name = path.node.Scalar();
     const std::string part = text_at(config_, "dataset_name");
+    const std::vector<std::string> keys{part.empty() ? name : name + ":" + part, name};
+    if (!options_.places.datasets.empty()) {
+      // JSON is YAML too. Its paths are absolute, and nobody's to doubt.
+      const YAML::Node map = YAML::Load(options_.places.datasets);
+      for (const std::string& key : keys)
+        if (const YAML::Node found = map[key]; found.IsDefined())
+          return by_split({found, configured}, "tasks.datasets." + key, found, {});
+    }
     for (const fs::path& file : maps()) {
       YAML::Node map;
       try {
@@ -171,15 +183,17 @@ private:
       }
       if (!map.IsMap())
         continue;
-      for (const std::string& key : {part.empty() ? name : name + ":" + part, name})
+      for (const std::string& key : keys)
         if (const YAML::Node found = map[key]; found.IsDefined())
           return by_split({found, file.string()}, key, found, {});
     }
-    complain_(path, "dataset_path",
-              "the dataset " + name + (part.empty() ? "" : " (" + part + ")")
-                  + " is on a hub, and no file of it is known here",
-              fetch_hint(config_) + "; then write `" + name + (part.empty() ? "" : ":" + part)
-                  + ": {SPLIT: FILE.jsonl}` into datasets.yaml beside the task");
+    complain_(
+        path, "dataset_path",
+        "the dataset " + name + (part.empty() ? "" : " (" + part + ")")
+            + " is on a hub, and no file of it is known here",
+        fetch_hint(config_) + "; then write `" + name + (part.empty() ? "" : ":" + part)
+            + ": {SPLIT: FILE.jsonl}` into datasets.yaml beside the task, or under tasks.datasets into the "
+              "configuration");
     return {};
   }
 
@@ -204,7 +218,7 @@ private:
                                           const std::string& name, const std::string& path) {
     const auto* found = split(files, name);
     // Files that were named but cannot be used have been complained about.
-    if (found == nullptr && !files.contains(name)) {
+    if (found == nullptr && !files.contains("") && !files.contains(name)) {
       std::string known;
       for (const auto& [one, _] : files)
         known.append(known.empty() ? "there are: " : ", ").append(one);

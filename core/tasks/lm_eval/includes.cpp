@@ -146,19 +146,6 @@ std::string place_of(const config_entry& entry, std::string_view path) {
   return where;
 }
 
-bool lies_in(const fs::path& path, const fs::path& root) {
-  if (root.empty())
-    return true;
-  std::error_code error;
-  const fs::path real = fs::weakly_canonical(fs::absolute(path, error), error);
-  const fs::path real_root = fs::weakly_canonical(fs::absolute(root, error), error);
-  if (error)
-    return false;
-  const auto [at, _] = std::mismatch(real_root.begin(), real_root.end(), real.begin(), real.end());
-  // A root that ends in a slash has an empty last part.
-  return at == real_root.end() || at->empty();
-}
-
 result<raw_config> load_config(const fs::path& file, const fs::path& root) { return loader{root}.load(file); }
 
 result<raw_config> load_inline(const YAML::Node& mapping, const std::string& file, const fs::path& root) {

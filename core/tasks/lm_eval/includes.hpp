@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/tasks/data_places.hpp"
 #include "core/values/errors.hpp"
 
 #include <yaml-cpp/yaml.h>
@@ -37,9 +38,6 @@ std::string place_of(const config_entry& entry, std::string_view path);
 /// Fails with errc::not_found, errc::malformed_input, errc::too_large, errc::forbidden for what lies outside,
 /// and errc::invalid_argument for cycles.
 result<raw_config> load_config(const std::filesystem::path& file, const std::filesystem::path& root);
-
-/// @returns whether @p path, symbolic links followed, lies in @p root or is it; true for an empty root.
-bool lies_in(const std::filesystem::path& path, const std::filesystem::path& root);
 
 /// As load_config(), for a mapping that stands inside a file, such as a task of a group.
 result<raw_config> load_inline(const YAML::Node& mapping, const std::string& file,

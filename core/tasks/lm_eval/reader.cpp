@@ -542,8 +542,52 @@ private:
     if (members == nullptr || !members->node.IsSequence() || members->node.size() == 0)
       return complain(members != nullptr ? *members : named, "task", "expected a list of tasks or groups",
                       "for example: task: [one_task, another]");
+    if (const auto* list = raw.find("aggregate_metric_list"))
+      take_aggregates(*list, group);
     take_members(raw, *members, group);
     out_.groups.push_back(std::move(group));
+  }
+
+  /// A list, or one mapping.
+  void take_aggregates(const config_entry& list, group_config& group) {
+    if (list.node.IsNull())
+      return;
+    if (list.node.IsMap())
+      return take_aggregate(list, "aggregate_metric_list", group);
+    if (!list.node.IsSequence())
+      return complain(list, "aggregate_metric_list", "expected a list of metrics",
+                      "for example: [{metric: exact_match, weight_by_size: true}]");
+    for (size_t i = 0; i < list.node.size(); ++i)
+      take_aggregate({list.node[i], list.file}, "aggregate_metric_list[" + std::to_string(i) + "]", group);
+  }
+
+  void take_aggregate(const config_entry& from, const std::string& path, group_config& group) {
+    const auto has_text = [](const YAML::Node& node) { return node.IsDefined() && node.IsScalar(); };
+    if (!from.node.IsMap() || !has_text(from.node["metric"]))
+      return complain(from, path, "expected a mapping with the key metric");
+    group_metric out;
+    out.metric = from.node["metric"].Scalar();
+    const std::vector<std::string> known{"metric", "aggregation", "weight_by_size", "filter_list"};
+    for (const auto& item : from.node)
+      if (item.first.IsScalar() && std::find(known.begin(), known.end(), item.first.Scalar()) == known.end())
+        complain({item.first, from.file}, path + "." + item.first.Scalar(), "there is no such key",
+                 name_hint(item.first.Scalar(), known));
+    if (const YAML::Node how = from.node["aggregation"];
+        how.IsDefined() && (!how.IsScalar() || how.Scalar() != "mean"))
+      complain({how, from.file}, path + ".aggregation", "groups are only averaged", "write mean");
+    if (const YAML::Node by_size = from.node["weight_by_size"];
+        by_size.IsDefined() && !YAML::convert<bool>::decode(by_size, out.weight_by_size))
+      complain({by_size, from.file}, path + ".weight_by_size", "expected true or false");
+    const YAML::Node filters = from.node["filter_list"];
+    if (has_text(filters))
+      out.filters.push_back(filters.Scalar());
+    else if (filters.IsDefined() && filters.IsSequence())
+      for (const auto& one : filters)
+        if (one.IsScalar())
+          out.filters.push_back(one.Scalar());
+    if (out.filters.empty())
+      out.filters.emplace_back("none");
+    group.aggregates.push_back(std::move(out));
   }
 
   void take_members(const raw_config& raw, const config_entry& members, group_config& group) {

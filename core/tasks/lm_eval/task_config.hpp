@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/tasks/data_places.hpp"
 #include "core/values/errors.hpp"
 #include "core/values/model.hpp"
 
@@ -48,11 +49,19 @@ struct task_config {
   std::vector<std::string> notes; ///< What of the task is left out, for people.
 };
 
+/// How one metric of a group's tasks becomes one value.
+struct group_metric {
+  std::string metric;
+  std::vector<std::string> filters; ///< At least one.
+  bool weight_by_size = true;
+};
+
 /// Tasks and groups under one name.
 struct group_config {
   std::string name;
   std::string alias;
   std::vector<std::string> members; ///< Names of tasks, groups or tags.
+  std::vector<group_metric> aggregates;
 };
 
 /// What one file holds. A broken task hides no other.
@@ -66,9 +75,7 @@ struct read_options {
   /// Where included files, functions' modules and data files must lie, symbolic links followed; empty:
   /// anywhere.
   std::filesystem::path root;
-  /// Files that say where datasets of a hub lie, beside `datasets.yaml` in the task's folder and in those
-  /// above it up to the root.
-  std::vector<std::string> dataset_maps;
+  data_places places; ///< Where data files may lie besides.
 };
 
 /// @returns whether @p yaml looks like a task, a group or a template of lm-evaluation-harness and not like
