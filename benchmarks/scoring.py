@@ -1,4 +1,5 @@
-"""How fast answers are scored in memory, on one thread: scorers beside plain Python on the same strings.
+"""How fast answers are scored in memory, on one thread: scorers beside plain Python on the same strings; and what the
+sandbox adds to the start of a program.
 
 The Python is tests/scoring/reference.py, which the tests compare with the scorers; both have to come to the same sum.
 """
@@ -7,13 +8,18 @@ import json
 import pathlib
 import random
 import re
+import shutil
+import statistics
 import subprocess
 import sys
 import time
 
 from support import assay, processes, report
 
-PROGRAM = assay.ROOT / "build" / "release" / "benchmarks" / "scoring_speed"
+BUILD = assay.ROOT / "build" / "release"
+PROGRAM = BUILD / "benchmarks" / "scoring_speed"
+SANDBOX_PROGRAM = BUILD / "benchmarks" / "sandbox_speed"
+LAUNCHER = BUILD / "cli" / "assay-launch"
 sys.path.insert(0, str(assay.ROOT / "tests" / "scoring"))
 import reference  # pylint: disable=wrong-import-position
 
@@ -27,9 +33,10 @@ WORDS = ("the of and to in is that for it as was with be by on not he his but at
 
 
 def build():
-    if not PROGRAM.exists():
+    if not all(program.exists() for program in (PROGRAM, SANDBOX_PROGRAM, LAUNCHER)):
         for command in (["cmake", "--preset", "release"],
-                        ["cmake", "--build", "--preset", "release", "--target", "scoring_speed"]):
+                        ["cmake", "--build", "--preset", "release", "--target", "scoring_speed", "sandbox_speed",
+                         "assay-launch"]):
             if subprocess.run(command, cwd=assay.ROOT, stdout=2, check=False).returncode != 0:
                 raise processes.Failure("the benchmark's program could not be built: " + " ".join(command))
     return PROGRAM
@@ -80,6 +87,22 @@ def cases(count):
     ]
 
 
+def sandbox_overhead(folder, runs):
+    """@return the medians of a bare start and of one in the sandbox in ms, or why there is no sandbox."""
+    # The user that the sandbox runs as may not see the folder of the build.
+    place = pathlib.Path(folder)
+    place.chmod(0o755)
+    launcher = place / "assay-launch"
+    shutil.copy2(LAUNCHER, launcher)
+    done = subprocess.run([SANDBOX_PROGRAM, launcher, str(runs)], capture_output=True, text=True, check=False)
+    found = json.loads(done.stdout or "{}")
+    if done.returncode != 0 or "failed" in found:
+        raise processes.Failure(f"sandbox: {found.get('failed') or done.stderr.strip()}")
+    if "unavailable" in found:
+        return None, found["unavailable"]
+    return (statistics.median(found["bare_ms"]), statistics.median(found["sandbox_ms"])), None
+
+
 def measure(folder, quick):
     count, passes = (2_000, 3) if quick else (20_000, 5)
     program = build()
@@ -108,5 +131,14 @@ def measure(folder, quick):
         keys[f"{word}_per_s"], keys[f"{word}_vs_python"] = rate, rate / python_rate
         rows.append((name, rate, python_rate, rate / python_rate))
     keys["vs_python"] = min(row[3] for row in rows)
-    return keys, ("samples scored in a second", "assay", "Python", "ratio"), rows, [
-        f"{count:,} samples in memory, one thread; both come to the same sums"]
+    remarks = [f"{count:,} samples in memory, one thread; both come to the same sums"]
+    runs = 10 if quick else 100
+    starts, reason = sandbox_overhead(folder, runs)
+    keys["sandbox_overhead_ms"] = starts[1] - starts[0] if starts else None
+    if starts:
+        keys["sandbox_ms"], keys["bare_ms"] = starts[1], starts[0]
+        remarks.append(f"A program in the sandbox takes {starts[1]:.1f} ms from start to end, bare {starts[0]:.1f} ms: "
+                       f"{starts[1] - starts[0]:.1f} ms more (at most 40 are wanted); medians of {runs}, in turns")
+    else:
+        remarks.append(f"The sandbox was not measured: {reason}")
+    return keys, ("samples scored in a second", "assay", "Python", "ratio"), rows, remarks

@@ -8,6 +8,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,6 +33,9 @@ struct ab_flags {
   std::optional<double> response_time;
   std::optional<double> cost;
   bool start = false;
+  std::string tasks;
+  std::optional<uint64_t> limit;
+  std::optional<double> max_cost;
 };
 
 void print_json(const json& value) {
@@ -239,6 +243,35 @@ exit_code start(command_context& context, const ab_flags& flags) { return change
 exit_code pause(command_context& context, const ab_flags& flags) { return change(context, flags, "/pause"); }
 exit_code stop(command_context& context, const ab_flags& flags) { return change(context, flags, "/stop"); }
 
+exit_code run(command_context& context, const ab_flags& flags) {
+  json body = json::object();
+  if (!flags.file.empty()) {
+    const auto text = read_file(flags.file);
+    if (!text)
+      return report(context, text.error());
+    body = json::parse(*text, nullptr, false);
+    if (!body.is_object())
+      return report(context, {errc::malformed_input, "is no JSON object", flags.file, {}});
+  }
+  if (!flags.tasks.empty()) {
+    auto tasks = json::array();
+    for (size_t from = 0; from <= flags.tasks.size();) {
+      const auto end = std::min(flags.tasks.find(',', from), flags.tasks.size());
+      tasks.push_back(flags.tasks.substr(from, end - from));
+      from = end + 1;
+    }
+    body["tasks"] = std::move(tasks);
+  }
+  if (flags.limit)
+    body["limit"] = *flags.limit;
+  if (flags.max_cost)
+    body["max_cost"] = *flags.max_cost;
+  return ask(context, flags, "POST", path_of(flags, "/run"), body, [&](const json& answer) {
+    const auto planned = answer.value("run", json::object()).value("planned", uint64_t{0});
+    print(flags.id + " is " + text_in(answer, "state") + ", at most " + show_count(planned) + " samples\n");
+  });
+}
+
 exit_code erase(command_context& context, const ab_flags& flags) {
   return ask(context, flags, "DELETE", path_of(flags), nullptr,
              [&](const json&) { print("deleted " + flags.id + "\n"); });
@@ -354,6 +387,13 @@ void add_ab_command(CLI::App& app, command_context& context) {
           "  assay ab start temperature_test_001\n", start);
   declare(*sub, context, flags, "pause", "Pause a test", "  assay ab pause temperature_test_001\n", pause);
   declare(*sub, context, flags, "stop", "End a test", "  assay ab stop temperature_test_001\n", stop);
+  auto* alone = declare(*sub, context, flags, "run", "Have a paired test run by itself until it is decided",
+                        "  assay ab run temperature_test_001 --tasks arithmetic --limit 500\n", run);
+  alone->add_option("--tasks", flags->tasks, "Tasks or groups, with commas between them");
+  alone->add_option("--limit", flags->limit, "Samples per task, of each variant");
+  alone->add_option("--max-cost,--max_cost", flags->max_cost, "Dollars, of each variant");
+  alone->add_option("--file", flags->file, "The evaluation as POST /ab-tests/{id}/run takes it, JSON")
+      ->check(CLI::ExistingFile);
   declare_recording(*sub, context, flags);
   declare(*sub, context, flags, "analyze", "How a test stands; may be looked at at any time",
           "  assay ab analyze temperature_test_001 --json\n", analyze);

@@ -174,7 +174,11 @@ void add_all_commands(CLI::App& app, command_context& context) {
   add_monitor_command(app, context);
   add_verb_commands(app, context);
   add_rescore_command(app, context);
+  add_batch_command(app, context);
+  add_database_command(app, context);
   add_ab_command(app, context);
+  add_experiment_command(app, context);
+  add_schedules_command(app, context);
   add_store_command(app, context);
   add_users_command(app, context);
   add_keys_command(app, context);

@@ -21,6 +21,9 @@ CLI::Range any_of_type() {
   return {std::numeric_limits<T>::min(), std::numeric_limits<T>::max()};
 }
 
+/// Refuses what cannot be how many rows are shown at most.
+inline CLI::Range number_of_rows() { return {size_t{1}, size_t{1'000'000}}; }
+
 /// Ends a command's help with examples, and says where the other flags are.
 inline void examples(CLI::App& app, const std::string& lines) {
   app.footer("\nExamples:\n" + lines

@@ -68,7 +68,11 @@ void add_monitor_command(CLI::App& app, command_context& context);
 /// pause, resume, cancel, retry
 void add_verb_commands(CLI::App& app, command_context& context);
 void add_rescore_command(CLI::App& app, command_context& context);
+void add_batch_command(CLI::App& app, command_context& context);
+void add_database_command(CLI::App& app, command_context& context);
 void add_ab_command(CLI::App& app, command_context& context);
+void add_experiment_command(CLI::App& app, command_context& context);
+void add_schedules_command(CLI::App& app, command_context& context);
 void add_store_command(CLI::App& app, command_context& context);
 void add_users_command(CLI::App& app, command_context& context);
 /// `keys` below @p users: what programs sign in with.

@@ -69,12 +69,17 @@ std::optional<fault> compare_in_folder(const config::settings& settings, const c
   const auto store = open_store_read_only(settings);
   if (!store)
     return store.error();
-  std::vector<stats::run_scores> scores;
+  std::vector<run_record> runs;
   for (const auto& name : flags.runs) {
-    const auto run = read_run_named(*store, name);
+    auto run = read_run_named(*store, name);
     if (!run)
       return run.error();
-    auto read = storage::read_scores(*store, *run, {flags.task, flags.scorer});
+    runs.push_back(std::move(*run));
+  }
+  const bool with_contents = storage::have_different_datasets(runs, flags.task);
+  std::vector<stats::run_scores> scores;
+  for (const auto& run : runs) {
+    auto read = storage::read_scores(*store, run, {flags.task, flags.scorer, with_contents});
     if (!read)
       return read.error();
     scores.push_back(std::move(*read));

@@ -2,13 +2,14 @@
 
 #include "actors/experiments/ab_test_reader.hpp"
 #include "actors/fleet/http_transport.hpp"
-#include "actors/hosts/process_sandbox_runner.hpp"
 #include "actors/hosts/python_process.hpp"
 #include "actors/monitoring/statistics_store.hpp"
 #include "actors/runs/admission.hpp"
 #include "actors/runs/store_run_worker.hpp"
 #include "actors/supervision/root_supervisor.hpp"
 #include "actors/supervision/store_writer.hpp"
+#include "cli/farm_experiments.hpp"
+#include "cli/farm_settings.hpp"
 #include "cli/files.hpp"
 #include "cli/present.hpp"
 #include "cli/stop_watchdog.hpp"
@@ -32,41 +33,6 @@
 #include <thread>
 
 namespace assay::cli {
-
-io::sandbox_options sandbox_options_from(const config::sandbox_settings& settings) {
-  io::sandbox_options out;
-  out.bwrap = settings.bwrap;
-  out.launcher = settings.launcher.empty() ? io::launcher_beside_this_program() : settings.launcher;
-  out.first_user = settings.first_user;
-  return out;
-}
-
-python_process_options python_options_from(const config::settings& settings) {
-  python_process_options out;
-  out.interpreter = settings.python.interpreter;
-  out.package_dir = settings.python.package_dir;
-  out.memory_bytes = settings.python.memory;
-  out.longest_job = settings.python.deadline;
-  out.allow_unsandboxed = settings.python.allow_unsandboxed_python;
-  out.roots = settings.python.roots;
-  if (settings.sandbox.enabled)
-    out.sandbox = sandbox_options_from(settings.sandbox);
-  else
-    out.no_sandbox = "sandbox.enabled is false";
-  return out;
-}
-
-std::function<result<void>(const std::string&)>
-endpoint_check(std::shared_ptr<const io::address_guard> guard) {
-  if (!guard)
-    return {};
-  return [guard = std::move(guard)](const std::string& base_url) -> result<void> {
-    const auto where = io::parse_base_url(base_url);
-    if (!where)
-      return where.error();
-    return io::check_addresses_of(*guard, *where);
-  };
-}
 
 namespace {
 
@@ -104,123 +70,6 @@ void raise_file_limit() {
     spdlog::warn("farm could not raise the limit of open files soft={}", limit.rlim_cur);
 }
 
-storage::store_options store_options_from(const config::storage_settings& settings) {
-  storage::store_options out;
-  out.folder = settings.data_dir;
-  out.map_size = settings.map_size;
-  out.durable = settings.durable == config::durability::commit;
-  return out;
-}
-
-control::retry_rules retry_rules_from(const config::retry_settings& settings) {
-  control::retry_rules out;
-  out.possibly_billed_tries = static_cast<uint16_t>(settings.possibly_billed_attempts + 1);
-  for (unsigned number = 1; number <= static_cast<unsigned>(errc::internal); ++number) {
-    const auto code = static_cast<errc>(number);
-    if (retry_class_of(code) != retry_class::transient)
-      continue;
-    auto usual = out.rule_for(code);
-    usual.attempts = static_cast<uint16_t>(settings.max_attempts);
-    // Codes that are not about a provider take no rule, and no call ends with them.
-    static_cast<void>(out.set(code, usual));
-  }
-  for (const auto& rule : settings.rules) {
-    control::retry_rule converted;
-    converted.strategy = rule.strategy == config::retry_strategy::linear ? control::retry_strategy::linear
-                         : rule.strategy == config::retry_strategy::immediate
-                             ? control::retry_strategy::immediate
-                             : control::retry_strategy::exponential;
-    converted.base = rule.base;
-    converted.cap = rule.cap;
-    converted.attempts = static_cast<uint16_t>(rule.max_attempts);
-    if (!rule.jitter)
-      converted.jitter = 0.0;
-    for (unsigned number = 1; number <= static_cast<unsigned>(errc::internal); ++number) {
-      const auto code = static_cast<errc>(number);
-      const bool named = rule.error == to_string(code);
-      const bool by_class = rule.error == to_string(retry_class_of(code));
-      const bool by_default = rule.error == "default" && retry_class_of(code) == retry_class::transient;
-      if (!named && !by_class && !by_default)
-        continue;
-      if (auto set = out.set(code, converted); !set && named)
-        spdlog::warn("farm ignores a retry rule error={} reason=\"{}\"", rule.error, set.error().message);
-    }
-  }
-  return out;
-}
-
-monitoring::thresholds thresholds_from(const config::monitoring_settings& settings) {
-  monitoring::thresholds out;
-  out.monitoring_enabled = settings.enabled;
-  out.response_time_threshold = static_cast<double>(settings.response_time_threshold.count());
-  out.error_rate_threshold = settings.error_rate_threshold;
-  out.cost_threshold_per_hour = settings.cost_threshold_per_hour;
-  out.minimum_samples = settings.minimum_samples;
-  out.scaling = {settings.scaling_thresholds.response_time_high, settings.scaling_thresholds.error_rate_high,
-                 settings.scaling_thresholds.success_rate_low};
-  out.auto_scaling_enabled = settings.auto_scaling_enabled;
-  out.apply_retry_advice = settings.apply_retry_advice;
-  return out;
-}
-
-/// Resolves a name as the admission of runs does. @param deleted_too For runs that have pinned it.
-result<config::resolved_model> resolve_with_stored(const config::settings& settings,
-                                                   const stored_models& stored, const std::string& name,
-                                                   bool deleted_too) {
-  if (config::find_model(settings, model_id{std::string(name)}) != nullptr)
-    return config::resolve_model(settings, name);
-  const auto with = stored.settings_with(name, deleted_too);
-  if (!with)
-    return with.error();
-  return config::resolve_model(*with ? **with : settings, name);
-}
-
-model_lookup lookup_in(std::shared_ptr<const config::settings> settings,
-                       std::shared_ptr<const stored_models> stored) {
-  return [settings = std::move(settings),
-          stored = std::move(stored)](const model_id& id) -> result<model_profile> {
-    if (const auto* known = config::find_model(*settings, id))
-      return *known;
-    auto resolved = resolve_with_stored(*settings, *stored, id.value, true);
-    if (!resolved)
-      return resolved.error();
-    return std::move(resolved->model);
-  };
-}
-
-/// What providers remembered in an earlier process. Losing it costs caution, not correctness.
-std::map<provider_id, std::string> read_memories(const std::shared_ptr<storage::store>& store) {
-  std::map<provider_id, std::string> out;
-  auto view = storage::snapshot::open(store);
-  if (!view)
-    return out;
-  auto page = view->page_documents(storage::table::provider_state, {{}, {}, {}, storage::max_page_rows});
-  if (!page)
-    return out;
-  for (auto& [key, document] : page->documents)
-    out.emplace(provider_id{key}, std::move(document.bytes));
-  return out;
-}
-
-std::vector<control::named_route> routes_of(const config::settings& settings) {
-  std::vector<control::named_route> out;
-  for (const auto& model : settings.models)
-    if (!model.route.models.empty())
-      out.push_back({model.id, model.route});
-  return out;
-}
-
-/// What was changed of routes in an earlier process. Without it they are as configured.
-std::optional<std::string> read_route_changes(const std::shared_ptr<storage::store>& store) {
-  auto view = storage::snapshot::open(store);
-  if (!view)
-    return std::nullopt;
-  auto found = view->find_document(storage::table::settings, "router.routes");
-  if (!found || !*found)
-    return std::nullopt;
-  return std::move((*found)->bytes);
-}
-
 /// Otherwise every call would find it out.
 result<void> check_certificates(const std::string& file) {
   if (file.empty() || read_file(file))
@@ -228,29 +77,6 @@ result<void> check_certificates(const std::string& file) {
   return fault{errc::malformed_input, file + " cannot be read", "network.extra_ca_file",
                "name a readable file of PEM certificates"};
 }
-
-/// What an earlier process had spent and granted.
-result<std::map<std::string, std::string>> read_budgets(const std::shared_ptr<storage::store>& store) {
-  std::map<std::string, std::string> out;
-  storage::document_query query;
-  query.limit = storage::max_page_rows;
-  do {
-    auto view = storage::snapshot::open(store);
-    if (!view)
-      return view.error();
-    auto page = view->page_documents(storage::table::budgets, query);
-    if (!page)
-      return page.error();
-    for (auto& [key, document] : page->documents)
-      out.emplace(key, std::move(document.bytes));
-    query.after = std::move(page->next);
-  } while (query.after);
-  return out;
-}
-
-} // namespace
-
-namespace {
 
 bool same_keys(const provider_profile& a, const provider_profile& b) {
   return a.key == b.key
@@ -308,28 +134,6 @@ struct farm::parts {
 
 namespace {
 
-sandbox_config sandbox_from(const config::sandbox_settings& settings, io::io_runtime& runtime) {
-  sandbox_config out;
-  out.workers = settings.workers > 0 ? settings.workers : std::max(1U, std::thread::hardware_concurrency());
-  out.most_waiting = settings.max_waiting;
-  out.limits = settings.limits;
-  if (settings.enabled)
-    out.open_runner = make_process_sandbox_runner(runtime, sandbox_options_from(settings));
-  else
-    out.off_because = "sandbox.enabled is false";
-  return out;
-}
-
-python_host_config python_host_from(const config::python_settings& settings,
-                                    const python_processes& processes) {
-  python_host_config out;
-  out.start_worker = processes;
-  out.machine = [processes] { return processes.machine(); };
-  out.workers = settings.workers;
-  out.longest_job = settings.deadline;
-  return out;
-}
-
 /// Who owns the machine may name any file; users of the API, what the operator has put in place.
 std::optional<std::vector<std::string>> data_roots_of(const farm_options& options) {
   if (!options.guard)
@@ -379,6 +183,7 @@ root_supervisor_config configure(const farm_options& options,
   watching.webhooks.open_transport = child.open_transport;
   child.retries = retry_rules_from(settings.retry);
   watching.retries = child.retries;
+  child.belief = {settings.budgets.uncounted_tokens, settings.budgets.longest_answer};
   child.health_check_interval = settings.farm.health_check_interval;
   child.retry_budget = control::retry_budget{settings.retry.budget_ratio, settings.retry.budget_per_second};
   child.in_flight.cap = settings.farm.in_flight_cap;
@@ -419,6 +224,9 @@ root_supervisor_config configure(const farm_options& options,
   gateway.seed = out.seed + 4;
   gateway.max_open = settings.gateway.max_open;
   gateway.max_open_per_tenant = settings.gateway.max_open_per_user;
+  gateway.tenant_weight = [current](const user_id& who) {
+    return config::tenant_rules_of(*current->get(), who.value).weight;
+  };
   gateway.find_model = [current, stored](const std::string& name) -> result<model_profile> {
     auto found = resolve_with_stored(*current->get(), *stored, name, false);
     if (!found)
@@ -450,6 +258,7 @@ root_supervisor_config configure(const farm_options& options,
     return model ? model->max_output_tokens : 0;
   };
   batches.longest_answer = out.router.longest_answer;
+  batches.belief = child.belief;
   out.router.routes = routes_of(settings);
   out.router.recall_changes = [store] { return read_route_changes(store); };
   runs.seed = out.seed + 2;
@@ -458,6 +267,8 @@ root_supervisor_config configure(const farm_options& options,
   runs.workers = workers;
   runs.max_running = settings.farm.max_running_runs;
   runs.max_queued = settings.farm.max_queued_runs;
+  runs.preempt = settings.farm.preempt;
+  runs.tenant = [current](const user_id& who) { return config::tenant_rules_of(*current->get(), who.value); };
   runs.retention.keep = std::chrono::days{settings.storage.retention.runs_days};
   runs.read = make_run_reader(store);
   if (options.goes_on)
@@ -490,6 +301,12 @@ root_supervisor_config configure(const farm_options& options,
   out.ab_tests.seed = out.seed + 6;
   out.ab_tests.workers = workers;
   out.ab_tests.read = make_ab_test_reader(store);
+  out.experiments = experiments_from(options, store, workers, out.seed + 7);
+  // A farm of one command has its own runs in mind, and no others.
+  if (!options.goes_on) {
+    out.schedules.workers = workers;
+    out.schedules.recall = make_schedule_recall(store);
+  }
   return out;
 }
 
@@ -577,6 +394,7 @@ std::function<std::string()> names_of_the_living(const farm_handles& all) {
   add("sandbox", all.sandbox);
   add("python host", all.python);
   add("run supervisor", all.runs);
+  add("experiment supervisor", all.experiments);
   add("gateway", all.gateway);
   return [known = std::move(known)] {
     std::string out;
@@ -651,6 +469,15 @@ result<statistics> farm::read_statistics() {
   if (!now)
     return now.error();
   return parts_->ask<statistics>(now->monitor, assay::read_statistics{});
+}
+
+result<experiment_answer> farm::ask_experiments(ask_experiment wish) {
+  auto now = handles();
+  if (!now)
+    return now.error();
+  const bool prices = wish.verb == experiment_verb::create || wish.verb == experiment_verb::plan;
+  return parts_->ask<experiment_answer>(now->experiments, std::move(wish),
+                                        prices ? std::chrono::minutes{5} : milliseconds{request_timeout});
 }
 
 std::optional<fault> farm::failure() const {

@@ -41,6 +41,8 @@ struct farm_options {
   /// Which of the runs that an earlier process left unfinished go on now; the others stay as they are. Empty:
   /// all.
   std::function<bool(const run_record&)> goes_on;
+  /// The same of experiments. Empty: all where all runs go on, else none.
+  std::function<bool(const std::string& id)> experiment_goes_on = {};
 };
 
 /// The farm in this process: store, writer thread, I/O thread, workers and actors, wired. One per process.
@@ -67,6 +69,8 @@ public:
   result<run_record> find(run_id run);
   result<run_counts> counts();
   result<statistics> read_statistics();
+  /// Creating and planning may take minutes: every part is priced.
+  result<experiment_answer> ask_experiments(ask_experiment wish);
 
   /// Goes on with the provider keys of @p next, whose other settings are those of the start. Calls in flight
   /// keep theirs until they are over. @returns whose keys are others now: `providers.openai.keys`.

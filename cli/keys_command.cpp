@@ -1,18 +1,14 @@
 #include "cli/api_client.hpp"
 #include "cli/arguments.hpp"
 #include "cli/commands.hpp"
+#include "cli/import_keys.hpp"
+#include "cli/key_changes.hpp"
 #include "cli/key_probe.hpp"
 #include "cli/load_settings.hpp"
-#include "cli/server_address.hpp"
 #include "cli/stored_keys.hpp"
 #include "config/key_pools.hpp"
 #include "config/models.hpp"
 #include "config/providers.hpp"
-#include "core/values/closest_word.hpp"
-#include "core/values/loopback.hpp"
-#include "io/url.hpp"
-#include "storage/folder_lock.hpp"
-#include "storage/writer.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -20,7 +16,6 @@
 
 #include <algorithm>
 #include <array>
-#include <filesystem>
 #include <memory>
 
 namespace assay::cli {
@@ -41,22 +36,9 @@ struct key_flags {
   std::vector<std::string> prompt_types;
 };
 
-/// The provider that a user means by its name or by a word for it.
-result<const provider_profile*> find_named(const config::settings& settings, const std::string& word) {
-  if (const auto* exact = config::find_provider(settings, provider_id{word}))
-    return exact;
-  if (const auto known = config::provider_of_word(word); !known.empty())
-    if (const auto* meant = config::find_provider(settings, provider_id{std::string(known)}))
-      return meant;
-  std::vector<std::string_view> names;
-  for (const auto& provider : settings.providers)
-    names.push_back(provider.id.value);
-  return fault{errc::not_found, "there is no provider " + word, "--provider", did_you_mean(word, names)};
-}
-
 /// @returns the id that stored keys of that provider carry; what is unknown stays as it is.
 std::string provider_word(const config::settings& settings, const std::string& word) {
-  const auto found = find_named(settings, word);
+  const auto found = find_named_provider(settings, word);
   return found ? (*found)->id.value : word;
 }
 
@@ -80,116 +62,22 @@ result<secret> read_key(const std::string& provider) {
   return secret{std::move(text)};
 }
 
-std::string free_name(const std::vector<storage::stored_key>& keys, const provider_id& provider) {
-  const auto taken = [&](const std::string& name) {
-    return std::ranges::any_of(keys,
-                               [&](const auto& key) { return key.provider == provider && key.name == name; });
-  };
-  size_t number = 1;
-  while (taken("stored-" + std::to_string(number)))
-    ++number;
-  return "stored-" + std::to_string(number);
-}
-
-/// The key store, opened for a change.
-struct changeable_store {
-  std::shared_ptr<storage::store> data;
-  bool of_a_farm = false; ///< Another process has the folder and goes on with it.
-};
-
-result<changeable_store> open_for_change(const config::settings& settings) {
-  auto own = storage::store::open(store_options_of(settings));
-  if (own)
-    return changeable_store{std::move(*own), false};
-  if (own.error().code != errc::store_locked)
-    return own.error();
-  auto beside = storage::store::open_beside(settings.storage.data_dir);
-  if (!beside)
-    return beside.error();
-  return changeable_store{std::move(*beside), true};
-}
-
-std::optional<fault> write_to(const changeable_store& store, storage::write_batch batch) {
-  if (!store.of_a_farm)
-    return write_and_wait(store.data, std::move(batch));
-  const auto done = storage::write_once(store.data, std::move(batch));
-  return done ? std::nullopt : std::optional{done.error()};
-}
-
-/// A farm that runs goes on with the keys that it has until it is told.
-void say_how_to_take_up(command_context& context, const config::settings& settings,
-                        const changeable_store& store) {
-  if (!store.of_a_farm)
-    return;
-  const std::filesystem::path folder(settings.storage.data_dir);
-  const auto holder = storage::lock_holder(folder);
-  if (!find_address(folder))
-    return remark(context, "the run that uses this data folder goes on with the keys it has; the next start "
-                           "takes up the change");
-  remark(context, "the server on this data folder goes on with the keys it has; to have it take up the "
-                  "change: "
-                      + (holder ? "kill -HUP " + std::to_string(*holder) : std::string("send it SIGHUP"))
-                      + ", or POST /api/v1/config");
-}
-
-/// @param fresh Whether the batch makes the vault as well.
-result<storage::key_vault> open_or_create(const std::shared_ptr<storage::store>& store,
-                                          storage::write_batch& batch) {
-  const auto there = storage::has_vault(store);
-  if (!there)
-    return there.error();
-  const auto password = master_password(!*there);
-  if (!password)
-    return password.error();
-  if (*there)
-    return storage::key_vault::open(store, *password);
-  return storage::key_vault::create(*password, {}, batch);
-}
-
 std::string text_of(const json& shown) {
   return shown.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
-json to_json_shape(const storage::stored_key& key) {
-  return {{"provider", key.provider.value},
-          {"name", key.name},
-          {"host", key.origin},
-          {"weight", key.weight},
-          {"rate_limits",
-           {{"requests_per_minute", key.limits.requests_per_minute},
-            {"tokens_per_minute", key.limits.tokens_per_minute},
-            {"requests_per_second", key.limits.requests_per_second},
-            {"concurrent_requests", key.limits.concurrent_requests}}},
-          {"prompt_types", key.prompt_types},
-          {"created_at", to_rfc3339(key.created_at)},
-          {"fingerprint", key.fingerprint}};
-}
-
 result<storage::stored_key> describe_key(const config::settings& settings, const key_flags& flags) {
-  const auto provider = find_named(settings, flags.provider);
-  if (!provider)
-    return provider.error();
-  const auto address = config::parse_endpoint((*provider)->base_url);
-  if (!address)
-    return fault{errc::invalid_argument,
-                 "provider " + (*provider)->id.value + " has no address to bind the key to", "--provider",
-                 "set providers." + (*provider)->id.value + ".base_url first"};
-  storage::stored_key out;
-  out.provider = (*provider)->id;
+  auto bound = key_of_provider(settings, flags.provider);
+  if (!bound)
+    return bound.error();
+  auto out = std::move(*bound);
   out.name = flags.name;
-  out.origin = address->origin;
   out.weight = flags.weight;
   out.limits = flags.limits;
   if (flags.qps > 0)
     config::apply_qps(flags.qps, out.limits);
   out.prompt_types = flags.prompt_types;
-  out.created_at = wall_now();
   return out;
-}
-
-bool is_open_to_listeners(const std::string& origin) {
-  const auto where = io::parse_base_url(origin);
-  return where && where->scheme == io::url_scheme::http && !is_loopback_host(where->host);
 }
 
 exit_code add_key(command_context& context, const key_flags& flags) {
@@ -215,7 +103,7 @@ exit_code add_key(command_context& context, const key_flags& flags) {
   if (!known)
     return report(context, known.error());
   if (about->name.empty())
-    about->name = free_name(*known, about->provider);
+    about->name = free_key_name(*known, about->provider, "stored");
   for (const auto& one : *known)
     if (one.provider == about->provider && one.name == about->name)
       return report(context,
@@ -229,9 +117,7 @@ exit_code add_key(command_context& context, const key_flags& flags) {
     return report(context, added.error());
   if (auto refused = write_to(*store, std::move(batch)))
     return report(context, *refused);
-  if (is_open_to_listeners(about->origin))
-    remark(context,
-           "warning: " + about->origin + " is not encrypted; whoever listens on the way can read the key");
+  warn_of_listeners(context, *about);
   if (context.flags.json)
     print(text_of(to_json_shape(*about)));
   else
@@ -366,7 +252,7 @@ struct tested_key {
 result<std::vector<tested_key>> keys_to_test(const config::settings& settings, const key_flags& flags) {
   const provider_profile* only = nullptr;
   if (!flags.provider.empty()) {
-    const auto named = find_named(settings, flags.provider);
+    const auto named = find_named_provider(settings, flags.provider);
     if (!named)
       return named.error();
     only = *named;
@@ -471,6 +357,26 @@ void declare_add(CLI::App& parent, command_context& context, const std::shared_p
   add->add_option("KEY", flags->misplaced, "")->group("")->expected(0, -1);
 }
 
+void declare_import(CLI::App& parent, command_context& context) {
+  const auto wish = std::make_shared<datapresso_import>();
+  auto* sub =
+      parent.add_subcommand("import-datapresso", "Store the keys that Datapresso has kept, encrypted anew");
+  sub->add_option("PATH", wish->path,
+                  "A file NAME.encrypted with NAME.salt beside it, or a folder of them; default "
+                  "~/.datapresso/api_keys");
+  sub->add_option("-p,--provider", wish->provider,
+                  "Whose key it is, for one file; by default the file's name says so");
+  examples(*sub,
+           "  assay keys import-datapresso\n"
+           "  assay keys import-datapresso ~/.datapresso/api_keys/openai.encrypted\n"
+           "  assay keys import-datapresso old/work.encrypted --provider openai\n\n"
+           "The password of the old files is that of ASSAY_DATAPRESSO_PASSWORD, or asked for. Of several\n"
+           "files all are stored or none; a key that is stored already is left out.\n");
+  sub->callback([&context, wish] {
+    context.action = [wish](command_context& c) { return import_datapresso_keys(c, *wish); };
+  });
+}
+
 } // namespace
 
 void add_keys_command(CLI::App& app, command_context& context) {
@@ -488,6 +394,7 @@ void add_keys_command(CLI::App& app, command_context& context) {
       context.action = [flags](command_context& c) { return list_keys(c, *flags); };
   });
   declare_add(*sub, context, flags);
+  declare_import(*sub, context);
   declare(*sub, context, flags, "list", "What is stored: names, hosts and fingerprints, never the keys",
           "  assay keys list\n  assay keys list --provider openai --json\n", list_keys);
   declare(*sub, context, flags, "remove", "Remove a stored key",

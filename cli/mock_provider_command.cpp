@@ -6,7 +6,9 @@
 #include "cli/signals.hpp"
 #include "mock/server.hpp"
 
+#include <algorithm>
 #include <csignal>
+#include <filesystem>
 #include <memory>
 
 namespace assay::cli {
@@ -88,6 +90,35 @@ result<void> add_times(const mock_flags& flags, mock::options& out) {
   return {};
 }
 
+/// The named folders, then the configured ones, the shipped tasks among them.
+result<std::vector<std::filesystem::path>> task_folders(const command_context& context,
+                                                        const mock_flags& flags) {
+  std::vector<std::filesystem::path> out;
+  std::error_code unreadable;
+  for (const auto& folder : flags.folders) {
+    if (!std::filesystem::exists(folder, unreadable))
+      return fault{errc::not_found, "there is no folder " + folder, "--tasks-dir", "name a folder of tasks"};
+    out.emplace_back(folder);
+  }
+  const auto settings = load_settings(context);
+  if (!settings)
+    return settings.error();
+  for (const auto& folder : settings->tasks_dirs)
+    if (std::ranges::none_of(
+            out, [&](const auto& named) { return std::filesystem::equivalent(named, folder, unreadable); }))
+      out.emplace_back(folder);
+  return out;
+}
+
+constexpr size_t shown_prompt_bytes = 100;
+
+std::string unknown_prompt_warning(std::string_view prompt) {
+  return "warning: a question is in no task that the simulated models know, and they say that they do not "
+         "know it: \""
+         + on_one_line(prompt.substr(0, shown_prompt_bytes))
+         + "\"; name the folder of its task with --tasks-dir (told once)";
+}
+
 result<mock::options> options_from(const command_context& context, const mock_flags& flags) {
   auto out = flags.options;
   const auto latency = latency_in_milliseconds(flags.latency);
@@ -114,13 +145,10 @@ result<mock::options> options_from(const command_context& context, const mock_fl
     return read.error();
   if (auto added = add_models(flags, out); !added)
     return added.error();
-  out.task_folders.assign(flags.folders.begin(), flags.folders.end());
-  if (out.task_folders.empty()) {
-    const auto settings = load_settings(context);
-    if (!settings)
-      return settings.error();
-    out.task_folders.assign(settings->tasks_dirs.begin(), settings->tasks_dirs.end());
-  }
+  auto folders = task_folders(context, flags);
+  if (!folders)
+    return folders.error();
+  out.task_folders = std::move(*folders);
   if (auto wrong = mock::validate(out))
     return *wrong;
   return out;
@@ -132,6 +160,9 @@ exit_code provide(command_context& context, const mock_flags& flags) {
   auto options = options_from(context, flags);
   if (!options)
     return report(context, options.error());
+  options->on_unknown_prompt = [&context](std::string_view prompt) {
+    remark(context, unknown_prompt_warning(prompt));
+  };
   auto caught = signals::block();
   if (!caught)
     return report(context, caught.error());
@@ -217,7 +248,8 @@ void add_mock_provider_command(CLI::App& app, command_context& context) {
                   "fixed:50ms, uniform:10ms-90ms, lognormal:MEDIAN,P95 or exponential:MEAN")
       ->capture_default_str();
   sub->add_option("--tokens-per-second,--tokens_per_second", options.tokens_per_second,
-                  "Speed of the models' answers, streamed or not; 0 is at once");
+                  "Speed of the models' answers, streamed or not; 0 is at once")
+      ->check(CLI::Range(0.0, 1e6));
   sub->add_option("--stream-gap,--stream_gap", flags->stream_gap, "Between the frames of a stream, instead")
       ->capture_default_str();
   sub->add_option("--rpm", options.limits.requests_per_minute, "Requests per minute and key; 0 is no limit")
@@ -251,7 +283,7 @@ void add_mock_provider_command(CLI::App& app, command_context& context) {
   sub->add_option("--keep-calls,--keep_calls", options.kept_calls, "Calls that /mock/calls can list")
       ->capture_default_str();
   repeatable(*sub, "--tasks-dir,--tasks_dir", flags->folders,
-             "A folder of tasks whose prompts the models know; default: the configured ones");
+             "One more folder of tasks whose prompts the models know, besides the configured ones");
   repeatable(*sub, "-m,--model", flags->models, "One more model, NAME=ACCURACY");
   sub->add_option("--models", flags->models_file, "More models, a JSON file");
   sub->add_option("--unknown-accuracy,--unknown_accuracy", flags->unknown_accuracy,

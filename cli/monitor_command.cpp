@@ -32,14 +32,13 @@ struct answers {
   json alerts;
   json recommendations;
   json retries;
+  json keys;
 
-  monitor_answers view() const { return {overview, models, alerts, recommendations, retries}; }
+  monitor_answers view() const { return {overview, models, alerts, recommendations, retries, &keys}; }
   json document() const {
-    return {{"overview", overview},
-            {"models", models},
-            {"alerts", alerts},
-            {"recommendations", recommendations},
-            {"retries", retries}};
+    return {{"overview", overview}, {"models", models},
+            {"alerts", alerts},     {"recommendations", recommendations},
+            {"retries", retries},   {"keys", keys}};
   }
 };
 
@@ -52,7 +51,11 @@ std::optional<fault> ask_all(const api_client& api, const monitor_flags& flags, 
     return refused;
   if (auto refused = api.ask("GET", "/monitor/recommendations", nullptr, out.recommendations))
     return refused;
-  return api.ask("GET", "/monitor/retries", nullptr, out.retries);
+  if (auto refused = api.ask("GET", "/monitor/retries", nullptr, out.retries))
+    return refused;
+  auto refused = api.ask("GET", "/monitor/keys", nullptr, out.keys);
+  // An older server has none of it.
+  return refused && refused->code != errc::not_found ? refused : std::nullopt;
 }
 
 void show(const command_context& context, const monitor_flags& flags, const answers& seen) {

@@ -164,6 +164,27 @@ std::string within(const std::string& lines, size_t columns) {
   return out;
 }
 
+/// Keys that were used today, or are not good.
+table keys_table(const json& items) {
+  table out({{"key"},
+             {"state"},
+             {"tries today", align::right},
+             {"tokens", align::right},
+             {"cost", align::right},
+             {"next try"},
+             {"why"}});
+  if (!items.is_array())
+    return out;
+  for (const auto& one : items) {
+    const auto& today = at(one, "today");
+    if (text(one, "state") == "good" && number(today, "requests").value_or(0) <= 0)
+      continue;
+    out.add({text(one, "provider") + "/" + text(one, "name"), text(one, "state"), count(today, "requests"),
+             count(today, "tokens"), dollars(today, "cost"), text(one, "next_try"), text(one, "reason")});
+  }
+  return out;
+}
+
 } // namespace
 
 std::string render_monitor(const monitor_answers& seen, const terminal& where) {
@@ -183,6 +204,9 @@ std::string render_monitor(const monitor_answers& seen, const terminal& where) {
   if (const auto sick = health_lines(at(seen.overview, "providers"), where); !sick.empty())
     out += "\n" + paint(where, colour::bold, "providers that do not answer") + "\n"
            + within(sick, where.columns);
+  if (seen.keys != nullptr)
+    if (const auto keys = keys_table(at(*seen.keys, "items")); !keys.empty())
+      out += "\n" + paint(where, colour::bold, "keys") + "\n" + keys.render(where, where.columns);
   if (const auto scaled = scaled_lines(at(seen.overview, "scaled")); !scaled.empty())
     out += "\n" + paint(where, colour::bold, "scaled") + "\n" + within(scaled, where.columns);
   if (const auto retries = retry_lines(seen.retries); !retries.empty())

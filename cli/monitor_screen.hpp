@@ -15,6 +15,7 @@ struct monitor_answers {
   const nlohmann::json& alerts;
   const nlohmann::json& recommendations;
   const nlohmann::json& retries;
+  const nlohmann::json* keys = nullptr; ///< Nothing from a server that does not tell of them.
 };
 
 /// @returns the whole view, for a terminal of that width. Members that an answer lacks are shown as `-`.

@@ -28,6 +28,7 @@ struct result_flags {
   size_t limit = 20;
   std::string output_path;
   bool log_samples = false;
+  bool details = false;
 };
 
 /// Newest first.
@@ -165,6 +166,8 @@ exit_code show_results(command_context& context, const result_flags& flags) {
   }
   if (!context.flags.json) {
     print(render_outcomes(context.out, outcomes));
+    if (flags.details)
+      print(render_agreements(outcomes));
     remark_on_interrupted(context, interrupted);
     return exit_code::ok;
   }
@@ -184,13 +187,14 @@ void add_filters(CLI::App& sub, const std::shared_ptr<result_flags>& flags) {
                  "queued, preparing, running, paused, completed, failed or cancelled");
   sub.add_option("-m,--model", flags->model, "Only runs of this model");
   sub.add_option("-n,--limit", flags->limit, "Runs at most, newest first")
-      ->check(CLI::PositiveNumber)
+      ->check(number_of_rows())
       ->capture_default_str();
 }
 
 void add_writing(CLI::App& sub, const std::shared_ptr<result_flags>& flags) {
   sub.add_option("-o,--output-path,--output_path", flags->output_path,
                  "Also write results there: a folder, or a file that ends in .json");
+  sub.add_flag("--details", flags->details, "Also show how far judges agree");
   sub.add_flag("-s,--log-samples,--log_samples", flags->log_samples, "Write every sample beside them");
 }
 
@@ -221,7 +225,7 @@ void add_results_command(CLI::App& app, command_context& context) {
   auto* show = sub->add_subcommand("show", "The result of one run, or of several side by side");
   show->add_option("RUN", flags->runs, "Ids, beginnings or ends of ids, or `last`")->required();
   add_writing(*show, flags);
-  examples(*show, "  assay results show last\n  assay results show last --json\n");
+  examples(*show, "  assay results show last --details\n  assay results show last --json\n");
   show->callback([&context, flags] {
     context.action = [flags](command_context& c) { return show_results(c, *flags); };
   });

@@ -326,6 +326,37 @@ std::optional<fault> parse_stop_when(const std::string& text, json& out) {
   return std::nullopt;
 }
 
+/// Admits the runs of @p plan, which are requests so far, and fills in the rest of it.
+result<run_plan> finish_plan(run_plan plan, run_flags flags, config::settings settings,
+                             tasks::task_catalogue catalogue) {
+  std::error_code ignored;
+  flags.output_path =
+      config::output_place(settings, flags.output_path, std::filesystem::current_path(ignored).string());
+  plan.settings = std::make_shared<const config::settings>(std::move(settings));
+  plan.tasks = std::make_shared<const tasks::task_catalogue>(std::move(catalogue));
+  const auto find_run = [settings = plan.settings](run_id id) -> result<std::optional<run_record>> {
+    const auto store = open_store_read_only(*settings);
+    if (!store)
+      return store.error();
+    auto view = storage::snapshot::open(*store);
+    if (!view)
+      return view.error();
+    return view->find_run(id);
+  };
+  const auto admit = make_admission(
+      {settings_to_admit(flags, plan.settings), plan.tasks, {}, 50'000'000, {}, true, find_run});
+  for (auto& run : plan.runs) {
+    auto admitted = admit(run.request);
+    if (!admitted)
+      return as_flag(admitted.error(), flags);
+    run.admitted = std::move(*admitted);
+    for (auto& note : run.admitted.notes)
+      note = note_as_flag(note, flags);
+  }
+  plan.flags = std::move(flags);
+  return plan;
+}
+
 } // namespace
 
 bool is_task_path(const std::string& name) {
@@ -421,32 +452,31 @@ result<run_plan> plan_runs(const command_context& context, const run_flags& give
       return one.error();
     plan.runs.push_back(std::move(*one));
   }
-  std::error_code ignored;
-  flags->output_path =
-      config::output_place(*loaded, flags->output_path, std::filesystem::current_path(ignored).string());
-  plan.settings = std::make_shared<const config::settings>(std::move(*loaded));
-  plan.tasks = std::make_shared<const tasks::task_catalogue>(std::move(catalogue));
-  const auto find_run = [settings = plan.settings](run_id id) -> result<std::optional<run_record>> {
-    const auto store = open_store_read_only(*settings);
-    if (!store)
-      return store.error();
-    auto view = storage::snapshot::open(*store);
-    if (!view)
-      return view.error();
-    return view->find_run(id);
-  };
-  const auto admit = make_admission(
-      {settings_to_admit(*flags, plan.settings), plan.tasks, {}, 50'000'000, {}, true, find_run});
-  for (auto& run : plan.runs) {
-    auto admitted = admit(run.request);
-    if (!admitted)
-      return as_flag(admitted.error(), *flags);
-    run.admitted = std::move(*admitted);
-    for (auto& note : run.admitted.notes)
-      note = note_as_flag(note, *flags);
+  return finish_plan(std::move(plan), std::move(*flags), std::move(*loaded), std::move(catalogue));
+}
+
+result<run_plan> plan_parts(const command_context& context, const run_flags& flags,
+                            const part_chooser& choose) {
+  auto loaded = load_settings_with_keys(context);
+  if (!loaded)
+    return loaded.error();
+  show_warnings(context, *loaded);
+  tasks::task_catalogue catalogue = *load_tasks(context, *loaded, flags.include_paths);
+  auto parts = choose(*loaded, catalogue);
+  if (!parts)
+    return parts.error();
+  run_plan plan;
+  for (const auto& part : *parts) {
+    auto asked = flags;
+    asked.prompt_types = part.prompt_types;
+    auto one = plan_one(context, asked, part.model, part.tasks, *loaded);
+    if (!one)
+      return one.error();
+    if (part.workers)
+      one->request.calls.num_concurrent = part.workers;
+    plan.runs.push_back(std::move(*one));
   }
-  plan.flags = std::move(*flags);
-  return plan;
+  return finish_plan(std::move(plan), flags, std::move(*loaded), std::move(catalogue));
 }
 
 } // namespace assay::cli

@@ -8,6 +8,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -88,5 +89,21 @@ std::optional<fault> request_body(const run_flags& flags, const std::string& mod
 /// Loads configuration and tasks, and turns the flags into runs: one for each model.
 /// A dry run only warns of a missing key. Faults name flags, or lines of the named evaluation.
 result<run_plan> plan_runs(const command_context& context, const run_flags& flags);
+
+/// One of several evaluations that a command asks for.
+struct run_part {
+  std::string model;
+  std::vector<std::string> tasks;        ///< Ids and groups.
+  std::vector<std::string> prompt_types; ///< Empty: the tasks' own.
+  std::optional<uint32_t> workers;       ///< Calls of it that are out at once; unset leaves it to the model.
+};
+
+/// Chooses the parts once configuration and tasks are known; may change the settings that the farm gets.
+using part_chooser = std::function<result<std::vector<run_part>>(config::settings& settings,
+                                                                 const tasks::task_catalogue& tasks)>;
+
+/// As plan_runs(), with the evaluations that @p choose names in place of one for each of the flags' models.
+result<run_plan> plan_parts(const command_context& context, const run_flags& flags,
+                            const part_chooser& choose);
 
 } // namespace assay::cli

@@ -209,6 +209,40 @@ table build_table(const std::vector<column_data>& columns, const std::vector<con
   return out;
 }
 
+std::string agreement_line(const json& pair, const char* first, const char* second) {
+  const auto name = [&](const char* key) {
+    const auto& value = at(pair, {key});
+    return value.is_string() ? on_one_line(value.get<std::string>()) : std::string("?");
+  };
+  return name(first) + " and " + name(second) + ": kappa "
+         + show_number(number(at(pair, {"cohens_kappa"})), 3) + ", "
+         + show_number(number(at(pair, {"same"})), 3) + " the same, n "
+         + show_count(count(at(pair, {"samples"}))) + "\n";
+}
+
+/// Where a task has judges.
+std::string render_agreement(const column_data& column) {
+  std::string out;
+  for (const auto& [name, numbers] : column.cells) {
+    const auto& agreement = at(numbers, {"agreement"});
+    const auto start = "agreement, " + on_one_line(name.task) + ", " + on_one_line(name.prompt) + ", ";
+    if (const auto& panels = at(agreement, {"judges"}); panels.is_array())
+      for (const auto& panel : panels) {
+        const auto& scorer = at(panel, {"scorer"});
+        out += start + (scorer.is_string() ? on_one_line(scorer.get<std::string>()) : std::string("?"))
+               + ": alpha " + show_number(number(at(panel, {"krippendorff_alpha"})), 3) + ", n "
+               + show_count(count(at(panel, {"samples"}))) + "\n";
+        if (const auto& pairs = at(panel, {"pairs"}); pairs.is_array())
+          for (const auto& pair : pairs)
+            out += start + agreement_line(pair, "first", "second");
+      }
+    if (const auto& scorers = at(agreement, {"scorers"}); scorers.is_array())
+      for (const auto& pair : scorers)
+        out += start + agreement_line(pair, "judge", "scorer");
+  }
+  return out;
+}
+
 /// A path that ends in .json is the result's own; its samples go beside it under its name.
 storage::result_file_names names_of(const run_outcome& outcome, const std::filesystem::path& path,
                                     bool single, bool with_samples) {
@@ -283,6 +317,17 @@ std::string render_outcomes(const terminal& where, const std::vector<run_outcome
   std::string out;
   for (size_t i = 0; i < columns.size(); ++i)
     out += (i > 0 ? "\n" : "") + build_table({columns[i]}, {pointers[i]}).render(where);
+  return out;
+}
+
+std::string render_agreements(const std::vector<run_outcome>& outcomes) {
+  std::string out;
+  for (const auto& outcome : outcomes) {
+    const auto column = column_of(outcome);
+    const auto lines = render_agreement(column);
+    if (!lines.empty())
+      out += (outcomes.size() > 1 ? column.title + "\n" : "") + lines;
+  }
   return out;
 }
 

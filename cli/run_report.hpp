@@ -37,6 +37,9 @@ nlohmann::json outcome_json(const run_outcome& outcome);
 /// below them cost, tokens and time. Side by side where that fits into the terminal, else one table a run.
 std::string render_outcomes(const terminal& where, const std::vector<run_outcome>& outcomes);
 
+/// How far judges agree, a line a pair; empty where no run has judges.
+std::string render_agreements(const std::vector<run_outcome>& outcomes);
+
 /// Finds out, before anything is paid, whether write_outcomes() can write to @p path: makes the missing
 /// folders, and in the last one a file that it takes away again.
 /// @returns errc::store_unreadable or errc::store_full with the path.

@@ -308,6 +308,8 @@ session_end run_session::follow(const command_context& context, signals& caught)
   while (true) {
     misses = refresh() ? 0 : misses + 1;
     shown.show(runs_);
+    if (look_)
+      look_(runs_);
     if (std::all_of(runs_.begin(), runs_.end(), [](const auto& run) { return is_final(run.record.state); }))
       return session_end::finished;
     if (!reason_)

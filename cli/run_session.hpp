@@ -6,9 +6,11 @@
 #include "cli/signals.hpp"
 
 #include <csignal>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace assay::cli {
@@ -42,6 +44,9 @@ public:
   run_session(const run_session&) = delete;
   run_session& operator=(const run_session&) = delete;
 
+  /// @p look is shown the present records now and then while follow() runs, and at its end.
+  void observe(std::function<void(const std::vector<progress_line>&)> look) { look_ = std::move(look); }
+
   /// Shows progress until every run is final or someone wants an end.
   session_end follow(const command_context& context, signals& caught);
 
@@ -64,6 +69,7 @@ private:
   std::unique_ptr<farm> farm_;
   std::vector<progress_line> runs_;
   std::vector<bool> resume_; ///< By run: was paused at the start and has to be resumed.
+  std::function<void(const std::vector<progress_line>&)> look_;
   int signal_ = SIGINT;
   std::optional<fault> reason_;
 };

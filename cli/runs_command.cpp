@@ -413,7 +413,7 @@ void add_runs_command(CLI::App& app, command_context& context) {
                   "queued, preparing, running, paused, completed, failed or cancelled");
   sub->add_option("-m,--model", flags->model, "Only runs of this model");
   sub->add_option("-n,--limit", flags->limit, "Runs at most, newest first")
-      ->check(CLI::PositiveNumber)
+      ->check(number_of_rows())
       ->capture_default_str();
   add_api_flags(*sub, flags->api);
   examples(*sub, "  assay runs\n  assay runs --state running\n"

@@ -258,6 +258,9 @@ exit_code serve(command_context& context, const serve_flags& flags) {
     return report(context, loaded.error());
   // What a reload compares with; the stored keys are no part of it.
   const auto configured = std::make_shared<const config::settings>(*loaded);
+  // Before anything is written: a start that fails leaves nothing behind.
+  if (auto good = server::edge::check(edge_options_from(*loaded, nullptr)); !good)
+    return report(context, good.error());
   if (auto joined = join_stored_keys(*loaded); !joined)
     return report(context, joined.error());
   auto settings = std::make_shared<const config::settings>(std::move(*loaded));

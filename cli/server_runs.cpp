@@ -45,6 +45,7 @@ run_record record_from(const json& status) {
     out.progress.cached = count(*samples, "cached");
     out.progress.in_batches = count(*samples, "in_batches");
   }
+  out.waiting_for = text(status, "waiting_for");
   out.progress.samples_per_second = number(status, "samples_per_second").value_or(0);
   if (const auto cost = number(status, "cost"))
     out.progress.cost = from_dollars(*cost);
@@ -68,7 +69,7 @@ run_record record_from(const json& status) {
 result<void> check_run_name(const std::string& name) {
   if (name == "last" || run_id_from_string(name))
     return {};
-  return fault{errc::invalid_argument, "'" + name + "' is no run", "ID",
+  return fault{errc::not_found, "'" + name + "' is no run", "ID",
                "ids look like eval_1700000000_0000002a; `assay runs` lists them"};
 }
 

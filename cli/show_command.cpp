@@ -241,7 +241,7 @@ exit_code show_sample(command_context& context, const std::shared_ptr<storage::s
          show_number(score.value, 3) + "  extracted: " + on_one_line(score.extracted)});
   rows.add({"tries", std::to_string(found->record.tries)
                          + (found->record.possibly_billed ? ", possibly billed" : "")});
-  rows.add({"time", to_human(found->record.duration)});
+  rows.add({"time", to_human(found->record.duration) + ", with all tries; without waiting line and limiter"});
   print(rows.render(context.out) + "\n");
   for (const auto& response : found->responses)
     print_response(context.out, response);
@@ -285,7 +285,7 @@ void add_show_command(CLI::App& app, command_context& context) {
   sub->add_flag("--failed", flags->failed, "Only samples that failed");
   sub->add_flag("--wrong", flags->wrong, "Only samples with a score below 1");
   sub->add_option("-n,--limit", flags->limit, "Samples at most in the list")
-      ->check(CLI::PositiveNumber)
+      ->check(number_of_rows())
       ->capture_default_str();
   examples(*sub,
            "  assay show last\n  assay show last --wrong --limit 10\n"

@@ -39,7 +39,6 @@ inline constexpr uint32_t concurrent_password_checks = 2;
 
 inline constexpr std::string_view data_dir = "data";
 inline constexpr std::string_view results_dir = "results";
-inline constexpr std::string_view cache_dir = "cache";
 /// How long rows wait for others to be flushed with. The first after a pause do not wait. Each flush costs
 /// some 0.2 ms of a core however much it writes; docs/performance.md has the figures.
 inline constexpr milliseconds commit_window{4};
@@ -64,6 +63,8 @@ inline constexpr uint32_t in_flight_cap = 1000;
 inline constexpr uint32_t max_throughput = 100;
 inline constexpr seconds cancel_grace{30};
 /// Only providers that have been asked before; a list of models costs nothing.
+inline constexpr uint32_t uncounted_tokens = 4'096;
+inline constexpr uint32_t longest_answer = 262'144;
 inline constexpr seconds health_check_interval{300};
 
 inline constexpr uint32_t sandbox_max_waiting = 4096;
@@ -76,6 +77,9 @@ inline constexpr std::string_view python_interpreter = "/usr/bin/python3";
 inline constexpr uint32_t python_workers = 2;
 inline constexpr uint64_t python_memory = uint64_t{1} << 30;
 inline constexpr milliseconds python_deadline = seconds{600};
+
+inline constexpr uint32_t experiment_max_children = 5'000;
+inline constexpr uint32_t experiment_max_samples = 1'000'000;
 
 inline constexpr uint32_t gateway_max_open = 4096;
 inline constexpr uint32_t gateway_max_open_per_user = 512;

@@ -443,7 +443,7 @@ model_profile profile_of(std::string_view id, std::string_view wire_model, const
   model.name = entry->name;
   model.version = entry->version;
   model.capabilities = entry->capabilities;
-  model.prices = entry->prices;
+  model.prices = codecs::prices_at(codecs::shipped_catalogue(), provider.value, wire_model);
   model.context_window = entry->context_window;
   model.max_output_tokens = entry->max_output_tokens;
   model.deprecated = entry->deprecated;

@@ -144,7 +144,6 @@ void make_absolute(settings& values, const load_request& request) {
   };
   absolute(values.storage.data_dir, defaults::data_dir);
   absolute(values.results_dir, defaults::results_dir);
-  absolute(values.cache_dir, defaults::cache_dir);
   absolute(values.logging.file, "");
   absolute(values.server.tls.cert_file, "");
   absolute(values.server.tls.key_file, "");

@@ -259,6 +259,14 @@ result<resolved_model> resolve_model(const settings& from, std::string_view mode
   return out;
 }
 
+tenant_rules tenant_rules_of(const settings& from, std::string_view tenant) {
+  const tenant_settings* found = nullptr;
+  for (const auto& one : from.tenants)
+    if (one.id == tenant || (found == nullptr && one.id == "default"))
+      found = &one;
+  return found != nullptr ? found->rules : tenant_rules{};
+}
+
 const model_profile* find_model(const settings& from, const model_id& id) noexcept {
   const auto found =
       std::find_if(from.models.begin(), from.models.end(), [&](const auto& model) { return model.id == id; });

@@ -168,13 +168,22 @@ result<endpoint_url> parse_endpoint(std::string_view url) {
   const auto host = parsed->encoded_host();
   if (host.empty())
     return bad_url(url, "the URL names no host");
+  if (host.find('%') != std::string_view::npos)
+    return bad_url(url, "the URL's host has characters that no host name has");
+  if (parsed->has_port() && parsed->port().empty())
+    return bad_url(url, "the URL has a `:` behind its host and no port");
+  if (parsed->has_port() && parsed->port_number() == 0)
+    return bad_url(url, "the URL's port is not between 1 and 65535");
+  // Boost.URL takes "host:80:90" so.
+  if (!parsed->encoded_path().empty() && !parsed->encoded_path().starts_with('/'))
+    return bad_url(url, "the URL's port is not a number");
   endpoint_url out;
   out.host_port = canonical(std::string(host.data(), host.size()));
   // canonical() is made for words; host names keep their hyphens.
   for (size_t i = 0; i < host.size(); ++i)
     if (host[i] == '-')
       out.host_port[i] = '-';
-  if (parsed->has_port() && !parsed->port().empty())
+  if (parsed->has_port())
     out.host_port += ":" + std::string(parsed->port().data(), parsed->port().size());
   out.origin = scheme + "://" + out.host_port;
   std::string path(parsed->encoded_path().data(), parsed->encoded_path().size());

@@ -83,6 +83,8 @@ void farm_fields(field_visitor& visit, farm_settings& f) {
   visit.field({"max_running_runs", "runs that make calls at a time; others queue", 1, 10'000},
               &f.max_running_runs);
   visit.field({"max_queued_runs", "runs that may wait; more are refused", 0, 1e6}, &f.max_queued_runs);
+  visit.field("preempt", "a run without a place pauses a running one of its owner that has a lower priority",
+              &f.preempt);
   visit.field("in_flight", "adaptive finds out how many calls a provider takes at a time; fixed is the cap",
               enum_choice(f.in_flight, {"adaptive", "fixed"}));
   visit.field(
@@ -187,6 +189,19 @@ void budget_fields(field_visitor& visit, budget_settings& b) {
   visit.field({"per_tenant", "dollars of one user per day, UTC", 0, unlimited}, &b.per_tenant);
   visit.field({"alert_at", "alert when this share of a budget is spent, and again when all is", 0.01, 1},
               &b.alert_at);
+  visit.field({"uncounted_tokens",
+               "tokens that a provider may count beyond what was sent, and beyond the answer's limit", 0,
+               1e7},
+              &b.uncounted_tokens);
+  visit.field({"longest_answer", "tokens of an answer whose limit neither call nor model says", 1, 1e8},
+              &b.longest_answer);
+}
+
+void tenant_fields(field_visitor& visit, tenant_settings& t) {
+  visit.field({"weight", "share of what providers take, against other users", 1, 1000}, &t.rules.weight);
+  visit.field({"max_running_runs", "of this user at a time; others of them queue", 1, 10'000},
+              &t.rules.max_running_runs);
+  visit.field({"max_queued_runs", "of this user; more are refused", 0, 1e6}, &t.rules.max_queued_runs);
 }
 
 void sampling_fields(field_visitor& visit, sampling& s) {
@@ -367,6 +382,13 @@ void gateway_fields(field_visitor& visit, gateway_settings& g) {
   visit.field({"timeout", "of a question that names none, waiting included", 0.1, 86400}, &g.timeout);
 }
 
+void experiment_fields(field_visitor& visit, experiment_settings& e) {
+  visit.field({"max_children", "runs that one experiment may have", 1, 100'000}, &e.max_children);
+  visit.field({"max_samples", "samples of all runs of one experiment", 1, 1e9}, &e.max_samples);
+  visit.field({"max_cost", "dollars that a plan may be estimated at; no limit when unset", 0, unlimited},
+              &e.max_cost);
+}
+
 void python_fields(field_visitor& visit, python_settings& p) {
   visit.field("interpreter", "the program that runs the Python of tasks", &p.interpreter);
   visit.field({"workers", "Python processes at a time", 1, 256}, &p.workers);
@@ -393,6 +415,7 @@ void fields_of(field_visitor& visit, document& target) {
   visit.group("storage", s.storage, storage_fields);
   visit.group("farm", s.farm, farm_fields);
   visit.group("gateway", s.gateway, gateway_fields);
+  visit.group("experiments", s.experiments, experiment_fields);
   visit.group("python", s.python, python_fields);
   visit.group("retry", s.retry, retry_fields);
   visit.group("batches", s.batches, batch_fields);
@@ -401,8 +424,10 @@ void fields_of(field_visitor& visit, document& target) {
   visit.group("network", s.network, network_fields);
   visit.group("monitoring", s.monitoring, monitoring_fields);
   visit.group("budgets", s.budgets, budget_fields);
+  visit.named("tenants", s.tenants, tenant_fields);
   visit.field("results_dir", "folder for results and reports", &s.results_dir);
-  visit.field("cache_dir", "folder for what can be made again", &s.cache_dir);
+  visit.ignored("cache_dir", "the answers that runs share lie in storage.data_dir, and storage.cache bounds "
+                             "them");
   visit.field("tasks_dirs", "folders with task files besides the shipped ones", &s.tasks_dirs);
   visit.group("tasks", target.tasks, tasks_fields);
   visit.named("providers", target.providers, provider_fields);

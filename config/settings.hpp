@@ -6,6 +6,7 @@
 #include "core/values/money.hpp"
 #include "core/values/sandbox.hpp"
 #include "core/values/secret.hpp"
+#include "core/values/tenant_rules.hpp"
 #include "core/values/time.hpp"
 
 #include <cstdint>
@@ -90,6 +91,7 @@ enum class scheduler_policy : uint8_t { stealing = 1, sharing = 2 };
 struct farm_settings {
   uint32_t max_running_runs = defaults::max_running_runs;
   uint32_t max_queued_runs = defaults::max_queued_runs;
+  bool preempt = false; ///< A run pauses its owner's run of lower priority when there is no place.
   in_flight_rule in_flight = in_flight_rule::adaptive;
   uint32_t in_flight_start = defaults::in_flight_start; ///< Where the adaptive limit starts, below the cap.
   uint32_t in_flight_cap = defaults::in_flight_cap;     ///< Per key and model without a limit of its own.
@@ -101,6 +103,13 @@ struct farm_settings {
   seconds cancel_grace = defaults::cancel_grace;      ///< For calls already written.
   /// Providers without traffic for so long are asked for their list of models; 0 asks none.
   seconds health_check_interval = defaults::health_check_interval;
+};
+
+/// What no plan of an experiment may exceed.
+struct experiment_settings {
+  uint32_t max_children = defaults::experiment_max_children; ///< Runs of one experiment.
+  uint32_t max_samples = defaults::experiment_max_samples;   ///< Of all of them together.
+  std::optional<money> max_cost;                             ///< By the estimate before the start.
 };
 
 /// Of single questions, which people and programs wait for.
@@ -220,6 +229,15 @@ struct budget_settings {
   std::optional<money> per_day;             ///< Of the whole farm, UTC.
   std::optional<money> per_tenant;          ///< Of one user a day, UTC.
   double alert_at = defaults::budget_alert; ///< Share of a budget, 0..1.
+  /// How far providers' counts of tokens are believed; see control::usage_belief.
+  uint32_t uncounted_tokens = defaults::uncounted_tokens;
+  uint32_t longest_answer = defaults::longest_answer;
+};
+
+/// How one user stands towards the others; `default` is whoever has no entry.
+struct tenant_settings {
+  std::string id;
+  tenant_rules rules;
 };
 
 /// An evaluation that can be started by its name.
@@ -257,6 +275,7 @@ struct settings {
   storage_settings storage;
   farm_settings farm;
   gateway_settings gateway;
+  experiment_settings experiments;
   python_settings python;
   retry_settings retry;
   batch_settings batches;
@@ -265,8 +284,8 @@ struct settings {
   network_settings network;
   monitoring_settings monitoring;
   budget_settings budgets;
+  std::vector<tenant_settings> tenants;
   std::string results_dir;             ///< Absolute.
-  std::string cache_dir;               ///< Absolute.
   std::vector<std::string> tasks_dirs; ///< Absolute; later folders win on equal task ids.
   task_settings tasks;
 
@@ -280,5 +299,8 @@ struct settings {
   std::vector<std::string> warnings; ///< For the log, each once.
   std::vector<std::string> sources;  ///< Files read, in order.
 };
+
+/// @returns the rules of @p tenant: by name, else those of `default`, else equal shares without bounds.
+tenant_rules tenant_rules_of(const settings& from, std::string_view tenant);
 
 } // namespace assay::config

@@ -194,6 +194,8 @@ struct options {
   std::vector<fault_rule> faults;
   /// Folders with task definitions whose prompts the models know. May be empty.
   std::vector<std::filesystem::path> task_folders;
+  /// Told once, with the first prompt that is in no task; called on a thread of the server. May be empty.
+  std::function<void(std::string_view prompt)> on_unknown_prompt;
   milliseconds batch_time{2000};            ///< From a batch's creation to its end.
   milliseconds batch_window{86'400'000};    ///< A batch that is not done by then expires.
   uint64_t max_stored = 1024 * 1024 * 1024; ///< Bytes of files and batches kept; more is refused.

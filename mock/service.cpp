@@ -32,7 +32,8 @@ result<std::unique_ptr<service>> service::create(options value, std::shared_ptr<
 service::service(options value, std::shared_ptr<const answer_book> book, std::unique_ptr<call_record> record)
     : options_(std::move(value)), unix_zero_(options_.clock() - wall_now().time_since_epoch()),
       limiter_(options_.limits, options_.limit_rules), faults_(options_.seed, options_.faults),
-      simulator_(options_.seed, options_.models, options_.unknown_model_accuracy, std::move(book)),
+      simulator_(options_.seed, options_.models, options_.unknown_model_accuracy, std::move(book),
+                 options_.on_unknown_prompt),
       record_(std::move(record)), files_(options_.max_stored, options_.seed),
       batches_(
           schedule_of(options_), options_.max_stored, options_.seed,

@@ -44,9 +44,10 @@ std::string as_json(const chat_request& request, std::string_view text) {
 } // namespace
 
 simulator::simulator(uint64_t seed, std::vector<simulated_model> models,
-                     std::optional<double> unknown_model_accuracy, std::shared_ptr<const answer_book> book)
+                     std::optional<double> unknown_model_accuracy, std::shared_ptr<const answer_book> book,
+                     std::function<void(std::string_view prompt)> on_unknown)
     : seed_(seed), models_(std::move(models)), unknown_model_accuracy_(unknown_model_accuracy),
-      book_(std::move(book)) {
+      book_(std::move(book)), on_unknown_(std::move(on_unknown)) {
   for (size_t i = 0; i < models_.size(); ++i)
     index_.emplace(models_[i].name, i);
 }
@@ -95,6 +96,8 @@ std::string simulator::text_of(const simulated_model& model, const chat_request&
                                uint32_t choice) const {
   const auto salt = [choice](uint64_t base) { return base + salt_choice * choice; };
   const auto known = book_ ? known_to(*book_, request) : std::nullopt;
+  if (!known && book_ && on_unknown_ && !told_.exchange(true))
+    on_unknown_(request.user_text);
   if (!known)
     return unknown_prompt_text(model, request, decision(model, request, salt(salt_manner)));
   const auto manner = unit_interval(decision(model, request, salt(salt_manner)));

@@ -4,6 +4,8 @@
 #include "mock/chat_request.hpp"
 #include "mock/options.hpp"
 
+#include <atomic>
+#include <functional>
 #include <memory>
 #include <unordered_map>
 
@@ -30,12 +32,14 @@ struct simulated_choice {
 
 /// Decides what the simulated models say. Everything follows from (seed, model, prompt, number of the
 /// choice), so the same question gets the same answer in every run; only transient errors look at the
-/// repetition too. Immutable; thread-safe.
+/// repetition too. Thread-safe; nothing changes but whether on_unknown has been told.
 class simulator {
 public:
-  /// @param book may be null: then every prompt is unknown.
+  /// @param book may be null: then every prompt is unknown, and nobody is told.
+  /// @param on_unknown Told once, with the first prompt that is not in the book; may be empty.
   simulator(uint64_t seed, std::vector<simulated_model> models, std::optional<double> unknown_model_accuracy,
-            std::shared_ptr<const answer_book> book);
+            std::shared_ptr<const answer_book> book,
+            std::function<void(std::string_view prompt)> on_unknown = {});
 
   /// @returns the model of that name: configured, `sim-p<NN>`, or any when unknown models are allowed.
   std::optional<simulated_model> find(const std::string& name) const;
@@ -55,6 +59,8 @@ private:
   const std::vector<simulated_model> models_;
   const std::optional<double> unknown_model_accuracy_;
   const std::shared_ptr<const answer_book> book_;
+  const std::function<void(std::string_view prompt)> on_unknown_;
+  mutable std::atomic<bool> told_ = false;
   std::unordered_map<std::string, size_t> index_;
 };
 

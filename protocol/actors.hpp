@@ -6,14 +6,17 @@
 #include "protocol/messages/cache.hpp"
 #include "protocol/messages/calls.hpp"
 #include "protocol/messages/events.hpp"
+#include "protocol/messages/experiments.hpp"
 #include "protocol/messages/fleet.hpp"
 #include "protocol/messages/gateway.hpp"
 #include "protocol/messages/hosts.hpp"
 #include "protocol/messages/journal.hpp"
+#include "protocol/messages/key_health.hpp"
 #include "protocol/messages/monitor_verbs.hpp"
 #include "protocol/messages/monitoring.hpp"
 #include "protocol/messages/routing.hpp"
 #include "protocol/messages/runs.hpp"
+#include "protocol/messages/schedules.hpp"
 #include "protocol/messages/tuning.hpp"
 
 #include <caf/replies_to.hpp>
@@ -77,7 +80,7 @@ using call_target_actor =
 
 /// Who owns a rate limiter.
 using slot_sink_actor =
-    caf::typed_actor<caf::reacts_to<slots_granted>,
+    caf::typed_actor<caf::reacts_to<slots_granted>, caf::reacts_to<slots_delayed>,
                      // What the limiter's successor must know; sent whenever it changed, at most once a tick.
                      caf::reacts_to<limiter_memory>>;
 
@@ -396,7 +399,7 @@ using monitor_actor = caf::typed_actor<
     caf::replies_to<change_thresholds>::with<monitoring::thresholds>,
     caf::replies_to<acknowledge_alert>::with<monitoring::alert>, caf::replies_to<read_gauges>::with<gauges>,
     caf::replies_to<read_retries>::with<retry_report>, caf::reacts_to<provider_met>,
-    caf::reacts_to<provider_checked>,
+    caf::reacts_to<provider_checked>, caf::reacts_to<keys_told>, caf::replies_to<read_keys>::with<keys_known>,
     // INTERNAL: from workers.
     caf::reacts_to<statistics_recalled>, caf::reacts_to<expired_statistics_found>, caf::reacts_to<tick>>;
 
@@ -405,13 +408,32 @@ using monitor_actor = caf::typed_actor<
 /// Who keeps one A/B test that has not ended.
 using ab_test_actor = caf::typed_actor<caf::replies_to<ask_ab_test>::with<ab_answer>,
                                        // INTERNAL: from workers.
-                                       caf::reacts_to<ab_observations_recalled>, caf::reacts_to<tick>>;
+                                       caf::reacts_to<ab_observations_recalled>, caf::reacts_to<ab_run_news>,
+                                       caf::reacts_to<tick>>;
 
 /// The AB TEST SUPERVISOR keeps one child per A/B test that has not ended, and knows all of them.
 using ab_test_supervisor_actor = caf::typed_actor<
     caf::replies_to<ask_ab_test>::with<ab_answer>, caf::replies_to<read_gauges>::with<gauges>,
     // INTERNAL: from workers and children.
     caf::reacts_to<ab_tests_recalled>, caf::reacts_to<ab_test_changed>, caf::reacts_to<tick>>;
+
+/// Who keeps one experiment that has not ended.
+using experiment_actor = caf::typed_actor<caf::replies_to<ask_experiment>::with<experiment_answer>,
+                                          // INTERNAL: from workers.
+                                          caf::reacts_to<experiment_children_recalled>, caf::reacts_to<tick>>;
+
+/// The EXPERIMENT SUPERVISOR keeps one child per experiment that has not ended, and knows all of them.
+using experiment_supervisor_actor = caf::typed_actor<
+    caf::replies_to<ask_experiment>::with<experiment_answer>, caf::replies_to<read_gauges>::with<gauges>,
+    // INTERNAL: from workers and children.
+    caf::reacts_to<experiments_recalled>, caf::reacts_to<experiment_changed>, caf::reacts_to<tick>>;
+
+// -- schedules ---------------------------------------------------------------------------------------------
+
+/// The SCHEDULE SUPERVISOR submits evaluations that recur.
+using schedule_supervisor_actor = caf::typed_actor<caf::replies_to<ask_schedule>::with<schedule_answer>,
+                                                   // INTERNAL: from workers.
+                                                   caf::reacts_to<schedules_recalled>, caf::reacts_to<tick>>;
 
 // -- the root ----------------------------------------------------------------------------------------------
 
@@ -430,12 +452,15 @@ struct farm_handles {
   sandbox_actor sandbox;
   python_host_actor python;
   ab_test_supervisor_actor ab_tests;
+  experiment_supervisor_actor experiments;
+  schedule_supervisor_actor schedules;
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, farm_handles& x) {
   return f(caf::meta::type_name("farm_handles"), x.journal, x.event_hub, x.monitor, x.providers, x.router,
-           x.runs, x.cache, x.budgets, x.gateway, x.batches, x.sandbox, x.python, x.ab_tests);
+           x.runs, x.cache, x.budgets, x.gateway, x.batches, x.sandbox, x.python, x.ab_tests, x.experiments,
+           x.schedules);
 }
 
 struct find_farm {};
@@ -644,4 +669,20 @@ CAF_ADD_TYPE_ID(assay, (assay::ab_observations_recalled))
 CAF_ADD_TYPE_ID(assay, (assay::ab_test_changed))
 CAF_ADD_TYPE_ID(assay, (assay::ab_test_actor))
 CAF_ADD_TYPE_ID(assay, (assay::ab_test_supervisor_actor))
+CAF_ADD_TYPE_ID(assay, (assay::slots_delayed))
+CAF_ADD_TYPE_ID(assay, (assay::keys_told))
+CAF_ADD_TYPE_ID(assay, (assay::read_keys))
+CAF_ADD_TYPE_ID(assay, (assay::keys_known))
+CAF_ADD_TYPE_ID(assay, (assay::ask_experiment))
+CAF_ADD_TYPE_ID(assay, (assay::experiment_answer))
+CAF_ADD_TYPE_ID(assay, (assay::experiments_recalled))
+CAF_ADD_TYPE_ID(assay, (assay::experiment_children_recalled))
+CAF_ADD_TYPE_ID(assay, (assay::experiment_changed))
+CAF_ADD_TYPE_ID(assay, (assay::experiment_actor))
+CAF_ADD_TYPE_ID(assay, (assay::experiment_supervisor_actor))
+CAF_ADD_TYPE_ID(assay, (assay::ab_run_news))
+CAF_ADD_TYPE_ID(assay, (assay::ask_schedule))
+CAF_ADD_TYPE_ID(assay, (assay::schedule_answer))
+CAF_ADD_TYPE_ID(assay, (assay::schedules_recalled))
+CAF_ADD_TYPE_ID(assay, (assay::schedule_supervisor_actor))
 CAF_END_TYPE_ID_BLOCK(assay)

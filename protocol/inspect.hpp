@@ -141,7 +141,7 @@ typename Inspector::result_type inspect(Inspector& f, sampling& x) {
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, image_part& x) {
-  return f(caf::meta::type_name("image_part"), x.url, x.base64, x.media_type, x.detail);
+  return f(caf::meta::type_name("image_part"), x.url, x.base64, x.media_type, x.detail, x.text_before);
 }
 
 template <class Inspector>
@@ -174,7 +174,7 @@ typename Inspector::result_type inspect(Inspector& f, answer_options& x) {
   auto parallel = field(x.parallel_tool_calls);
   return f(caf::meta::type_name("answer_options"), top_k, x.choices, x.logprobs, top_logprobs, x.form,
            x.schema_name, x.schema_json, schema_strict, x.tools, x.tool_choice, parallel, x.reasoning_effort,
-           x.safety_settings_json, x.user, x.extra_json);
+           x.safety_settings_json, x.user, x.extra_json, x.raw_response);
 }
 
 template <class Inspector>
@@ -190,7 +190,7 @@ typename Inspector::result_type inspect(Inspector& f, answer_delta& x) {
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, answer_extras& x) {
   return f(caf::meta::type_name("answer_extras"), x.refused, x.reasoning, x.tool_calls, x.more_choices,
-           x.logprobs_json, x.dropped);
+           x.logprobs_json, x.dropped, x.raw_response);
 }
 
 template <class Inspector>
@@ -317,7 +317,7 @@ typename Inspector::result_type inspect(Inspector& f, run_request& x) {
            x.generation, limit, x.num_fewshot, epochs, seed, x.priority, x.weight, time_limit, x.cache,
            max_cost, x.depends_on, x.context_mode, x.predict_only, x.log_samples, x.output_path, x.metadata,
            x.requested, x.dry_run, x.notes, x.execution, x.origin, stop_when, x.kind, own, timeout,
-           max_retries, num_concurrent);
+           max_retries, num_concurrent, x.model_choice);
 }
 
 } // namespace assay

@@ -1,3 +1,4 @@
+#include "core/values/markup.hpp"
 #include "server/openapi.hpp"
 
 #include <nlohmann/json.hpp>
@@ -55,29 +56,6 @@ box.addEventListener('input',()=>{
 for(const one of document.querySelectorAll('.host'))one.textContent=location.origin;
 )js";
 
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-    case '&':
-      out += "&amp;";
-      break;
-    case '<':
-      out += "&lt;";
-      break;
-    case '>':
-      out += "&gt;";
-      break;
-    case '"':
-      out += "&quot;";
-      break;
-    default:
-      out += c;
-    }
-  }
-  return out;
-}
-
 std::string policy_hash(std::string_view text) {
   std::array<unsigned char, crypto_hash_sha256_BYTES> digest{};
   crypto_hash_sha256(digest.data(), reinterpret_cast<const unsigned char*>(text.data()), text.size());
@@ -131,27 +109,28 @@ std::string curl_line(const route& one, const json& schemas) {
   std::string out = "curl";
   if (one.method != http_method::get)
     out += " -X " + std::string(to_string(one.method));
-  out += " <span class=host>http://127.0.0.1:8000</span>" + escaped(one.path);
+  out += " <span class=host>http://127.0.0.1:8000</span>" + escape_markup(one.path);
   if (one.access != route_access::everyone)
     out += " \\\n  -H \"Authorization: Bearer $ACCESS_TOKEN\"";
   if (!one.request_schema.empty())
     out += " \\\n  -H 'Content-Type: application/json' -d '"
-           + escaped(example_of(schemas.at(one.request_schema), schemas, 0).dump()) + "'";
+           + escape_markup(example_of(schemas.at(one.request_schema), schemas, 0).dump()) + "'";
   return out;
 }
 
 std::string parameter_table(const route& one) {
   std::string out;
   for (const auto& parameter : one.query) {
-    out += "<tr><td><code>" + escaped(parameter.name) + "</code></td><td>" + escaped(parameter.summary);
+    out += "<tr><td><code>" + escape_markup(parameter.name) + "</code></td><td>"
+           + escape_markup(parameter.summary);
     if (!parameter.choices.empty()) {
       out += ":";
       for (const auto& choice : parameter.choices)
-        out += " <code>" + escaped(choice) + "</code>";
+        out += " <code>" + escape_markup(choice) + "</code>";
     }
     out += "</td><td>"
            + (parameter.fallback.empty() ? std::string{}
-                                         : "usually <code>" + escaped(parameter.fallback) + "</code>")
+                                         : "usually <code>" + escape_markup(parameter.fallback) + "</code>")
            + "</td></tr>";
   }
   return out.empty() ? out : "<h3>Query</h3><table>" + out + "</table>";
@@ -159,10 +138,10 @@ std::string parameter_table(const route& one) {
 
 std::string block_of(const route& one, const json& schemas) {
   const auto method = one.success == 101 ? std::string{"WS"} : std::string{to_string(one.method)};
-  std::string out = "<details><summary><b>" + method + "</b><code>" + escaped(one.path) + "</code><span>"
-                    + escaped(one.summary) + "</span></summary><div class=in>";
+  std::string out = "<details><summary><b>" + method + "</b><code>" + escape_markup(one.path)
+                    + "</code><span>" + escape_markup(one.summary) + "</span></summary><div class=in>";
   if (!one.details.empty())
-    out += "<p>" + escaped(one.details) + "</p>";
+    out += "<p>" + escape_markup(one.details) + "</p>";
   if (one.access == route_access::everyone)
     out += "<p>No token needed.</p>";
   else if (one.access == route_access::permission)
@@ -172,8 +151,8 @@ std::string block_of(const route& one, const json& schemas) {
     out += "<h3>Try it</h3><pre>" + curl_line(one, schemas) + "</pre>";
   const auto schema = [&](const char* title, const std::string& name) {
     if (!name.empty())
-      out += "<h3>" + std::string(title) + ": " + escaped(name) + "</h3><pre>"
-             + escaped(schemas.at(name).dump(2)) + "</pre>";
+      out += "<h3>" + std::string(title) + ": " + escape_markup(name) + "</h3><pre>"
+             + escape_markup(schemas.at(name).dump(2)) + "</pre>";
   };
   schema("Body", one.request_schema);
   if (one.success == 101)
@@ -200,7 +179,7 @@ documentation_page make_documentation_page(const route_table& table, const std::
       "<meta name=viewport content=\"width=device-width,initial-scale=1\"><title>assay API</title><style>";
   html.append(style)
       .append("</style></head><body><header><h1>assay API</h1><p>Version ")
-      .append(escaped(version));
+      .append(escape_markup(version));
   html += ". The same as a document for programs, with a token: <code>GET /openapi.json</code>. Errors are "
           "always "
           "{error:{code, message, field, details}, detail, message, request_id}, below /api/v1 "
@@ -208,7 +187,7 @@ documentation_page make_documentation_page(const route_table& table, const std::
           "<p>First <code>POST /auth/login</code>, then <code>export ACCESS_TOKEN=...</code>.</p>"
           "<input type=search placeholder=\"Search paths, fields, words\" aria-label=Search></header><main>";
   for (const auto& tag : order)
-    html += "<section><h2>" + escaped(tag) + "</h2>" + sections[tag] + "</section>";
+    html += "<section><h2>" + escape_markup(tag) + "</h2>" + sections[tag] + "</section>";
   html.append("</main><script>").append(script).append("</script></body></html>");
   return {std::move(html), "default-src 'none'; style-src " + policy_hash(style) + "; script-src "
                                + policy_hash(script)

@@ -2,6 +2,7 @@
 
 #include "core/values/loopback.hpp"
 #include "server/auth/stored_documents.hpp"
+#include "server/auth/users.hpp"
 #include "server/listener.hpp"
 #include "server/llm/batch_files.hpp"
 #include "server/openapi.hpp"
@@ -23,6 +24,7 @@
 #include <spdlog/spdlog.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <thread>
 
 namespace assay::server {
@@ -68,6 +70,25 @@ fault weak_password() {
           "ASSAY_ADMIN_PASSWORD", "choose another one, or listen on 127.0.0.1"};
 }
 
+fault of_first_password(fault reason) {
+  if (reason.where == "password") {
+    reason.code = errc::malformed_input;
+    reason.where = "auth.admin_password";
+    reason.hint = "choose another one; ASSAY_ADMIN_PASSWORD sets it too";
+  }
+  return reason;
+}
+
+/// What of @p options can be wrong whatever the store holds. @returns the context for TLS, where there is
+/// one.
+result<std::unique_ptr<asio::ssl::context>> checked(const edge_options& options) {
+  if (!is_loopback_host(options.address) && options.admin_password.reveal() == documented_password)
+    return weak_password();
+  if (!options.tls)
+    return std::unique_ptr<asio::ssl::context>{};
+  return make_tls(*options.tls);
+}
+
 } // namespace
 
 struct edge::implementation {
@@ -106,15 +127,10 @@ struct edge::implementation {
 
 result<void> edge::implementation::prepare() {
   prepare_crypto();
-  const bool beyond_loopback = !is_loopback_host(options.address);
-  if (beyond_loopback && options.admin_password.reveal() == documented_password)
-    return weak_password();
-  if (options.tls) {
-    auto made = make_tls(*options.tls);
-    if (!made)
-      return made.error();
-    tls = std::move(*made);
-  }
+  auto context = checked(options);
+  if (!context)
+    return context.error();
+  tls = std::move(*context);
   auto key = load_or_create_key(options.key_file);
   if (!key)
     return key.error();
@@ -156,13 +172,7 @@ asio::awaitable<result<void>> edge::implementation::check_admin() {
   auto given = options.admin_password;
   auto drawn = co_await auth->users().ensure_admin(std::move(given));
   if (!drawn) {
-    auto reason = drawn.error();
-    if (reason.where == "password") {
-      reason.code = errc::malformed_input;
-      reason.where = "auth.admin_password";
-      reason.hint = "choose another one; ASSAY_ADMIN_PASSWORD sets it too";
-    }
-    co_return reason;
+    co_return of_first_password(drawn.error());
   }
   if (*drawn)
     (options.show_admin_password ? options.show_admin_password : print_password)(**drawn);
@@ -249,6 +259,19 @@ asio::awaitable<void> edge::implementation::shut_down(milliseconds grace) {
 }
 
 edge::edge(std::unique_ptr<implementation> made) : implementation_(std::move(made)) {}
+
+result<void> edge::check(const edge_options& options) {
+  if (const auto good = check_listening(options.address, options.port); !good)
+    return good.error();
+  if (const auto good = checked(options); !good)
+    return good.error();
+  // Later starts have their users, and the password is not looked at.
+  std::error_code ignored;
+  if (!options.admin_password.empty() && !std::filesystem::exists(options.key_file, ignored))
+    if (const auto good = check_new_password(user_id{"admin"}, options.admin_password); !good)
+      return of_first_password(good.error());
+  return {};
+}
 
 result<std::unique_ptr<edge>> edge::start(edge_options options, std::unique_ptr<farm_access> farm,
                                           std::shared_ptr<storage::store> store) {

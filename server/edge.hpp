@@ -162,6 +162,10 @@ struct edge_options {
 /// The HTTP and WebSocket server: one io_context with one thread.
 class edge {
 public:
+  /// @returns what would keep start() with these options from listening now, as far as that can be known
+  /// without a store, so that a start that fails leaves none behind. Callbacks may be empty.
+  static result<void> check(const edge_options& options);
+
   /// Listens and serves. Creates the first administrator when there are no users.
   /// @returns errc::invalid_argument for options that cannot work (among them the password admin123 beyond
   /// loopback), errc::connect_failed when the address is taken, or what the store says.

@@ -253,6 +253,9 @@ problem problem_of(family kind, fault what, std::optional<seconds> retry_after) 
 }
 
 std::optional<seconds> known_wait(const fault& what, wall_time now) {
+  // A place comes with the end of a run, which is no matter of a second.
+  if (what.code == errc::rate_limited && what.where.ends_with("max_queued_runs"))
+    return seconds{30};
   if (what.code != errc::budget_exhausted || what.where == control::setting_of_run_budget)
     return std::nullopt;
   const auto scope = what.where.ends_with("monthly_budget") ? control::budget_scope::model_month

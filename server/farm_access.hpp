@@ -4,12 +4,15 @@
 #include "protocol/messages/ab_tests.hpp"
 #include "protocol/messages/budgets.hpp"
 #include "protocol/messages/events.hpp"
+#include "protocol/messages/experiments.hpp"
 #include "protocol/messages/gateway.hpp"
 #include "protocol/messages/journal.hpp"
+#include "protocol/messages/key_health.hpp"
 #include "protocol/messages/monitor_verbs.hpp"
 #include "protocol/messages/monitoring.hpp"
 #include "protocol/messages/routing.hpp"
 #include "protocol/messages/runs.hpp"
+#include "protocol/messages/schedules.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
@@ -73,6 +76,8 @@ public:
   virtual answer<monitoring::thresholds> change(change_thresholds message) = 0;
   /// The budgets of now, but those of runs.
   virtual answer<budget_states> read_budgets() = 0;
+  /// Keys of providers, as these have told of them.
+  virtual answer<keys_known> read_keys() = 0;
   /// The routes, and what the router has seen of models.
   virtual answer<monitoring::routing_view> read_routing() = 0;
   /// @returns the route as it is from now on, durably.
@@ -81,6 +86,10 @@ public:
   virtual answer<retry_report> read_retries() = 0;
   /// Asks for, or changes, A/B tests. What it changes is durable when it answers.
   virtual answer<ab_answer> ask_tests(ask_ab_test message) = 0;
+  /// The same of experiments. Creating and planning price every part first, and may take two minutes.
+  virtual answer<experiment_answer> ask_experiments(ask_experiment message) = 0;
+  /// Asks for, or changes, schedules. What it changes is durable when it answers.
+  virtual answer<schedule_answer> ask_schedules(ask_schedule message) = 0;
   /// Hands calls that were made elsewhere to the monitor, which does not answer.
   virtual answer<void> observe(observe_calls message) = 0;
   /// The numbers of every actor that answers within a second; how many do not is said too.

@@ -89,7 +89,7 @@ result<nlohmann::json> parse_json(std::string_view text) {
   if (is_too_deep(text))
     return fault{errc::malformed_input,
                  "the JSON is nested deeper than " + std::to_string(deepest_json) + " levels",
-                 "body",
+                 {},
                  {}};
   try {
     duplicate_watch watch;
@@ -99,10 +99,12 @@ result<nlohmann::json> parse_json(std::string_view text) {
       return fault{errc::invalid_argument, "is given twice in one object", *twice, "give it once"};
     return {boost::system::in_place_value, std::move(parsed)};
   } catch (const nlohmann::json::parse_error& error) {
-    return fault{errc::malformed_input, "the body is not valid JSON", "body " + position_of(text, error.byte),
+    return fault{errc::malformed_input,
+                 "the body is not valid JSON: " + position_of(text, error.byte),
+                 {},
                  "send UTF-8 JSON as described by /openapi.json"};
   } catch (const nlohmann::json::out_of_range&) {
-    return fault{errc::malformed_input, "the body holds a number that is too large", "body", {}};
+    return fault{errc::malformed_input, "the body holds a number that is too large", {}, {}};
   }
 }
 

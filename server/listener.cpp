@@ -26,13 +26,7 @@ asio::ip::address plain(const asio::ip::address& address) {
   return address;
 }
 
-} // namespace
-
-listener::listener(asio::io_context& io, edge_services& edge, asio::ssl::context* tls)
-    : io_(io), edge_(edge), tls_(tls), acceptor_(io), second_(io), empty_(io) {}
-
-result<void> listener::listen_on(tcp::acceptor& acceptor, const asio::ip::address& address,
-                                 uint16_t port) const {
+result<void> listen_on(tcp::acceptor& acceptor, const asio::ip::address& address, uint16_t port) {
   const tcp::endpoint endpoint{address, port};
   const auto refused = [&](const char* doing, const error_code& error) {
     return fault{errc::conflict, std::string("cannot ") + doing + ": " + error.message(),
@@ -53,17 +47,40 @@ result<void> listener::listen_on(tcp::acceptor& acceptor, const asio::ip::addres
   return {};
 }
 
-result<void> listener::open(const std::string& address, uint16_t port) {
+result<asio::ip::address> address_from(const std::string& text) {
+  if (text == "localhost")
+    return asio::ip::address{asio::ip::address_v4::loopback()};
   error_code error;
-  const auto usual = asio::ip::address{asio::ip::address_v4::loopback()};
-  const auto where = address == "localhost" ? usual : asio::ip::make_address(address, error);
+  const auto address = asio::ip::make_address(text, error);
   if (error)
-    return fault{errc::invalid_argument, "is no IP address: " + address, "server.host",
+    return fault{errc::invalid_argument, "is no IP address: " + text, "server.host",
                  "use 127.0.0.1 or 0.0.0.0"};
-  if (auto opened = listen_on(acceptor_, where, port); !opened)
+  return address;
+}
+
+} // namespace
+
+result<void> check_listening(const std::string& address, uint16_t port) {
+  const auto where = address_from(address);
+  if (!where)
+    return where.error();
+  asio::io_context io;
+  tcp::acceptor acceptor(io);
+  return listen_on(acceptor, *where, port);
+}
+
+listener::listener(asio::io_context& io, edge_services& edge, asio::ssl::context* tls)
+    : io_(io), edge_(edge), tls_(tls), acceptor_(io), second_(io), empty_(io) {}
+
+result<void> listener::open(const std::string& address, uint16_t port) {
+  const auto where = address_from(address);
+  if (!where)
+    return where.error();
+  if (auto opened = listen_on(acceptor_, *where, port); !opened)
     return opened;
+  error_code error;
   port_ = acceptor_.local_endpoint(error).port();
-  if (where != usual)
+  if (*where != asio::ip::address{asio::ip::address_v4::loopback()})
     return {};
   if (auto opened = listen_on(second_, asio::ip::address_v6::loopback(), port_); !opened) {
     second_.close(error);

@@ -16,6 +16,9 @@
 
 namespace assay::server {
 
+/// @returns whether listener::open() could use this address now; listens there for a moment.
+result<void> check_listening(const std::string& address, uint16_t port);
+
 /// Accepts connections, keeps to the caps, and knows every session.
 class listener {
 public:
@@ -38,8 +41,6 @@ public:
   boost::asio::awaitable<bool> drained(std::chrono::milliseconds limit);
 
 private:
-  result<void> listen_on(boost::asio::ip::tcp::acceptor& acceptor, const boost::asio::ip::address& address,
-                         uint16_t port) const;
   boost::asio::awaitable<void> accept_from(boost::asio::ip::tcp::acceptor& acceptor);
   void welcome(boost::asio::ip::tcp::socket socket);
   void refuse(boost::asio::ip::tcp::socket socket, unsigned status, const char* message);

@@ -154,6 +154,11 @@ json responses_of(const route& one) {
       out["200"]["description"] = "The plan of a dry run, or what this key created before";
     }
   }
+  if (one.request_schema == "NewExperiment") {
+    out["200"] = out.at("201");
+    out["200"]["description"] = "The plan of a dry run";
+    failure("409", "There is an experiment of this id already");
+  }
   if (one.response_schema == "LlmBatchAnswer") {
     out["202"] = out.at("200");
     out["202"]["description"] = "The batch goes on: its answer is elsewhere, later";

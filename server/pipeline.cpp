@@ -193,7 +193,7 @@ boost::asio::awaitable<result<response>> pipeline::try_handle(request_context& c
     const auto& text = context.http.body;
     const bool blank = text.find_first_not_of(" \t\r\n") == std::string::npos;
     if (blank && !matched.body_optional)
-      co_return fault{errc::malformed_input, "a JSON body is needed", "body", "see /docs"};
+      co_return fault{errc::malformed_input, "a JSON body is needed", {}, "see /docs"};
     if (!blank) {
       auto body = parse_json(text);
       if (!body)

@@ -34,19 +34,7 @@ run_eraser::run_eraser(std::shared_ptr<environment> environment)
 
 result<void> run_eraser::recover() {
   next_key_ = "";
-  auto reading = read_transaction::begin(environment_);
-  if (!reading)
-    return reading.error();
-  const auto use = (*reading)->enter();
-  if (!use)
-    return use.error();
-  auto rows = use->open(table::meta);
-  for (bool more = rows.seek(mark_prefix); more && rows.key().starts_with(mark_prefix); more = rows.next())
-    if (const auto run = parse_run_key(rows.key().substr(mark_prefix.size())))
-      pending_.push_back(*run);
-  if (rows.failure() != 0)
-    return read_fault(rows.failure(), "look for unfinished work");
-  return {};
+  return find_marked_runs(environment_, mark_prefix, pending_);
 }
 
 result<void> run_eraser::step() { return pending_.empty() ? sweep_keys() : erase_rows(); }
@@ -107,6 +95,23 @@ result<std::vector<std::string>> run_eraser::find_stale_keys() {
     return read_fault(rows.failure(), "look for unfinished work");
   next_key_ = more ? std::optional{std::string(rows.key())} : std::nullopt;
   return out;
+}
+
+result<void> find_marked_runs(const std::shared_ptr<environment>& where, std::string_view prefix,
+                              std::deque<run_id>& into) {
+  auto reading = read_transaction::begin(where);
+  if (!reading)
+    return reading.error();
+  const auto use = (*reading)->enter();
+  if (!use)
+    return use.error();
+  auto rows = use->open(table::meta);
+  for (bool more = rows.seek(prefix); more && rows.key().starts_with(prefix); more = rows.next())
+    if (const auto run = parse_run_key(rows.key().substr(prefix.size())))
+      into.push_back(*run);
+  if (rows.failure() != 0)
+    return read_fault(rows.failure(), "look for unfinished work");
+  return {};
 }
 
 result<void> commit_rows(environment& where, write_transaction& transaction,

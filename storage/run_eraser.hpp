@@ -7,8 +7,10 @@
 
 #include <deque>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace assay::storage::detail {
@@ -21,6 +23,10 @@ void begin_erasing(write_transaction& transaction, run_id run);
 /// ended writing, if any.
 result<void> commit_rows(environment& where, write_transaction& transaction,
                          const std::function<void()>& rows);
+
+/// Adds the runs that marks in the table `meta` name: @p prefix, and a run's key.
+result<void> find_marked_runs(const std::shared_ptr<environment>& where, std::string_view prefix,
+                              std::deque<run_id>& into);
 
 /// INTERNAL to the writer: removes the rows of marked runs in small transactions, so that the removal of a
 /// large run delays nobody; and then the idempotency keys that led to runs that are gone.

@@ -79,21 +79,7 @@ void forget_redacting(write_transaction& transaction, run_id run) {
 run_redactor::run_redactor(std::shared_ptr<environment> environment)
     : environment_(std::move(environment)), transaction_(environment_) {}
 
-result<void> run_redactor::recover() {
-  auto reading = read_transaction::begin(environment_);
-  if (!reading)
-    return reading.error();
-  const auto use = (*reading)->enter();
-  if (!use)
-    return use.error();
-  auto rows = use->open(table::meta);
-  for (bool more = rows.seek(mark_prefix); more && rows.key().starts_with(mark_prefix); more = rows.next())
-    if (const auto run = parse_run_key(rows.key().substr(mark_prefix.size())))
-      pending_.push_back(*run);
-  if (rows.failure() != 0)
-    return read_fault(rows.failure(), "look for unfinished work");
-  return {};
-}
+result<void> run_redactor::recover() { return find_marked_runs(environment_, mark_prefix, pending_); }
 
 void run_redactor::forget(run_id run) {
   if (pending_.empty())

@@ -5,10 +5,33 @@ namespace assay::storage {
 namespace {
 
 constexpr std::array<std::string_view, table_count> names = {
-    "meta",          "runs",           "run_index",      "samples",     "responses",       "scores",
-    "events",        "results",        "response_cache", "users",       "tokens",          "api_keys",
-    "provider_keys", "provider_state", "models",         "ab_tests",    "ab_observations", "call_stats",
-    "alerts",        "budgets",        "audit",          "idempotency", "settings",        "batches",
+    "meta",
+    "runs",
+    "run_index",
+    "samples",
+    "responses",
+    "scores",
+    "events",
+    "results",
+    "response_cache",
+    "users",
+    "tokens",
+    "api_keys",
+    "provider_keys",
+    "provider_state",
+    "models",
+    "ab_tests",
+    "ab_observations",
+    "call_stats",
+    "alerts",
+    "budgets",
+    "audit",
+    "idempotency",
+    "settings",
+    "batches",
+    "test_counts",
+    "experiments",
+    "experiment_children",
 };
 
 constexpr std::array<table, table_count> tables = [] {

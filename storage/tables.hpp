@@ -34,9 +34,12 @@ enum class table : uint8_t {
   idempotency, ///< From a caller's key to the run it created.
   settings,    ///< What was changed at run time: routing, thresholds.
   batches,     ///< Batches at providers, from before they are made until their answers are safe.
+  test_counts, ///< The result database: what each run that has ended brought, and imports.
+  experiments, ///< Plans that run, without their children.
+  experiment_children,
 };
 
-inline constexpr size_t table_count = static_cast<size_t>(table::batches) + 1;
+inline constexpr size_t table_count = static_cast<size_t>(table::experiment_children) + 1;
 
 /// The longest key of a document, in bytes; LMDB takes no longer one.
 inline constexpr size_t max_document_key = 511;

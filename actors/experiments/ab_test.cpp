@@ -1,5 +1,6 @@
 #include "actors/experiments/ab_test.hpp"
 
+#include "actors/experiments/ab_test_detail.hpp"
 #include "protocol/errors.hpp"
 
 #include <nlohmann/json.hpp>
@@ -10,24 +11,19 @@
 
 namespace assay {
 
-namespace {
+namespace ab_test_detail {
 
-using json = nlohmann::json;
-using self_pointer = ab_test_actor::stateful_pointer<ab_test_state>;
-using promise = ab_test_state::promise;
-using experiments::ab_state;
+namespace {
 
 constexpr std::chrono::seconds store_timeout{5};
 /// Of one message: what fits into a handler's time.
 constexpr size_t most_at_once = 200;
 
-struct context {
-  ab_test_config config;
-  ab_test_supervisor_actor parent;
-};
-using context_ptr = std::shared_ptr<const context>;
+} // namespace
 
 std::string text_of(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
+
+namespace {
 
 json analysis_now(const ab_test_state& state) {
   auto out = state.tally->analysis();
@@ -35,13 +31,19 @@ json analysis_now(const ab_test_state& state) {
   out["version"] = state.record.version;
   out["ended_because"] =
       state.record.ended_because.empty() ? json(nullptr) : json(state.record.ended_because);
+  if (state.record.run)
+    out["run"] = run_json(state.record.test, *state.record.run, is_final(state.record.state));
   return out;
 }
+
+} // namespace
 
 void start_ticking(self_pointer self, const context_ptr& with) {
   if (!std::exchange(self->state.ticking, true))
     self->delayed_send(self, with->config.tick_interval, tick{});
 }
+
+namespace {
 
 // -- writing -----------------------------------------------------------------------------------------------
 
@@ -80,6 +82,8 @@ void on_written(self_pointer self, const context_ptr& with, uint64_t number, con
     self->quit();
 }
 
+} // namespace
+
 /// Makes the record and @p rows durable, and answers then.
 void write(self_pointer self, const context_ptr& with, std::vector<document_change> rows, promise who,
            ab_answer answer) {
@@ -102,18 +106,31 @@ void write(self_pointer self, const context_ptr& with, std::vector<document_chan
           [self](const caf::error& reason) { give_up(self, to_fault(reason)); });
 }
 
+namespace {
+
 void end_with_analysis(ab_test_state& state) { state.record.analysis = text_of(analysis_now(state)); }
+
+} // namespace
 
 void complete(self_pointer self, const context_ptr& with, std::string why) {
   experiments::complete(self->state.record, with->config.wall(), std::move(why));
   end_with_analysis(self->state);
+  command_runs(self, with, run_verb::cancel);
 }
+
+namespace {
 
 // -- questions ---------------------------------------------------------------------------------------------
 
+} // namespace
+
 void refuse(promise& who, const fault& reason) { who.deliver(to_caf_error(reason)); }
 
+namespace {
+
 void tell(promise& who, ab_answer answer) { who.deliver(std::move(answer)); }
+
+} // namespace
 
 fault not_running(const experiments::ab_record& record, const char* wish) {
   return {errc::invalid_transition,
@@ -122,6 +139,8 @@ fault not_running(const experiments::ab_record& record, const char* wish) {
           {},
           is_final(record.state) ? "create another test" : "start it first"};
 }
+
+namespace {
 
 void change_state(self_pointer self, const context_ptr& with, const ask_ab_test& wish, promise who) {
   auto& state = self->state;
@@ -134,6 +153,11 @@ void change_state(self_pointer self, const context_ptr& with, const ask_ab_test&
     return refuse(who, changed.error());
   if (*changed && is_final(state.record.state))
     end_with_analysis(state);
+  if (*changed)
+    command_runs(self, with,
+                 wish.verb == ab_verb::start   ? run_verb::resume
+                 : wish.verb == ab_verb::pause ? run_verb::pause
+                                               : run_verb::cancel);
   ab_answer answer{text_of(to_json(state.record)), state.record.version};
   if (!*changed)
     return tell(who, std::move(answer));
@@ -194,19 +218,26 @@ result<std::vector<experiments::observation>> read_observations(const ab_test_st
   return out;
 }
 
+} // namespace
+
 void end_if_decided(self_pointer self, const context_ptr& with, const experiments::ab_verdict& seen) {
   auto& state = self->state;
-  if (seen.winner && state.record.test.stop_when_decided)
+  if (seen.winner && (state.record.test.stop_when_decided || state.record.run))
     complete(self, with, "decided: '" + state.record.test.variants[*seen.winner].name + "' won");
   else if (state.tally->count() >= experiments::most_observations)
     complete(self, with, "the test has all the observations it takes");
 }
+
+namespace {
 
 void observe(self_pointer self, const context_ptr& with, const ask_ab_test& wish, promise who) {
   auto& state = self->state;
   auto& record = state.record;
   if (record.state != ab_state::running)
     return refuse(who, not_running(record, "observations"));
+  if (record.run)
+    return refuse(who,
+                  {errc::conflict, "the test runs by itself and takes no observations of others", {}, {}});
   auto seen = read_observations(state, wish.body);
   if (!seen)
     return refuse(who, seen.error());
@@ -251,6 +282,8 @@ void serve(self_pointer self, const context_ptr& with, const ask_ab_test& wish, 
     return select(self, with, wish, std::move(who));
   case ab_verb::observe:
     return observe(self, with, wish, std::move(who));
+  case ab_verb::run:
+    return run_by_itself(self, with, wish, std::move(who));
   case ab_verb::analyze:
     return tell(who, {text_of(analysis_now(state)), state.record.version});
   case ab_verb::best_configuration:
@@ -279,13 +312,25 @@ caf::result<ab_answer> ask(self_pointer self, const context_ptr& with, const ask
 
 // -- reading back ------------------------------------------------------------------------------------------
 
-void recall(self_pointer self, const context_ptr& with) {
+void read_observations_back(self_pointer self, const context_ptr& with) {
   const auto job = [target = ab_test_actor{self}, read = with->config.read.observations,
                     prefix = observations_prefix(self->state.record)] {
     read(prefix, [&](ab_observations_recalled&& part) { caf::anon_send(target, std::move(part)); });
   };
   if (!with->config.workers->submit(job))
     self->quit(to_caf_error({errc::busy, "no worker is free to read a test's observations", {}, {}}));
+}
+
+/// What an earlier keeper of the test has appended may still be on its way to the store: it counts.
+void recall(self_pointer self, const context_ptr& with) {
+  self->request(with->config.journal, store_timeout, flush_journal{})
+      .then([self, with](const committed&) { read_observations_back(self, with); },
+            [self, with](const caf::error& error) {
+              if (takes_nothing_more(to_fault(error)))
+                read_observations_back(self, with);
+              else
+                start_ticking(self, with);
+            });
 }
 
 /// The time may have passed while the farm was away.
@@ -308,6 +353,7 @@ void begin(self_pointer self, const context_ptr& with) {
   state.record.observations = std::max(state.record.observations, state.tally->count());
   if (state.record.ends_at)
     start_ticking(self, with);
+  go_on_with_runs(self, with);
   end_if_late(self, with);
   for (auto& [wish, who] : std::exchange(state.waiting, {}))
     serve(self, with, wish, who);
@@ -328,6 +374,9 @@ void take_rows(self_pointer self, const context_ptr& with, const ab_observations
 }
 
 } // namespace
+} // namespace ab_test_detail
+
+using namespace ab_test_detail;
 
 ab_test_actor::behavior_type ab_test_keeper(self_pointer self, ab_test_config config,
                                             ab_test_supervisor_actor parent) {
@@ -342,9 +391,13 @@ ab_test_actor::behavior_type ab_test_keeper(self_pointer self, ab_test_config co
   return {
       [self, with](const ask_ab_test& wish) { return ask(self, with, wish); },
       [self, with](const ab_observations_recalled& part) { take_rows(self, with, part); },
+      [self, with](const ab_run_news& news) { take_run_news(self, with, news); },
       [self, with](const tick&) {
         self->state.ticking = false;
+        if (!self->state.recalled)
+          return recall(self, with);
         end_if_late(self, with);
+        go_on_with_runs(self, with);
         tell_listeners(self, with);
         if (!is_final(self->state.record.state))
           start_ticking(self, with);

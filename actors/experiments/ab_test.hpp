@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <utility>
 
 namespace assay {
@@ -22,6 +23,7 @@ struct ab_test_config {
   ab_test_reader read;
   std::shared_ptr<executor> workers; ///< Reads the observations; empty: there are none to read.
   journal_actor journal;
+  run_supervisor_actor runs; ///< For tests that run by themselves; may be invalid.
   event_hub_actor event_hub; ///< Hears of what is new, at most once a tick; may be invalid.
   std::chrono::milliseconds tick_interval{1'000};
   size_t max_waiting = 256; ///< Questions that may wait while the observations are read.
@@ -43,7 +45,15 @@ struct ab_test_state {
   /// By write: who is answered when it is durable, and with what.
   std::map<uint64_t, std::pair<promise, ab_answer>> writing;
   uint64_t next_write = 1;
+  bool checking = false;      ///< It is looked whether the wish to run by itself can be met.
+  bool submitting = false;    ///< A run is on its way to the run supervisor.
+  std::set<uint64_t> reading; ///< Variants whose runs a worker is looking at.
 };
+
+/// @returns whether the store can still be read, but takes nothing any more, for @p reason.
+inline bool takes_nothing_more(const fault& reason) {
+  return reason.code == errc::store_full || reason.code == errc::store_failed;
+}
 
 /// Keeps one A/B test that has not ended: its state, its tally, and the time it has. Answers changes when
 /// they are durable. A write that fails ends it, and its supervisor starts it again from the store. Ends when

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/experiments/ab_test.hpp"
 #include "protocol/messages/ab_tests.hpp"
 #include "storage/store.hpp"
 
@@ -17,6 +18,10 @@ struct ab_test_reader {
   /// which comes even after an error, is marked so.
   std::function<void(const std::string& prefix, const std::function<void(ab_observations_recalled&&)>& part)>
       observations;
+  /// What has become of samples of a test's own evaluation @p run since its event @p after, in small parts of
+  /// which each is asked for.
+  std::function<ab_run_news(const experiments::ab_test& test, uint64_t variant, run_id run, uint64_t after)>
+      run_news;
 };
 
 ab_test_reader make_ab_test_reader(std::shared_ptr<storage::store> store);

@@ -32,6 +32,7 @@ void start_child(self_pointer self, const config_ptr& config, entry& one) {
   child.workers = config->workers;
   child.journal = config->journal;
   child.event_hub = config->event_hub;
+  child.runs = config->runs;
   child.tick_interval = config->tick_interval;
   child.wall = config->wall;
   one.restart_at.reset();
@@ -189,6 +190,7 @@ caf::result<ab_answer> answer_of_ended(const experiments::ab_record& record, ab_
     return ended("observations");
   case ab_verb::start:
   case ab_verb::pause:
+  case ab_verb::run:
     return ended("further verbs");
   case ab_verb::analyze:
     return ab_answer{record.analysis, record.version};
@@ -264,11 +266,28 @@ void on_down(self_pointer self, const config_ptr& config, const caf::down_msg& d
   self->delayed_send(self, *wait, tick{});
 }
 
+void begin_recall(self_pointer self, const config_ptr& config);
+
 void on_tick(self_pointer self, const config_ptr& config) {
+  if (!self->state.recalled)
+    return begin_recall(self, config);
   const auto now = self->clock().now();
   for (auto& [id, one] : self->state.tests)
     if (one.restart_at && *one.restart_at <= now)
       start_child(self, config, one);
+}
+
+/// A test may have ended just before the farm did, and its runs not have heard of it.
+void end_runs(self_pointer self, const config_ptr& config, const experiments::ab_record& record) {
+  if (!record.run || !config->runs || !record.ended_at
+      || *record.ended_at + std::chrono::hours{24} < config->wall())
+    return;
+  for (const auto& arm : record.run->arms) {
+    if (!arm.run.empty() && !arm.done)
+      self->request(config->runs, store_timeout, command_run{arm.run, run_verb::cancel})
+          // A run that has ended refuses, which is well.
+          .then([](const run_record&) {}, [](const caf::error&) {});
+  }
 }
 
 void take_tests(self_pointer self, const config_ptr& config, const ab_tests_recalled& news) {
@@ -287,6 +306,8 @@ void take_tests(self_pointer self, const config_ptr& config, const ab_tests_reca
     one.policy = restart_policy{config->limits};
     if (!is_final(one.record.state))
       start_child(self, config, one);
+    else
+      end_runs(self, config, one.record);
   }
   state.recalled = true;
 }
@@ -300,15 +321,28 @@ void on_changed(ab_test_supervisor_state& state, const ab_test_changed& news) {
 }
 
 void recall(self_pointer self, const config_ptr& config) {
-  if (!config->workers || !config->read.tests) {
-    self->state.recalled = true;
-    return;
-  }
   const auto job = [target = ab_test_supervisor_actor{self}, read = config->read.tests] {
     caf::anon_send(target, read());
   };
   if (!config->workers->submit(job))
     self->quit(to_caf_error({errc::busy, "no worker is free to read the A/B tests", {}, {}}));
+}
+
+/// What an earlier supervisor and its children have appended may still be on its way to the store: it counts.
+void begin_recall(self_pointer self, const config_ptr& config) {
+  if (!config->workers || !config->read.tests) {
+    self->state.recalled = true;
+    return;
+  }
+  self->request(config->journal, store_timeout, flush_journal{})
+      .then([self, config](const committed&) { recall(self, config); },
+            [self, config](const caf::error& error) {
+              const auto reason = to_fault(error);
+              if (takes_nothing_more(reason))
+                return recall(self, config);
+              spdlog::warn("A/B tests wait for the store reason=\"{}\"", reason.message);
+              self->delayed_send(self, config->tick_interval, tick{});
+            });
 }
 
 gauges count(const ab_test_supervisor_state& state) {
@@ -329,7 +363,7 @@ ab_test_supervisor_actor::behavior_type ab_test_supervisor(self_pointer self,
   self->state.family.shield(self);
   const auto config = std::make_shared<const ab_test_supervisor_config>(std::move(given));
   self->set_down_handler([self, config](const caf::down_msg& down) { on_down(self, config, down); });
-  recall(self, config);
+  begin_recall(self, config);
   return {
       [self, config](ask_ab_test& wish) { return ask(self, config, wish); },
       [self](const read_gauges&) { return count(self->state); },

@@ -15,6 +15,7 @@ struct ab_test_supervisor_config {
   std::shared_ptr<executor> workers; ///< Empty: nothing is read back.
   journal_actor journal;             ///< Filled in by the root at each start, as the next one.
   event_hub_actor event_hub;
+  run_supervisor_actor runs; ///< For tests that run by themselves.
   size_t most_tests = 1'000;
   size_t most_tests_of_one = 200; ///< Owner.
   restart_limits limits;

@@ -4,6 +4,7 @@
 #include "actors/fleet/transport.hpp"
 #include "actors/supervision/worker_pool.hpp"
 #include "core/codecs/batch_codec.hpp"
+#include "core/control/usage_bound.hpp"
 #include "protocol/actors.hpp"
 
 #include <caf/typed_event_based_actor.hpp>
@@ -44,6 +45,7 @@ struct batch_desk_config {
   /// As model_router_config.
   std::function<uint32_t(const model_id&)> longest_answer = {};
   uint32_t assumed_answer = 8'192; ///< As model_router_config.
+  control::usage_belief belief;    ///< How far providers' counts of tokens are believed.
   /// A batch that waits for its budget for less is no news.
   std::chrono::milliseconds untold_wait{1'000};
   uint32_t max_calls = 1'000;              ///< Of one batch; the provider's own limit, when that is lower.

@@ -3,6 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <cmath>
 #include <utility>
@@ -78,6 +80,24 @@ std::optional<money> worst_of(const batch_desk_config& config, const lane_state&
     return std::nullopt;
   const auto share = static_cast<double>(online->nanodollars) * from.profile.batches.price_factor;
   return money{static_cast<int64_t>(std::ceil(share))};
+}
+
+void bound_usage(const batch_desk_config& config, const lane_state& lane, const batch_desk_state::row& row,
+                 call_outcome& outcome) {
+  control::call_size size;
+  size.prompt_bytes = config.belief.longest_answer;
+  if (row.asked)
+    size = control::size_of(row.asked->messages, row.asked->parameters, row.asked->options.get(), 0);
+  const auto known = config.longest_answer ? config.longest_answer(lane.where.model) : 0;
+  const auto told = outcome.usage;
+  if (control::keep_possible(outcome.usage,
+                             control::possible_usage(size, known, outcome.answer.size(), config.belief)))
+    return;
+  outcome.usage_estimated = true;
+  spdlog::warn("batch desk is told more tokens than is possible provider={} model={} prompt_tokens={} "
+               "completion_tokens={} kept_prompt_tokens={} kept_completion_tokens={}",
+               lane.where.provider.value, lane.where.model.value, told.prompt_tokens, told.completion_tokens,
+               outcome.usage.prompt_tokens, outcome.usage.completion_tokens);
 }
 
 money charge_of(const lane_state& lane, const account& from, const batch_desk_state::row& row,

@@ -1,4 +1,5 @@
 #include "actors/fleet/batch_desk_detail.hpp"
+#include "actors/fleet/hide_key.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -144,12 +145,14 @@ void create(self_pointer self, const config_ptr& config, chunk& which, answers& 
 void read_results(self_pointer self, const config_ptr& config, chunk& which) {
   auto profile = account_of(self, which).profile;
   profile.key = {};
-  auto job = [profile = std::move(profile), label = which.label,
+  auto job = [profile = std::move(profile), key = account_of(self, which).key.value, label = which.label,
               body = std::make_shared<const std::string>(which.body), rows = which.rows.size(),
               now = config->wall(), target = batch_desk_actor{self}] {
     const auto codec = codecs::make_batch_codec(profile);
     std::vector<codecs::batch_row> found;
     codec->decode_rows(*body, now, found);
+    for (auto& one : found)
+      hide_key(one, key);
     caf::anon_send(target, sorted_results(label, rows, std::move(found), now));
   };
   which.due.reset();

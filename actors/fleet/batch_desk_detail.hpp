@@ -68,6 +68,10 @@ void end_calls_of(lane_state& lane, chunk& which, bool billed, answers& out);
 /// @returns what the call may cost in a batch of the lane; nothing when its prices are not known.
 std::optional<money> worst_of(const batch_desk_config& config, const lane_state& lane, const account& from,
                               const call& request);
+/// Lowers what the provider has counted to what is possible. After a restart nobody may know any more what
+/// was asked: then each direction has the longest answer's bound.
+void bound_usage(const batch_desk_config& config, const lane_state& lane, const batch_desk_state::row& row,
+                 call_outcome& outcome);
 /// @returns what a result costs; the worst where it does not say.
 money charge_of(const lane_state& lane, const account& from, const batch_desk_state::row& row,
                 const call_outcome& outcome);

@@ -1,4 +1,5 @@
 #include "actors/fleet/batch_desk_detail.hpp"
+#include "actors/fleet/hide_key.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -221,8 +222,10 @@ void on_failure(self_pointer self, const config_ptr& config, chunk& which,
 template <class T, class Good>
 void sort(self_pointer self, const config_ptr& config, chunk& which, codecs::decoded<T>&& decoded,
           const http_outcome& outcome, answers& out, Good&& good) {
-  if (auto* failure = std::get_if<codecs::call_failure>(&decoded))
+  if (auto* failure = std::get_if<codecs::call_failure>(&decoded)) {
+    hide_key(*failure, account_of(self, which).key.value);
     return on_failure(self, config, which, *failure, outcome, out);
+  }
   good(std::get<T>(std::move(decoded)));
 }
 
@@ -248,13 +251,19 @@ void on_reply(self_pointer self, const config_ptr& config, chunk& which, const h
                 [&](codecs::batch_file&& file) { on_file(self, config, which, std::move(file)); });
   case phase::creating:
     return sort(self, config, which, codec.decode_status(outcome, now), outcome, out,
-                [&](codecs::batch_status&& made) { on_created(self, config, which, std::move(made), out); });
+                [&](codecs::batch_status&& made) {
+                  hide_key(made, account_of(self, which).key.value);
+                  on_created(self, config, which, std::move(made), out);
+                });
   case phase::looking:
     return sort(self, config, which, codec.decode_list(outcome, now), outcome, out,
                 [&](codecs::batch_page&& page) { on_list(self, config, which, std::move(page), out); });
   case phase::working:
     return sort(self, config, which, codec.decode_status(outcome, now), outcome, out,
-                [&](codecs::batch_status&& seen) { on_status(self, config, which, std::move(seen), out); });
+                [&](codecs::batch_status&& seen) {
+                  hide_key(seen, account_of(self, which).key.value);
+                  on_status(self, config, which, std::move(seen), out);
+                });
   case phase::cancelling:
     // What the answer says is asked for again.
     if (outcome.status < 200 || outcome.status > 299)

@@ -427,6 +427,7 @@ void on_results(self_pointer self, const config_ptr& config, batch_results_read&
     return drop(self, config, done.chunk);
   for (auto& result : done.results) {
     auto& row = which.rows[result.row];
+    bound_usage(*config, lane->second, row, result.outcome);
     if (!std::exchange(row.charged, true))
       which.spent += charge_of(lane->second, account_of(self, which), row, result.outcome);
     if (row.asked)

@@ -1,6 +1,7 @@
 #include "actors/fleet/connection.hpp"
 
 #include "actors/fleet/hide_key.hpp"
+#include "core/codecs/openai_chat.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -114,6 +115,38 @@ void note_dropped(connection_state& state, exchange_result& out) {
   state.dropped.erase(found);
 }
 
+/// Where a model takes no sequences that end its answer, or not all of them, the answer is cut here.
+void cut_at_stops(connection_state& state, exchange_result& out) {
+  const auto found = state.stops.extract(out.id);
+  if (!found || out.error)
+    return;
+  const auto whole = out.answer.view();
+  const auto kept = codecs::cut_at_stop(whole, found.mapped());
+  if (kept.size() == whole.size())
+    return;
+  out.answer = shared_text(kept);
+  out.finish = finish_reason::stop;
+}
+
+bool lacks_stops(const codecs::encoded_request& encoded) {
+  return std::ranges::any_of(encoded.dropped, [](const auto& line) { return line.starts_with("stop: "); });
+}
+
+/// Bodies are as large as a hostile provider makes them; what a caller gets to see of one is not.
+constexpr size_t longest_raw_response = size_t{1} << 20;
+
+void note_raw(connection_state& state, exchange_result& out, const http_outcome& outcome) {
+  if (state.raw.erase(out.id) == 0 || out.error)
+    return;
+  auto extras = out.extras ? *out.extras : answer_extras{};
+  if (outcome.body.size() <= longest_raw_response)
+    extras.raw_response = outcome.body.view();
+  else
+    extras.dropped.push_back("raw_response: the provider's body has more than "
+                             + std::to_string(longest_raw_response) + " bytes");
+  out.extras = std::make_shared<const answer_extras>(std::move(extras));
+}
+
 codecs::decoded_answer decode_body(connection_state& state, const http_outcome& outcome, wall_time now) {
   if (auto stream = state.streams.extract(call_id{outcome.id}))
     return stream.mapped()->finish(outcome, now);
@@ -161,7 +194,9 @@ exchange_result decode(connection_state& state, const http_outcome& outcome, con
   if (outcome.status != 0)
     out.limits = observe_limits(state.codec->read_limits(outcome.headers, now));
   fill_from_body(state, out, outcome, now);
+  cut_at_stops(state, out);
   note_dropped(state, out);
+  note_raw(state, out, outcome);
   hide_key(out, key);
   return out;
 }
@@ -277,6 +312,11 @@ void send_out(self_pointer self, const exchange_sink_actor& owner, const exchang
       state.streams[one.id] = state.codec->open_stream();
     if (one.kind != call_kind::chat)
       state.others[one.id] = {one.kind, one.inputs ? one.inputs->texts.size() : 0};
+    if (one.options && one.options->raw_response && one.kind == call_kind::chat && !request.stream)
+      state.raw.insert(one.id);
+    // What has gone out of a stream cannot be taken back.
+    if (one.kind == call_kind::chat && !request.stream && lacks_stops(*encoded))
+      state.stops[one.id] = one.parameters.stop;
     if (!encoded->dropped.empty())
       state.dropped[one.id] = std::move(encoded->dropped);
   }

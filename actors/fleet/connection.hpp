@@ -43,6 +43,9 @@ struct connection_state {
     size_t inputs = 0; ///< Vectors that have to come.
   };
   std::unordered_map<call_id, other_question> others;
+  /// Sequences that were to end answers on the wire, where the request could not carry all of them.
+  std::unordered_map<call_id, std::vector<std::string>> stops;
+  std::unordered_set<call_id> raw;    ///< Calls on the wire whose body is wanted as it comes.
   std::unordered_set<call_id> probes; ///< Questions for the list of models that are on the wire.
   uint64_t sent = 0;
   uint64_t answered = 0;

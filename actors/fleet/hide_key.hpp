@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/codecs/batch_codec.hpp"
 #include "core/values/secret.hpp"
 #include "protocol/messages/fleet.hpp"
 
@@ -12,5 +13,9 @@ namespace assay {
 /// too.
 void hide_key(exchange_result& result, const secret& key);
 void hide_key(fault& reason, const secret& key);
+/// The same of what is told of batches: failures of requests, of whole batches and of single rows.
+void hide_key(codecs::call_failure& failure, const secret& key);
+void hide_key(codecs::batch_status& status, const secret& key);
+void hide_key(codecs::batch_row& row, const secret& key);
 
 } // namespace assay

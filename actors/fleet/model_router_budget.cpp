@@ -275,6 +275,19 @@ void tell_keeper(self_pointer self, const model_router_config& config, bool also
 bool look_at_held(self_pointer self, const model_router_config& config) {
   const auto now = self->clock().now();
   bool some = false;
+  if (std::ranges::any_of(self->state.lanes, [](const auto& entry) {
+        return entry.second.held > 0 && entry.second.where.interactive;
+      }))
+    end_calls(
+        self, config,
+        {errc::rate_limited,
+         "the question waited for its budget, of which other calls hold what is left, until its time was "
+         "up",
+         {},
+         "ask again when they are through, or give it more time"},
+        [&](const open_call& open, const lane_state&) {
+          return open.held && is_too_late(self, open.request, config.tick_interval);
+        });
   for (auto& [run, lane] : self->state.lanes) {
     if (lane.held == 0)
       continue;

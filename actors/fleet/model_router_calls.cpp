@@ -96,8 +96,8 @@ bool may_be_asked_again(const open_call& open, const std::vector<attempt_record>
          && std::ranges::count_if(failures, &attempt_record::possibly_billed) <= most_billed_tries;
 }
 
-bool may_move(const open_call& open, const call_outcome& outcome) {
-  if (!outcome.error)
+bool may_move(self_pointer self, const open_call& open, const call_outcome& outcome) {
+  if (!outcome.error || is_too_late(self, open.request, nanoseconds{0}))
     return false;
   const auto how = retry_class_of(outcome.error->code);
   if (outcome.error->code == errc::cancelled || how == retry_class::never)
@@ -156,7 +156,7 @@ void forget_spent(self_pointer self, const model_router_config& config, lane_sta
 /// @returns whether the call went on to another target.
 bool move_on(self_pointer self, const model_router_config& config, lane_state& lane, open_call& open,
              call_outcome& outcome, outgoing& out) {
-  if (lane.targets.size() == 1 || !may_move(open, outcome))
+  if (lane.targets.size() == 1 || !may_move(self, open, outcome))
     return false;
   auto& from = lane.targets[open.target];
   const bool was_not_tried = outcome.error->code == errc::breaker_open;

@@ -15,6 +15,12 @@ using provider_state = model_router_state::provider_state;
 call_sink_actor own_sink(self_pointer self);
 void start_ticking(self_pointer self, const model_router_config& config);
 
+/// @returns whether whoever waits for the call's answer will wait no longer in @p from_now.
+inline bool is_too_late(self_pointer self, const call& request, nanoseconds from_now) {
+  return request.send_by > nanoseconds{0}
+         && self->clock().now().time_since_epoch() + from_now >= request.send_by;
+}
+
 /// The lane as the provider of one of its targets sees it.
 lane lane_at(const lane_state& lane, const lane_target& target);
 
@@ -56,7 +62,8 @@ void return_all(self_pointer self, const model_router_config& config);
 void answer_refused(self_pointer self, const model_router_config& config, outgoing& out);
 /// Passes the purse's wishes and settlements on.
 void tell_keeper(self_pointer self, const model_router_config& config, bool also_small_news = false);
-/// Says of lanes that wait for money that they do. @returns whether some wait.
+/// Says of lanes that wait for money that they do, and ends the calls whose caller waits no longer.
+/// @returns whether some wait.
 bool look_at_held(self_pointer self, const model_router_config& config);
 void on_lease(self_pointer self, const model_router_config& config, const lease_granted& news);
 void on_lease(self_pointer self, const model_router_config& config, const lease_refused& news);

@@ -295,6 +295,7 @@ provider_actor::behavior_type provider(self_pointer self, provider_config given,
   for (size_t key = 0; key < state.keys.size(); ++key)
     start_wire(self, config, key);
   meet_monitor(self, *config);
+  tell_keys(self, *config);
   start_health_checks(self, *config);
   return {
       [self, config](const open_lane& wish) { add_lane(self, config, wish); },
@@ -304,6 +305,7 @@ provider_actor::behavior_type provider(self_pointer self, provider_config given,
       [self](const deltas_taken& taken) { pass_taken(self, taken); },
       [self](const close_lane& wish) { close_lanes(self, wish.run); },
       [self, config](const slots_granted& granted) { on_granted(self, config, granted); },
+      [self, config](const slots_delayed& news) { on_delayed(self, config, news); },
       [self, config](const limiter_memory& memory) {
         const auto found = self->state.models.find(memory.model);
         if (found != self->state.models.end() && memory.key < found->second->gates.size()) {

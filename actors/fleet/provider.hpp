@@ -14,6 +14,7 @@
 #include "core/control/retry_budget.hpp"
 #include "core/control/retry_rules.hpp"
 #include "core/control/token_calibration.hpp"
+#include "core/control/usage_bound.hpp"
 #include "protocol/actors.hpp"
 
 #include <caf/typed_event_based_actor.hpp>
@@ -24,6 +25,7 @@
 #include <optional>
 #include <set>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace assay {
@@ -51,10 +53,14 @@ struct provider_config {
   /// A key that is out is tried again with one call after this, and sooner when all keys are out.
   milliseconds key_probe_interval{300'000};
   milliseconds last_key_probe_interval{5'000};
+  /// Credit comes back when somebody pays, so tries of a key without it that fail are followed by pauses that
+  /// double: up to this, or up to key_probe_interval when all keys are out.
+  milliseconds longest_key_probe_interval{3'600'000};
   /// How long the sockets' own deadline may be overdue before the call is taken back.
   milliseconds overdue{15'000};
   /// A provider without traffic for so long is asked for its list of models, which costs nothing; 0 never.
   milliseconds health_check_interval{0};
+  control::usage_belief belief; ///< How far the provider's counts of tokens are believed.
   wall_clock wall = wall_now;
   uint64_t seed = 0;
 };
@@ -66,6 +72,14 @@ struct provider_state {
   using steady_time = control::steady_time;
 
   enum class call_phase : uint8_t { waiting, deferred, acquiring, exchanging };
+
+  /// What a key has done in one day, UTC.
+  struct key_use {
+    wall_time day{};
+    uint64_t requests = 0;
+    uint64_t tokens = 0;
+    money cost;
+  };
 
   /// One key of the pool: its sockets, and whether it may be used.
   struct key_state {
@@ -81,6 +95,8 @@ struct provider_state {
     std::optional<fault> out;
     steady_time out_since{};
     bool probing = false;
+    uint32_t failed_probes = 0; ///< Tries since it is out.
+    key_use used;
     /// The configuration has it no more: it takes no calls, and goes when those that it has are over.
     bool retired = false;
   };
@@ -99,6 +115,9 @@ struct provider_state {
     restart_policy limiter_policy;
     std::string limiter_memory;
     steady_time closed_until{};  ///< After a 429; told again to a new limiter.
+    steady_time delayed_until{}; ///< As the limiter has told: before that its next call does not go out.
+    std::string delayed_by;      ///< By which limit, in words.
+    limits_observed told_limits; ///< By the provider's headers, as far as it has said them.
     uint32_t most_acquiring = 0; ///< Calls that may lie before the limiter while it grants at once.
     uint32_t acquiring = 0;
     uint32_t exchanging = 0;
@@ -114,6 +133,8 @@ struct provider_state {
     std::vector<size_t> keys; ///< That may serve it, by their place in the pool.
     control::fair_queue<call_id> queue;
     uint32_t in_use = 0; ///< Acquiring and exchanging.
+    /// The end of the wait that its calls with a deadline have been held against last.
+    steady_time looked_until{};
   };
 
   struct model_state {
@@ -126,6 +147,7 @@ struct provider_state {
     uint64_t answered = 0;
     uint64_t retried = 0; ///< Failed tries that were repeated; deferrals are none.
     uint64_t failed = 0;
+    uint64_t overcounted = 0; ///< Answers whose counts were not possible.
     std::string last_failure; ///< What the last call failed of, limits aside.
 
     size_t waiting() const noexcept;
@@ -185,8 +207,9 @@ struct provider_state {
     bool billed = false;                     ///< One of its tries here may have been paid for.
     uint32_t received = 0;                   ///< Tokens of the pieces that have come, estimated.
     std::optional<token_usage> counted;      ///< By the provider, with the last piece.
-    bool streamed = false;  ///< Pieces of an answer have gone out: no other answer may follow.
-    bool withdrawn = false; ///< Not tried again; `deadline` is when it is given up, when there is a grace.
+    bool streamed = false;    ///< Pieces of an answer have gone out: no other answer may follow.
+    bool overcounted = false; ///< The provider's count was not possible, and was lowered.
+    bool withdrawn = false;   ///< Not tried again; `deadline` is when it is given up, when there is a grace.
   };
 
   /// What is asked of a provider while nobody uses it.
@@ -207,6 +230,7 @@ struct provider_state {
   std::map<lane_id, lane_state> lanes;
   std::set<caf::actor_addr> watched_sinks; ///< One sink may stand behind many lanes.
   std::unordered_map<call_id, open_call> calls;
+  std::unordered_set<call_id> impatient; ///< Calls with a deadline for being sent; some may have ended.
   /// Deadlines of exchanges and ends of deferrals.
   std::optional<control::deadline_wheel<call_id>> wheel;
   control::retry_budget budget;

@@ -39,9 +39,9 @@ void on_deadline(self_pointer self, const config_ptr& config, call_id id, conseq
   auto& open = found->second;
   open.deadline = {};
   if (open.phase == call_phase::deferred)
-    return back_to_line(self, id, open);
+    return back_to_line(self, *config, id, open);
   if (open.phase != call_phase::exchanging)
-    return;
+    return end_in_line(self, config, id, open);
   out.given_up[open.key].calls.push_back(id);
   const fault reason =
       open.withdrawn
@@ -68,8 +68,9 @@ void fail_line(self_pointer self, const config_ptr& config, line_state& line, co
 bool pump_line(self_pointer self, const config_ptr& config, model_state& model, line_state& line,
                std::map<size_t, acquire_slots>& wishes) {
   const auto now = self->clock().now();
-  while (line.queue.front()) {
-    const auto key = choose_key(self, config, model, line);
+  while (const auto* const first = line.queue.front()) {
+    const auto key =
+        choose_key(self, config, model, line, latest_start(self->state.calls.at(*first).request));
     if (!key)
       return true;
     const auto permit = model.breaker.try_acquire(now);
@@ -124,6 +125,7 @@ granted_calls start_exchanges(self_pointer self, const config_ptr& config, model
     open.entered = now;
     if (open.attempts++ == 0)
       state.budget.request_sent(now);
+    state.wheel->cancel(open.deadline);
     open.deadline = state.wheel->schedule(id, now + open.request.timeout + config->overdue);
     gate.window.started();
     --gate.acquiring;
@@ -132,6 +134,7 @@ granted_calls start_exchanges(self_pointer self, const config_ptr& config, model
     out.batch.exchanges.push_back(make_exchange(open));
   }
   gate.throttled = gate.acquiring > 0;
+  gate.delayed_until = {};
   return out;
 }
 
@@ -160,42 +163,51 @@ bool queue_call(self_pointer self, const config_ptr& config, const lane& where, 
   open.line = &line;
   open.on_the_wire = lane.on_the_wire;
   open.entered = self->clock().now();
-  self->state.calls.emplace(id, std::move(open));
+  note_deadline(self, *config, id, self->state.calls.emplace(id, std::move(open)).first->second);
   return true;
 }
 
-/// Ends the calls of a run that are not on the wire.
-void end_waiting(self_pointer self, const config_ptr& config, const std::vector<call_id>& ending) {
+} // namespace
+
+void give_slots_back(self_pointer self, const std::vector<call_id>& calls) {
   auto& state = self->state;
   const auto now = self->clock().now();
-  consequences out;
   std::map<std::pair<model_state*, size_t>, slots_withdrawn> slots;
-  for (const auto id : ending) {
+  for (const auto id : calls) {
     auto& open = state.calls.at(id);
-    state.wheel->cancel(open.deadline);
-    if (open.phase == call_phase::acquiring) {
-      slots[{open.model, open.key}].calls.push_back(id);
-      --open.model->gates[open.key].acquiring;
-      --open.line->in_use;
-      state.keys[open.key].probing = false;
-      open.model->breaker.record(open.permit, control::breaker_outcome::neutral, now, state.chance.roll());
-    }
-    finish_failed(self, config, id, {errc::cancelled, "withdrawn before it was sent", {}, {}}, 0, false, out);
+    if (open.phase != call_phase::acquiring)
+      continue;
+    slots[{open.model, open.key}].calls.push_back(id);
+    // What it waited for need not hold for the next, which may be smaller.
+    auto& gate = open.model->gates[open.key];
+    if (--gate.acquiring == 0)
+      gate.delayed_until = {};
+    --open.line->in_use;
+    state.keys[open.key].probing = false;
+    open.model->breaker.record(open.permit, control::breaker_outcome::neutral, now, state.chance.roll());
   }
-  send_all(self, config, out);
   for (auto& [where, withdrawn] : slots)
     if (const auto& limiter = where.first->gates[where.second].limiter)
       self->send(limiter, std::move(withdrawn));
 }
 
-} // namespace
+void end_waiting(self_pointer self, const config_ptr& config, const std::vector<call_id>& ending,
+                 const fault& reason) {
+  if (ending.empty())
+    return;
+  give_slots_back(self, ending);
+  consequences out;
+  for (const auto id : ending)
+    finish_failed(self, config, id, reason, 0, false, out);
+  send_all(self, config, out);
+}
 
 void start_ticking(self_pointer self, const provider_config& config) {
   if (!std::exchange(self->state.ticking, true))
     self->delayed_send(self, config.tick_interval, tick{});
 }
 
-void back_to_line(self_pointer self, call_id id, open_call& open) {
+void back_to_line(self_pointer self, const provider_config& config, call_id id, open_call& open) {
   const auto lane = self->state.lanes.find({open.run, open.model->profile.id});
   if (lane == self->state.lanes.end())
     return;
@@ -204,6 +216,9 @@ void back_to_line(self_pointer self, call_id id, open_call& open) {
   lane->second.movable = lane->second.movable || need_not_wait(open.request);
   // Its first turn was charged; a retry costs the tenant nothing more.
   open.line->queue.push_front(call_id{id}, place_of(lane->second.where, 0.0));
+  self->state.wheel->cancel(std::exchange(open.deadline, {}));
+  open.line->looked_until = {};
+  note_deadline(self, config, id, open);
 }
 
 void enqueue(self_pointer self, const config_ptr& config, call_batch& batch) {
@@ -230,6 +245,10 @@ void enqueue(self_pointer self, const config_ptr& config, call_batch& batch) {
     }
     if (!takes && request.movable) {
       ended.outcomes.push_back(failed_outcome(std::move(request), cannot_take(self, *config, model), wall));
+      continue;
+    }
+    if (auto refused = refuse_wait(self, config, model, request, wall)) {
+      ended.outcomes.push_back(std::move(*refused));
       continue;
     }
     if (!queue_call(self, config, batch.where, *lane, request))
@@ -271,6 +290,7 @@ void recall(self_pointer self, const config_ptr& config, run_id run) {
 void pump(self_pointer self, const config_ptr& config, model_state& model) {
   if (!takes_calls(self, *config, model))
     send_back(self, config, model, true, nullptr);
+  end_late(self, config, model);
   std::map<size_t, acquire_slots> wishes;
   for (auto& line : model.lines) {
     if (line->queue.empty())
@@ -347,7 +367,7 @@ void withdraw(self_pointer self, const config_ptr& config, const withdraw_calls&
     for (auto* model : touched)
       for (auto& line : model->lines)
         line->queue.remove_run(wish.run);
-  end_waiting(self, config, ending);
+  end_waiting(self, config, ending, {errc::cancelled, "withdrawn before it was sent", {}, {}});
   for (auto* model : touched)
     pump(self, config, *model);
   start_ticking(self, *config);
@@ -358,6 +378,7 @@ void on_tick(self_pointer self, const config_ptr& config) {
   state.ticking = false;
   restart_due_children(self, config);
   end_unused_keys(self);
+  forget_impatient(self);
   consequences out;
   state.wheel->expire(self->clock().now(), [&](call_id id) { on_deadline(self, config, id, out); });
   send_all(self, config, out);

@@ -163,6 +163,7 @@ caf::result<gauges> gather_gauges(self_pointer self, const provider_config& conf
     add(metric::provider_calls_answered_total, {provider, name}, static_cast<double>(model->answered));
     add(metric::provider_calls_retried_total, {provider, name}, static_cast<double>(model->retried));
     add(metric::provider_calls_failed_total, {provider, name}, static_cast<double>(model->failed));
+    add(metric::provider_overcounted_total, {provider, name}, static_cast<double>(model->overcounted));
     if (const auto error = model->tokens.error()) {
       add(metric::provider_token_estimate_error_ratio, {provider, name}, *error);
       add(metric::provider_token_estimate_factor, {provider, name}, model->tokens.factor());

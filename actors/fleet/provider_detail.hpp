@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/fleet/provider.hpp"
+#include "protocol/outcomes.hpp"
 
 /// What the parts of the provider actor share. Private to provider*.cpp.
 namespace assay::provider_detail {
@@ -8,6 +9,7 @@ namespace assay::provider_detail {
 using self_pointer = provider_actor::stateful_pointer<provider_state>;
 using model_state = provider_state::model_state;
 using key_state = provider_state::key_state;
+using key_use = provider_state::key_use;
 using gate_state = provider_state::gate_state;
 using line_state = provider_state::line_state;
 using open_call = provider_state::open_call;
@@ -81,15 +83,18 @@ std::vector<size_t> keys_for(self_pointer self, const std::string& prompt_type);
 /// @returns the line for calls of @p prompt_type; the common one unless keys or workers are bound to types.
 line_state& line_for(self_pointer self, const config_ptr& config, model_state& model,
                      const std::string& prompt_type);
-/// @returns the key of the line's next call; nothing when none has room now.
+/// @param latest When the line's next call has to go out.
+/// @returns the key of that call; nothing when none has room now.
 std::optional<size_t> choose_key(self_pointer self, const config_ptr& config, const model_state& model,
-                                 const line_state& line);
+                                 const line_state& line, control::steady_time latest);
 /// @returns whether a key that is not out may serve the line, now or later.
 bool has_good_key(self_pointer self, const line_state& line);
 /// @returns why no key will serve the line for a while; nothing while one may, or is being tried.
 /// @returns whether some key of the pool is good, or may be tried again now.
 bool has_hope(self_pointer self, const provider_config& config);
 std::optional<fault> hopeless(self_pointer self, const config_ptr& config, const line_state& line);
+/// @returns when a call may try a key that is out.
+control::steady_time next_probe(const provider_config& config, const key_state& key, bool all_out);
 void take_key_out(self_pointer self, const config_ptr& config, size_t key, const fault& reason);
 /// A call with the key came to an end that says nothing against the key.
 void key_answered(self_pointer self, const config_ptr& config, size_t key, bool succeeded);
@@ -115,6 +120,8 @@ void note_received(open_call& open, const call_delta& delta);
 /// What a stream took that its caller has dropped: what the provider has counted, and for the answer at least
 /// what has come of it.
 token_usage usage_of_dropped(open_call& open);
+/// Lowers what the provider has counted, or says that it has charged, to what is possible.
+void bound_usage(const provider_config& config, open_call& open, exchange_result& result);
 /// An answer tells how good its estimate was.
 void learn_tokens(self_pointer self, open_call& open, const exchange_result& result);
 /// The answer to a count of tokens, estimated.
@@ -132,7 +139,30 @@ void recall(self_pointer self, const config_ptr& config, run_id run);
 void on_tick(self_pointer self, const config_ptr& config);
 void start_ticking(self_pointer self, const provider_config& config);
 /// Puts a call ahead of its run's waiting ones; it has been served once.
-void back_to_line(self_pointer self, call_id id, open_call& open);
+void back_to_line(self_pointer self, const provider_config& config, call_id id, open_call& open);
+
+/// Ends calls that are not on the wire, and not in a line any more.
+void end_waiting(self_pointer self, const config_ptr& config, const std::vector<call_id>& ending,
+                 const fault& reason);
+/// Calls that had asked a limiter take their wish back.
+void give_slots_back(self_pointer self, const std::vector<call_id>& calls);
+
+// -- provider_waits.cpp: calls that somebody waits for, and what they wait for
+
+/// A call has come into its line: from when it is too late for it.
+void note_deadline(self_pointer self, const provider_config& config, call_id id, open_call& open);
+/// @returns the end of a call that would have to wait longer than it may; otherwise @p request is as it was.
+std::optional<call_outcome> refuse_wait(self_pointer self, const config_ptr& config, model_state& model,
+                                        call& request, wall_time now);
+/// @returns when the call has to be on the wire at the latest.
+control::steady_time latest_start(const call& request);
+/// Ends the calls of the model that would have to wait longer than they may, by what is known now.
+void end_late(self_pointer self, const config_ptr& config, model_state& model);
+/// Ends a call whose time is up before it was sent.
+void end_in_line(self_pointer self, const config_ptr& config, call_id id, open_call& open);
+void on_delayed(self_pointer self, const config_ptr& config, const slots_delayed& news);
+/// Bounds what is kept of calls that have ended.
+void forget_impatient(self_pointer self);
 
 // -- provider_results.cpp: the way of an answer back
 
@@ -165,6 +195,17 @@ void apply_share(self_pointer self, model_state& model);
 /// The tries that have failed here, as the monitor counts them.
 std::vector<monitoring::failed_try_seen> failed_tries_of(const control::retry_rules& rules,
                                                          const std::vector<attempt_record>& failures);
+
+// -- provider_key_health.cpp: what is told of the keys
+
+/// A try with the key has ended.
+void note_use(self_pointer self, const provider_config& config, const open_call& open,
+              const exchange_result& result);
+void note_cost(self_pointer self, const provider_config& config, size_t key,
+               const std::optional<money>& cost);
+void note_limits(gate_state& gate, const limits_observed& told);
+/// Tells the monitor how the keys are.
+void tell_keys(self_pointer self, const provider_config& config);
 
 // -- provider_health.cpp: questions that cost nothing, while nobody asks others
 

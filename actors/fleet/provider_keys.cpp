@@ -31,20 +31,19 @@ bool has_lines_by_type(self_pointer self, const provider_config& config) {
 
 bool probe_is_due(const provider_config& config, const key_state& key, bool all_out,
                   control::steady_time now) {
-  const auto pause = all_out ? config.last_key_probe_interval : config.key_probe_interval;
-  return !key.probing && (key.out_since == control::steady_time::min() || now - key.out_since >= pause);
+  return !key.probing && next_probe(config, key, all_out) <= now;
 }
 
 control::key_load load_of(const provider_config& config, const key_state& key, const gate_state& gate,
-                          bool all_out, control::steady_time now) {
+                          bool all_out, control::steady_time now, control::steady_time latest) {
   control::key_load out;
   out.weight = key.key.weight;
   out.limit = gate.window.limit();
   out.in_use = gate.in_use();
   out.throttled = gate.throttled;
   const uint32_t most = gate.throttled ? most_acquiring_throttled : gate.most_acquiring;
-  out.usable = key.wire && gate.limiter && gate.closed_until <= now && gate.acquiring < most
-               && (!key.out || probe_is_due(config, key, all_out, now));
+  out.usable = key.wire && gate.limiter && gate.closed_until <= now && gate.delayed_until <= latest
+               && gate.acquiring < most && (!key.out || probe_is_due(config, key, all_out, now));
   return out;
 }
 
@@ -88,7 +87,7 @@ line_state& line_for(self_pointer self, const config_ptr& config, model_state& m
 }
 
 std::optional<size_t> choose_key(self_pointer self, const config_ptr& config, const model_state& model,
-                                 const line_state& line) {
+                                 const line_state& line, control::steady_time latest) {
   auto& state = self->state;
   const auto workers = config->profile.workers_per_prompt_type;
   if (workers > 0 && line.in_use >= workers)
@@ -97,7 +96,7 @@ std::optional<size_t> choose_key(self_pointer self, const config_ptr& config, co
   const bool all_out = !has_good_key(self, line);
   state.loads.clear();
   for (const auto key : line.keys)
-    state.loads.push_back(load_of(*config, state.keys[key], model.gates[key], all_out, now));
+    state.loads.push_back(load_of(*config, state.keys[key], model.gates[key], all_out, now, latest));
   if (state.loads.size() == 1)
     return state.loads.front().has_room() ? std::optional{line.keys.front()} : std::nullopt;
   const auto found = control::choose_key(state.loads, state.chance.roll(), state.chance.roll());
@@ -128,11 +127,25 @@ bool has_hope(self_pointer self, const provider_config& config) {
   });
 }
 
+control::steady_time next_probe(const provider_config& config, const key_state& key, bool all_out) {
+  if (key.out_since == control::steady_time::min())
+    return key.out_since;
+  auto pause = all_out ? config.last_key_probe_interval : config.key_probe_interval;
+  if (key.out && key.out->code == errc::quota_exhausted) {
+    constexpr uint32_t most_doublings = 12;
+    const auto longest = all_out ? config.key_probe_interval : config.longest_key_probe_interval;
+    pause = std::min(pause * (1U << std::min(key.failed_probes, most_doublings)), longest);
+  }
+  return key.out_since + pause;
+}
+
 void take_key_out(self_pointer self, const config_ptr& config, size_t key, const fault& reason) {
   auto& one = self->state.keys[key];
   if (!one.out)
     spdlog::error("provider takes a key out provider={} key={} reason=\"{}\"", config->profile.id.value,
                   name_for_log(one.key), reason.message);
+  if (one.out && one.probing)
+    ++one.failed_probes;
   one.out = reason;
   one.out_since = self->clock().now();
   one.probing = false;
@@ -147,6 +160,7 @@ void key_answered(self_pointer self, const config_ptr& config, size_t key, bool 
   spdlog::info("provider takes a key back provider={} key={}", config->profile.id.value,
                name_for_log(one.key));
   one.out.reset();
+  one.failed_probes = 0;
   self->state.memory_changed = true;
 }
 

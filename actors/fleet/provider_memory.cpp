@@ -57,6 +57,30 @@ nlohmann::json model_memory(self_pointer self, const model_state& model) {
           {"tokens_observations", tokens.observations}};
 }
 
+nlohmann::json use_memory(const key_state& key) {
+  return {{"fingerprint", key.key.fingerprint},
+          {"day", key.used.day.time_since_epoch().count()},
+          {"requests", key.used.requests},
+          {"tokens", key.used.tokens},
+          {"cost", key.used.cost.nanodollars}};
+}
+
+/// What the keys have done today, before this start.
+void recall_use(provider_state& state, const nlohmann::json& memory) {
+  const auto known = memory.find("keys_used");
+  if (known == memory.end())
+    return;
+  for (auto& key : state.keys) {
+    const auto past = known->find(key.key.name);
+    if (past == known->end() || past->at("fingerprint").get<std::string>() != key.key.fingerprint)
+      continue;
+    key.used.day = wall_time{milliseconds{past->at("day").get<int64_t>()}};
+    key.used.requests = past->at("requests").get<uint64_t>();
+    key.used.tokens = past->at("tokens").get<uint64_t>();
+    key.used.cost = money{past->at("cost").get<int64_t>()};
+  }
+}
+
 nlohmann::json key_memory(const key_state& key) {
   return {{"fingerprint", key.key.fingerprint},
           {"code", to_string(key.out->code)},
@@ -75,6 +99,7 @@ void remember(self_pointer self, const config_ptr& config) {
     return start_ticking(self, *config);
   state.memory_changed = false;
   state.memory_sent = now;
+  tell_keys(self, *config);
   nlohmann::json models = nlohmann::json::object();
   for (const auto& [id, model] : state.models)
     models[id.value] = model_memory(self, *model);
@@ -82,10 +107,15 @@ void remember(self_pointer self, const config_ptr& config) {
   for (const auto& key : state.keys)
     if (key.out && !key.retired)
       keys[key.key.name] = key_memory(key);
+  nlohmann::json used = nlohmann::json::object();
+  for (const auto& key : state.keys)
+    if (key.used.requests > 0 && !key.retired)
+      used[key.key.name] = use_memory(key);
   const nlohmann::json memory{{"address", config->profile.base_url},
                               {"at", config->wall().time_since_epoch().count()},
                               {"models", std::move(models)},
-                              {"keys_out", std::move(keys)}};
+                              {"keys_out", std::move(keys)},
+                              {"keys_used", std::move(used)}};
   // Failures carry what providers have said, in whatever bytes.
   self->send(state.parent,
              provider_memory{config->profile.id,
@@ -126,6 +156,7 @@ void recall_keys(self_pointer self, const config_ptr& config) {
   if (!memory.is_object() || !memory.contains("keys_out") || !is_of_this_address(*config, memory))
     return;
   try {
+    recall_use(self->state, memory);
     const auto& known = memory.at("keys_out");
     for (auto& key : self->state.keys) {
       if (!known.contains(key.key.name))

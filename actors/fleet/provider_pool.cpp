@@ -80,6 +80,11 @@ void change_keys(self_pointer self, const config_ptr& config) {
       ++removed;
       continue;
     }
+    // Whoever has the configuration read again may have paid, or mended the key.
+    if (one.out) {
+      one.out_since = control::steady_time::min();
+      one.failed_probes = 0;
+    }
     one.key.weight = stays->weight;
     one.key.prompt_types = std::move(stays->prompt_types);
     wanted.erase(stays);

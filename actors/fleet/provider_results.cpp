@@ -45,7 +45,7 @@ void finish_answered(self_pointer self, const config_ptr& config, call_id id, ex
   auto& open = found->second;
   auto outcome = outcome_base(self, open, config->wall());
   learn_tokens(self, open, result);
-  outcome.usage_estimated = !result.usage_present;
+  outcome.usage_estimated = !result.usage_present || open.overcounted;
   outcome.usage = result.usage_present ? result.usage : estimated_usage(open, result);
   outcome.answer = std::move(result.answer);
   outcome.extras = std::move(result.extras);
@@ -55,6 +55,7 @@ void finish_answered(self_pointer self, const config_ptr& config, call_id id, ex
   outcome.cost = is_count      ? money{}
                  : result.cost ? result.cost
                                : price_of(outcome.usage, open.pinned->prices);
+  note_cost(self, *config, open.key, outcome.cost);
   outcome.http_status = result.http_status;
   outcome.served_model = std::move(result.served_model);
   outcome.request_id = std::move(result.request_id);
@@ -78,6 +79,7 @@ void finish_dropped(self_pointer self, const config_ptr& config, call_id id, exc
   outcome.usage = result.usage;
   outcome.usage_estimated = true;
   outcome.cost = price_of(outcome.usage, open.pinned->prices);
+  note_cost(self, *config, open.key, outcome.cost);
   outcome.error = std::move(result.error);
   if (!outcome.cost)
     outcome.failures.push_back({errc::cancelled,
@@ -150,6 +152,10 @@ next_step step_after(self_pointer self, const provider_config& config, const ope
     return next_step::fails;
   if (decision.burns_attempt && !self->state.budget.try_retry(self->clock().now()))
     return need_not_wait(open.request) ? next_step::fails : next_step::waits_for_budget;
+  // Whoever asked would be gone before the next try.
+  const auto next_try = (self->clock().now() + decision.wait).time_since_epoch();
+  if (open.request.send_by > nanoseconds{0} && next_try >= open.request.send_by)
+    return next_step::fails;
   return next_step::waits_for_backoff;
 }
 
@@ -216,7 +222,7 @@ void on_failure(self_pointer self, const config_ptr& config, call_id id, exchang
     ++open.deferrals;
     open.deferred += decision.wait;
   }
-  back_to_line(self, id, open);
+  back_to_line(self, *config, id, open);
 }
 
 // -- one result --------------------------------------------------------------------------------------------
@@ -258,6 +264,7 @@ void finish_failed(self_pointer self, const config_ptr& config, call_id id, faul
                    uint16_t http_status, bool possibly_billed, consequences& out) {
   const auto found = self->state.calls.find(id);
   auto& open = found->second;
+  self->state.wheel->cancel(std::exchange(open.deadline, {}));
   if (open.request.kind == call_kind::count_tokens && reason.code != errc::cancelled)
     return finish_estimated(self, config, id, http_status, out);
   auto outcome = outcome_base(self, open, config->wall());
@@ -308,6 +315,9 @@ void on_result(self_pointer self, const config_ptr& config, exchange_result&& re
   const bool is_count = open.request.kind == call_kind::count_tokens;
   if (is_count)
     result.possibly_billed = false;
+  else
+    bound_usage(*config, open, result);
+  note_use(self, *config, open, result);
   const auto used = result.usage_present && !is_count
                         ? result.usage.prompt_tokens + result.usage.completion_tokens
                         : open.reserved;
@@ -316,8 +326,10 @@ void on_result(self_pointer self, const config_ptr& config, exchange_result&& re
       {result.id, open.reserved, used, open.answer_tokens,
        result.usage_present && !is_count ? result.usage.completion_tokens : open.answer_tokens,
        !result.error});
-  if (result.limits)
+  if (result.limits) {
     out.limits[where] = *result.limits;
+    note_limits(model.gates[open.key], *result.limits);
+  }
   open.timing.connect += result.connect;
   open.timing.first_byte = result.first_byte;
   open.timing.transfer = result.transfer;

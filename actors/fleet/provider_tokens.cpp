@@ -1,5 +1,7 @@
 #include "actors/fleet/provider_detail.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -19,6 +21,33 @@ bool has_images(const call& request) {
   return std::ranges::any_of(request.messages, [](const chat_message& message) {
     return message.extras && !message.extras->images.empty();
   });
+}
+
+/// What was sent. Of a call without a limit for its answer, max_tokens is 0.
+control::call_size size_of_call(const call& request) {
+  if (request.kind != call_kind::embed)
+    return control::size_of(request.messages, request.parameters, request.options.get(), 0);
+  control::call_size out;
+  if (request.inputs)
+    for (const auto& text : request.inputs->texts) {
+      out.prompt_bytes += text.size();
+      ++out.messages;
+    }
+  return out;
+}
+
+/// What came of the answer; of a stream, whose pieces are gone, by their tokens.
+uint64_t bytes_of(const open_call& open, const exchange_result& result) {
+  constexpr uint64_t bytes_of_a_token = 16;
+  uint64_t out = result.answer.size() + open.received * bytes_of_a_token;
+  if (!result.extras)
+    return out;
+  out += result.extras->reasoning.size();
+  for (const auto& choice : result.extras->more_choices)
+    out += choice.size();
+  for (const auto& one : result.extras->tool_calls)
+    out += one.name.size() + one.arguments.size();
+  return out;
 }
 
 } // namespace
@@ -77,9 +106,33 @@ token_usage usage_of_dropped(open_call& open) {
   return usage;
 }
 
+void bound_usage(const provider_config& config, open_call& open, exchange_result& result) {
+  if (!result.usage_present && !result.cost)
+    return;
+  const auto bound =
+      control::possible_usage(size_of_call(open.request), open.model->profile.max_output_tokens,
+                              bytes_of(open, result), config.belief);
+  const auto told = result.usage;
+  const bool possible = control::keep_possible(result.usage, bound);
+  const auto most = control::possible_cost(bound, open.pinned->prices);
+  const bool too_dear = result.cost && most && *result.cost > *most;
+  // At the farm's own prices, since the provider's word is worth nothing here.
+  if (too_dear)
+    result.cost.reset();
+  if (possible && !too_dear)
+    return;
+  open.overcounted = true;
+  ++open.model->overcounted;
+  spdlog::warn("provider counts more than is possible provider={} model={} prompt_tokens={} "
+               "completion_tokens={} kept_prompt_tokens={} kept_completion_tokens={} cost_ignored={}",
+               config.profile.id.value, open.model->profile.id.value, told.prompt_tokens,
+               told.completion_tokens, result.usage.prompt_tokens, result.usage.completion_tokens, too_dear);
+}
+
 void learn_tokens(self_pointer self, open_call& open, const exchange_result& result) {
   const bool counts_something = result.usage_present && result.usage.prompt_tokens > 0;
-  if (open.request.kind == call_kind::count_tokens || !counts_something || has_images(open.request))
+  if (open.request.kind == call_kind::count_tokens || !counts_something || open.overcounted
+      || has_images(open.request))
     return;
   auto& model = *open.model;
   model.tokens.observe(prompt_estimate(open), result.usage.prompt_tokens);

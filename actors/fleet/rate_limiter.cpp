@@ -102,15 +102,42 @@ void wake_in(self_pointer self, nanoseconds wait) {
   self->delayed_send(self, wait, tick{});
 }
 
+/// Waits that are shorter are no news.
+constexpr seconds least_told_wait{1};
+/// A wait that ends so much sooner or later than was told is another one.
+constexpr milliseconds told_again{250};
+
+std::string in_words(const std::optional<limit_dimension>& dimension) {
+  if (!dimension)
+    return "pause that the provider has asked for (429)";
+  std::string out{to_string(*dimension)};
+  std::ranges::replace(out, '_', '-');
+  return out + " limit";
+}
+
+void tell_wait(self_pointer self, const rate_limiter_config& config, const slot_sink_actor& owner,
+               const control::admission& verdict) {
+  auto& state = self->state;
+  const auto until = self->clock().now() + verdict.wait;
+  if (verdict.wait < least_told_wait
+      || (until - told_again < state.told_until && state.told_until < until + told_again))
+    return;
+  state.told_until = until;
+  self->send(owner, slots_delayed{config.model, config.key, verdict.wait, in_words(verdict.blocked_by)});
+}
+
 void grant(self_pointer self, const rate_limiter_config& config, const slot_sink_actor& owner) {
   auto& state = self->state;
   slots_granted granted{config.model, config.key, {}};
   const auto now = self->clock().now();
+  std::optional<control::admission> waits;
   while (!state.waiting.empty()) {
     const auto& next = state.waiting.front();
     const auto verdict = state.limits->acquire(demand_of(next.tokens, next.output_tokens), now);
-    if (verdict.kind == control::admission_kind::wait)
+    if (verdict.kind == control::admission_kind::wait) {
       wake_in(self, verdict.wait);
+      waits = verdict;
+    }
     if (verdict.kind != control::admission_kind::admitted)
       break;
     granted.calls.push_back(state.waiting.front().id);
@@ -118,8 +145,11 @@ void grant(self_pointer self, const rate_limiter_config& config, const slot_sink
   }
   if (!granted.calls.empty()) {
     state.changed = true;
+    state.told_until = {};
     self->send(owner, std::move(granted));
   }
+  if (waits)
+    tell_wait(self, config, owner, *waits);
   remember(self, config, owner);
 }
 
@@ -175,6 +205,8 @@ void close(self_pointer self, const key_closed& message) {
 void withdraw(self_pointer self, const slots_withdrawn& message) {
   const std::unordered_set<call_id> gone(message.calls.begin(), message.calls.end());
   std::erase_if(self->state.waiting, [&](const slot_request& request) { return gone.contains(request.id); });
+  if (self->state.waiting.empty())
+    self->state.told_until = {};
 }
 
 gauges read(self_pointer self, const rate_limiter_config& config) {

@@ -37,6 +37,7 @@ struct rate_limiter_state {
   std::optional<std::chrono::steady_clock::time_point> wake_at; ///< For who waits.
   std::chrono::steady_clock::time_point remembered_at{};
   std::optional<std::chrono::steady_clock::time_point> remember_at; ///< When a report was put off to.
+  std::chrono::steady_clock::time_point told_until{}; ///< Of the wait that the owner was told last.
   bool changed = false;
 };
 

@@ -1,5 +1,6 @@
 #include "actors/fleet/response_cache.hpp"
 
+#include "actors/fleet/kept_vectors.hpp"
 #include "actors/fleet/response_cache_detail.hpp"
 #include "core/codecs/answer_key.hpp"
 #include "protocol/errors.hpp"
@@ -21,7 +22,7 @@ using lane_state = response_cache_state::lane_state;
 using open_call = response_cache_state::open_call;
 using flight = response_cache_state::flight;
 
-static_assert(boost::pfr::tuple_size_v<call> == 14,
+static_assert(boost::pfr::tuple_size_v<call> == 15,
               "a call has a new member: when it may change the answer, it belongs into question_of()");
 static_assert(boost::pfr::tuple_size_v<call_outcome> == 22,
               "an outcome has a new member: what belongs to the answer is kept by entry_of()");
@@ -30,15 +31,21 @@ call_sink_actor own_sink(self_pointer self) { return caf::actor_cast<call_sink_a
 
 // -- questions and answers ---------------------------------------------------------------------------------
 
-/// The question's key and the row that is kept know chats only: vectors and counts pass through. Counts cost
-/// nothing, and vectors are large.
-bool can_be_kept(const call& request) noexcept { return request.kind == call_kind::chat; }
+/// Counts of tokens pass through: they cost nothing.
+bool can_be_kept(const call& request) noexcept { return request.kind != call_kind::count_tokens; }
 
 std::string question_of(const lane_state& lane, const call& request) {
   codecs::answer_question question;
   question.protocol = lane.provider->protocol;
   question.base_url = lane.provider->base_url;
   question.wire_model = lane.where.wire_model.empty() ? lane.where.model.value : lane.where.wire_model;
+  if (request.kind == call_kind::embed) {
+    if (request.inputs) {
+      question.inputs = request.inputs->texts;
+      question.dimensions = request.inputs->dimensions;
+    }
+    return codecs::answer_key(question);
+  }
   question.messages = request.messages;
   question.parameters = &request.parameters;
   question.options = request.options.get();
@@ -48,14 +55,16 @@ std::string question_of(const lane_state& lane, const call& request) {
 
 /// Whether an answer may serve others later. A withheld one may be given the next time, and one that asks for
 /// tools has more than its text.
-bool is_complete(const call_outcome& outcome) {
+bool is_complete(const call_outcome& outcome, const storage::cached_answer& entry) {
+  if (outcome.embeddings)
+    return !outcome.error && !entry.answer.empty();
   return !outcome.error && !outcome.extras
          && (outcome.finish == finish_reason::stop || outcome.finish == finish_reason::length);
 }
 
 answer_ptr entry_of(const call_outcome& outcome, wall_time now) {
   storage::cached_answer out;
-  out.answer = outcome.answer;
+  out.answer = outcome.embeddings ? pack_vectors(*outcome.embeddings) : outcome.answer;
   out.finish = outcome.finish;
   out.usage = outcome.usage;
   out.usage_estimated = outcome.usage_estimated;
@@ -173,9 +182,9 @@ void lead_again(response_cache_state& state, std::unordered_map<std::string, fli
   state.flights.erase(which);
 }
 
-/// Gives everybody who waits the leader's answer.
-void share(self_pointer self, flight& which, const storage::cached_answer& entry, wall_time now,
-           traffic& out) {
+/// Gives everybody who waits the leader's answer, with what no row keeps of it.
+void share(self_pointer self, flight& which, const call_outcome& outcome, const storage::cached_answer& entry,
+           wall_time now, traffic& out) {
   auto& state = self->state;
   for (const auto id : which.followers) {
     const auto found = state.calls.find(id);
@@ -184,7 +193,13 @@ void share(self_pointer self, flight& which, const storage::cached_answer& entry
     auto& follower = found->second;
     if (follower.stream)
       self->send(state.lanes.at(follower.run).sink, whole_answer(id, entry));
-    out.back(follower.run, given_answer(id, std::move(follower.waiting->failures), entry, now));
+    auto given = given_answer(id, std::move(follower.waiting->failures), entry, now);
+    given.extras = outcome.extras;
+    if (outcome.embeddings) {
+      given.answer = {};
+      given.embeddings = outcome.embeddings;
+    }
+    out.back(follower.run, std::move(given));
     state.calls.erase(found);
   }
 }
@@ -265,14 +280,21 @@ void on_calls(self_pointer self, const config_ptr& config, call_batch& batch) {
   std::vector<fresh_answer> given;
   for (size_t i = 0; i < questions.size(); ++i) {
     auto& request = batch.calls[i];
-    if (!known[i]) {
+    const bool wants_vectors = request.kind == call_kind::embed;
+    const auto vectors = known[i] && wants_vectors ? unpack_vectors(known[i]->answer.view()) : nullptr;
+    if (!known[i] || (wants_vectors && !vectors)) {
       join_or_lead(state, lane, std::move(request), std::move(questions[i]), out);
       continue;
     }
     ++state.hits;
     if (request.stream)
       self->send(lane.sink, whole_answer(request.id, *known[i]));
-    out.back(lane.where.run, given_answer(request.id, std::move(request.failures), *known[i], now));
+    auto answer = given_answer(request.id, std::move(request.failures), *known[i], now);
+    if (vectors) {
+      answer.answer = {};
+      answer.embeddings = vectors;
+    }
+    out.back(lane.where.run, std::move(answer));
     given.push_back({std::move(questions[i]), std::move(known[i])});
   }
   used_again(self, config, given);
@@ -289,10 +311,10 @@ void settle(self_pointer self, const std::string& question, const call_outcome& 
   if (outcome.error)
     return lead_again(state, which, out);
   const auto entry = entry_of(outcome, now);
-  share(self, which->second, *entry, now, out);
+  share(self, which->second, outcome, *entry, now, out);
   if (!which->second.keeps)
     fresh.push_back({question, nullptr});
-  else if (is_complete(outcome))
+  else if (is_complete(outcome, *entry))
     fresh.push_back({question, entry});
   state.flights.erase(which);
 }

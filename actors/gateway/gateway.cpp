@@ -54,6 +54,8 @@ void on_credit(self_pointer self, const config_ptr& config, const lane_credit& c
   if (found == self->state.lanes.end())
     return;
   found->second.credit = credit.calls;
+  found->second.why = credit.why;
+  found->second.on_the_wire = credit.on_the_wire;
   pump(self, config, found->second);
 }
 
@@ -61,6 +63,7 @@ void on_delta(self_pointer self, const config_ptr& config, const call_delta& del
   const auto found = self->state.questions.find(delta.id);
   if (found == self->state.questions.end())
     return;
+  found->second.streaming = true;
   if (found->second.sink)
     return self->send(found->second.sink, delta);
   // Nobody reads it, and the wire must not wait for that.
@@ -76,20 +79,30 @@ void on_taken(self_pointer self, const config_ptr& config, const deltas_taken& t
   self->send(target_of(*config, where), taken);
 }
 
+/// What is told of a question whose time is up: that it was never asked, and what it waited for, or that the
+/// model did not answer.
+fault why_late(const lane_state& lane, const open_question& open) {
+  const auto text = std::to_string(open.timeout.count()) + " ms";
+  const bool only_waited = open.waiting || (!open.streaming && lane.on_the_wire == 0 && !lane.why.empty());
+  if (!only_waited)
+    return {errc::provider_timeout,
+            "the model did not answer within " + text,
+            {},
+            "give it more time, or ask another model"};
+  return {errc::rate_limited,
+          "the model took no question within " + text
+              + (lane.why.empty() ? ": those before it were not through" : ": " + lane.why),
+          {},
+          "ask again later, give it more time, or ask another model"};
+}
+
 /// Whoever asked is answered now; the call itself is withdrawn.
 void on_deadline(self_pointer self, const config_ptr& config, call_id id, replies& out) {
   const auto found = self->state.questions.find(id);
   if (found == self->state.questions.end() || !found->second.sink)
     return;
   const auto& open = found->second;
-  const auto text = std::to_string(open.timeout.count()) + " ms";
-  out.add(open.sink, failed_outcome(id,
-                                    {errc::provider_timeout,
-                                     open.waiting ? "the model took no question within " + text
-                                                  : "the model did not answer within " + text,
-                                     {},
-                                     "give it more time, or ask another model"},
-                                    config->wall()));
+  out.add(open.sink, failed_outcome(id, why_late(self->state.lanes.at(open.run), open), config->wall()));
   withdraw(self, config, id);
 }
 

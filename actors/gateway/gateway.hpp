@@ -27,6 +27,8 @@ struct gateway_config {
   /// Questions open at a time, in all and of one tenant; more are refused as errc::rate_limited.
   size_t max_open = 4096;
   size_t max_open_per_tenant = 512;
+  /// Share of what a provider takes, against other tenants; empty: all alike.
+  std::function<uint32_t(const user_id&)> tenant_weight;
   /// Lanes at a time; idle ones make room.
   size_t max_lanes = 1024;
   /// A lane without questions is closed after this.
@@ -56,6 +58,8 @@ struct gateway_state {
     model_profile model;
     uint32_t credit = 0;         ///< Said by the target.
     uint32_t out = 0;            ///< Calls that the target has.
+    std::string why;             ///< Why they do not go out at the moment, said by the target.
+    uint32_t on_the_wire = 0;    ///< Of them, said by the target twice a second at most.
     std::deque<call_id> waiting; ///< For credit. Some may have been withdrawn meanwhile.
     std::chrono::steady_clock::time_point idle_since{};
 
@@ -69,6 +73,7 @@ struct gateway_state {
     std::optional<call> waiting; ///< Until there is credit.
     control::deadline_wheel<call_id>::handle deadline;
     std::chrono::milliseconds timeout{0};
+    bool streaming = false; ///< Pieces of its answer have come.
   };
 
   std::map<lane_key, run_id> lanes_by_key;

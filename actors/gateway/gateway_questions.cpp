@@ -12,6 +12,8 @@ namespace {
 
 using lane_key = gateway_state::lane_key;
 
+constexpr milliseconds last_moment{200};
+
 /// Looks like the id of a run that was submitted now, and is as unlikely to meet another one.
 run_id draw_run(gateway_state& state, wall_time now) {
   const auto seconds_now = std::chrono::duration_cast<seconds>(now.time_since_epoch()).count();
@@ -48,6 +50,8 @@ result<lane_state*> find_or_open(self_pointer self, const config_ptr& config, co
   where.wire_model = found->wire_model;
   where.prices = found->prices;
   where.tenant = wish.tenant;
+  if (config->tenant_weight)
+    where.tenant_weight = config->tenant_weight(wish.tenant);
   where.route = found->route;
   where.rules = call_rules_of(*found);
   where.cache = wish.cache;
@@ -108,7 +112,10 @@ void accept(self_pointer self, lane_state& lane, model_question&& wish, const an
   open.run = lane.where.run;
   open.sink = sink;
   open.timeout = wish.request.timeout;
-  open.deadline = state.wheel->schedule(id, self->clock().now() + wish.request.timeout);
+  const auto deadline = self->clock().now() + wish.request.timeout;
+  open.deadline = state.wheel->schedule(id, deadline);
+  // What still waits a moment before the end will not be answered in time, and can say what it waits for.
+  wish.request.send_by = (deadline - std::min(last_moment, wish.request.timeout / 5)).time_since_epoch();
   open.waiting = std::move(wish.request);
   state.questions.emplace(id, std::move(open));
   ++state.open_by_tenant[lane.where.tenant];

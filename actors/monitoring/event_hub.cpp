@@ -30,7 +30,7 @@ void send_to_all(self_pointer self, const event_hub_state::channel& channel, fra
 
 bool is_of_run_life(event_type type) {
   return type != event_type::log && type != event_type::sample_completed && type != event_type::alert
-         && type != event_type::ab_test_analysis;
+         && type != event_type::ab_test_analysis && type != event_type::experiment_progress;
 }
 
 /// The end says everything: progress that waits is older.

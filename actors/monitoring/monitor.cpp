@@ -314,6 +314,16 @@ monitor_actor::behavior_type monitor(monitor_actor::stateful_pointer<monitor_sta
       [self, config](const read_retries&) { return report_retries(self->state, *config); },
       [self](const provider_met& news) { meet(self, news); },
       [self, config](const provider_checked& news) { on_checked(self, config, news); },
+      [self](keys_told& news) {
+        const auto provider = news.provider;
+        self->state.keys[provider] = std::move(news);
+      },
+      [self](const read_keys&) {
+        keys_known out;
+        for (const auto& [id, told] : self->state.keys)
+          out.providers.push_back(told);
+        return out;
+      },
       [self, config](const statistics_recalled& part) { on_recalled(self, config, part); },
       [self, config](expired_statistics_found& found) { on_expired(self, config, found); },
       [self, config](const tick&) { on_tick(self, config); },

@@ -114,6 +114,7 @@ struct monitor_state {
   std::map<provider_id, tuned_provider> fleet;
   monitoring::scaled_models scaled;
   std::map<provider_id, monitoring::provider_health> health;
+  std::map<provider_id, keys_told> keys; ///< As providers have told of them last.
   std::chrono::steady_clock::time_point tune_at{};
   webhook_poster_actor poster;
   children family;

@@ -130,6 +130,7 @@ void copy_wishes(const run_request& request, run_spec& spec) {
   spec.output_path = request.output_path;
   spec.metadata = request.metadata;
   spec.requested = request.requested;
+  spec.model_choice = request.model_choice;
 }
 
 } // namespace assay::admission_detail

@@ -2,6 +2,7 @@
 
 #include "actors/runs/evaluation_detail.hpp"
 #include "protocol/errors.hpp"
+#include "storage/test_counts.hpp"
 
 #include <nlohmann/json.hpp>
 #include <spdlog/spdlog.h>
@@ -24,6 +25,7 @@ void enter(run_record& record, const stage& next) {
   record.started_at = next.started_at;
   record.finished_at = next.finished_at;
   record.error = next.error;
+  record.yielded = next.yielded;
 }
 
 /// @returns whether the run has entered a stage that the store now has.
@@ -72,7 +74,7 @@ void begin_asking(self_pointer self, const context_ptr& ctx) {
   state.done_at_last_tick = state.record.progress.done;
   state.record.active_for = state.record.active_for.value_or(milliseconds{0});
   if (state.wanted.state != run_state::paused)
-    state.active_since = self->clock().now();
+    start_active_time(self, *ctx);
   state.kept_at = self->clock().now();
   apply_commits(state, 0);
   if (state.wanted.state != run_state::paused && state.wanted.state != run_state::running)
@@ -134,7 +136,7 @@ void summarise(self_pointer self, const context_ptr& ctx) {
   state.now = phase::summarising;
   lose_ready_calls(state);
   // The document and the record name the same time.
-  count_active_time(self);
+  count_active_time(self, *ctx);
   state.active_since.reset();
   note_rest(state.record);
   if (!state.ends_as) {
@@ -181,7 +183,8 @@ void close(self_pointer self, const context_ptr& ctx, result_computed& computed)
   state.record.waiting_for.clear();
   state.record.progress.estimated_completion.reset();
   const auto type = announced ? std::nullopt : std::optional{final_event(last.state)};
-  state.closing_watermark = move_on(self, ctx, std::move(last), type, std::move(document));
+  state.closing_watermark =
+      move_on(self, ctx, std::move(last), type, std::move(document), std::move(computed.counts));
 }
 
 void finish(self_pointer self, const context_ptr& ctx) {
@@ -340,14 +343,14 @@ void begin_draining(self_pointer self, const context_ptr& ctx, const drain& wish
 namespace evaluation_detail {
 
 uint64_t move_on(self_pointer self, const context_ptr& ctx, stage next, std::optional<event_type> type,
-                 std::optional<std::string> result_document) {
+                 std::optional<std::string> result_document, std::string counts) {
   auto& state = self->state;
   count_open_calls(state);
-  count_active_time(self);
+  count_active_time(self, *ctx);
   if (next.state == run_state::paused)
     state.active_since.reset();
   else if (next.state == run_state::running && !state.active_since)
-    state.active_since = self->clock().now();
+    start_active_time(self, *ctx);
   state.kept_at = self->clock().now();
   auto record = state.record;
   enter(record, next);
@@ -358,6 +361,9 @@ uint64_t move_on(self_pointer self, const context_ptr& ctx, stage next, std::opt
                            shared_text{run_status_json(record).dump()}});
   if (result_document)
     rows.results.emplace_back(record.spec.id, std::move(*result_document));
+  if (!counts.empty())
+    rows.documents.push_back(
+        {"test_counts", storage::counts_key(record.spec.id), std::move(counts), false, {}});
   rows.runs.push_back(std::move(record));
   self->send(ctx->config.journal, append{std::move(rows), caf::actor_cast<commit_sink_actor>(self)});
   state.wanted = next;
@@ -377,8 +383,12 @@ caf::result<run_record> reply_when_stored(self_pointer self) {
 uint64_t start_running(self_pointer self, const context_ptr& ctx, std::optional<event_type> type) {
   auto next = self->state.wanted;
   next.state = run_state::running;
-  if (!next.started_at) {
+  next.yielded = false;
+  if (!next.started_at)
     next.started_at = ctx->config.wall();
+  auto& record = self->state.record;
+  if (started_generations_of(record) <= record.generation) {
+    record.started_generations = record.generation + 1U;
     type = event_type::evaluation_started;
   }
   return move_on(self, ctx, std::move(next), type);
@@ -434,7 +444,7 @@ evaluation_actor::behavior_type evaluation(self_pointer self, evaluation_config 
   self->state.record = config.record;
   self->state.record.waiting_for.clear();
   self->state.wanted = {config.record.state, config.record.started_at, config.record.finished_at,
-                        config.record.error};
+                        config.record.error, config.record.yielded};
   self->state.done_by_task.assign(config.record.spec.tasks.size(), 0);
   const auto ctx = std::make_shared<const context>(context{std::move(config), std::move(parent)});
   // Both are restarted together with this run's supervisor; going on without them would wait for nothing.

@@ -145,6 +145,7 @@ struct evaluation_state {
     std::optional<wall_time> started_at;
     std::optional<wall_time> finished_at;
     std::optional<fault> error;
+    bool yielded = false;
   };
 
   struct uncommitted_stage {

@@ -165,8 +165,10 @@ void log_failures(evaluation_state& state, const context& ctx, append_batch& row
 
 /// Counts the calls that are out into the record: on the wire, as far as the target has said, or waiting.
 void count_open_calls(evaluation_state& state);
+/// Says that the run is under way from now on.
+void start_active_time(self_pointer self, const context& ctx);
 /// Counts the time in which the run was under way into the record, up to now.
-void count_active_time(self_pointer self);
+void count_active_time(self_pointer self, const context& ctx);
 /// What a crash now would lose is on record before it is asked. The numbers only grow until the run rests, so
 /// this writes a few times in its life.
 void note_open_calls(self_pointer self, const context_ptr& ctx);
@@ -183,10 +185,12 @@ caf::result<run_record> command(self_pointer self, const context_ptr& ctx, const
 // -- evaluation.cpp: the life of the run
 
 /// Sends the run on to @p next, with an event when something happened that people wait for. Others are shown
-/// it once it is durable. @returns the watermark to wait for.
+/// it once it is durable. @param counts What the run brings into the result database; empty for nothing.
+/// @returns the watermark to wait for.
 uint64_t move_on(self_pointer self, const context_ptr& ctx, evaluation_state::stage next,
-                 std::optional<event_type> type, std::optional<std::string> result_document = std::nullopt);
-/// @param type The event when it is not the first start.
+                 std::optional<event_type> type, std::optional<std::string> result_document = std::nullopt,
+                 std::string counts = {});
+/// @param type The event when it is not the first start of a generation.
 uint64_t start_running(self_pointer self, const context_ptr& ctx, std::optional<event_type> type);
 /// Answers with the record once the store has all that it says.
 caf::result<run_record> reply_when_stored(self_pointer self);

@@ -87,7 +87,12 @@ void count_open_calls(evaluation_state& state) {
   progress.waiting = open - progress.in_flight - progress.in_batches;
 }
 
-void count_active_time(self_pointer self) {
+void start_active_time(self_pointer self, const context& ctx) {
+  self->state.active_since = self->clock().now();
+  note_rest_is_over(self->state.record, ctx.config.wall());
+}
+
+void count_active_time(self_pointer self, const context& ctx) {
   auto& state = self->state;
   if (!state.active_since)
     return;
@@ -96,11 +101,12 @@ void count_active_time(self_pointer self) {
   const auto passed = std::chrono::floor<milliseconds>(now - *state.active_since);
   *state.active_since += passed;
   state.record.active_for = state.record.active_for.value_or(milliseconds{0}) + passed;
+  state.record.active_until = ctx.config.wall();
 }
 
 void keep_record(self_pointer self, const context_ptr& ctx) {
   auto& state = self->state;
-  count_active_time(self);
+  count_active_time(self, *ctx);
   state.kept_at = self->clock().now();
   append_batch rows;
   rows.runs.push_back(wanted_record(state));

@@ -62,9 +62,14 @@ namespace {
 milliseconds duration_of(const call_outcome& outcome, nanoseconds since_asked) {
   const auto& t = outcome.timing;
   const nanoseconds last_try = t.connect + t.first_byte + t.transfer;
-  const bool tells_all = outcome.failures.empty();
-  return std::chrono::ceil<milliseconds>(tells_all ? last_try
-                                                   : std::max(last_try, since_asked - t.queued - t.limiter));
+  if (outcome.failures.empty())
+    return std::chrono::ceil<milliseconds>(last_try);
+  // Tries of a call that was withdrawn and asked again came before it was asked; after the last failure of
+  // one that has failed there was no wait.
+  nanoseconds shown = last_try;
+  for (size_t i = 0; i + (outcome.error ? 1 : 0) < outcome.failures.size(); ++i)
+    shown += outcome.failures[i].waited;
+  return std::chrono::ceil<milliseconds>(std::max(shown, since_asked - t.queued - t.limiter));
 }
 
 } // namespace

@@ -20,9 +20,10 @@ caf::result<run_record> not_now(const evaluation_state& state, run_verb verb) {
                            : ""});
 }
 
-caf::result<run_record> pause(self_pointer self, const context_ptr& ctx) {
+caf::result<run_record> pause(self_pointer self, const context_ptr& ctx, bool yields) {
   auto next = self->state.wanted;
   next.state = run_state::paused;
+  next.yielded = yields;
   move_on(self, ctx, std::move(next), event_type::evaluation_paused);
   withdraw(self, ctx, std::nullopt);
   withdraw_scorings(self, ctx, std::nullopt, false);
@@ -39,6 +40,7 @@ caf::result<run_record> cancel(self_pointer self, const context_ptr& ctx) {
   auto& state = self->state;
   auto next = state.wanted;
   next.state = run_state::cancelled;
+  next.yielded = false;
   next.finished_at = ctx->config.wall();
   move_on(self, ctx, std::move(next), event_type::evaluation_cancelled);
   auto answer = reply_when_stored(self);
@@ -55,11 +57,12 @@ caf::result<run_record> command(self_pointer self, const context_ptr& ctx, const
   const auto now = state.wanted.state;
   switch (wish.verb) {
   case run_verb::pause:
-    if (now == run_state::paused)
+    // Who pauses a run that has yielded wants it to stay so.
+    if (now == run_state::paused && (wish.yields || !state.wanted.yielded))
       return reply_when_stored(self);
     if (state.ends_as || is_final(now))
       return not_now(state, wish.verb);
-    return pause(self, ctx);
+    return pause(self, ctx, wish.yields);
   case run_verb::resume:
     if (now == run_state::running || now == run_state::preparing)
       return reply_when_stored(self);

@@ -2,6 +2,8 @@
 #include "actors/runs/store_run_worker.hpp"
 #include "core/reports/analysis.hpp"
 #include "core/reports/group_results.hpp"
+#include "core/reports/test_counts.hpp"
+#include "core/scoring/judge_agreement.hpp"
 #include "core/stats/aggregate.hpp"
 #include "storage/snapshot.hpp"
 
@@ -19,14 +21,17 @@ using task_ptr = std::shared_ptr<const tasks::task_definition>;
 
 constexpr size_t shown_output_bytes = 500;
 
-/// From the first call that was sent to the last answer, whatever lies between.
+/// From the first call that was sent to the last answer.
 class time_on_the_clock {
 public:
   void add(wall_time sent, wall_time answered) {
     first_ = std::min(first_.value_or(sent), sent);
     last_ = std::max(last_.value_or(answered), answered);
   }
-  milliseconds length() const { return first_ ? *last_ - *first_ : milliseconds{0}; }
+  /// @returns how much of it @p run was under way.
+  milliseconds length(const run_record& run) const {
+    return first_ ? active_time_between(run, *first_, *last_) : milliseconds{0};
+  }
 
 private:
   std::optional<wall_time> first_;
@@ -36,6 +41,13 @@ private:
 /// How the repeats of a sample become one value.
 scoring::epochs_reduction reduction_by(const tasks::task_definition& task) {
   return scoring::epochs_reduction_from_string(task.epochs_reducer).value_or(scoring::epochs_reduction{});
+}
+
+std::vector<scoring::scorer_definition> definitions_of(const tasks::task_definition& task) {
+  std::vector<scoring::scorer_definition> out;
+  for (const auto& scorer : task.scorers)
+    out.push_back(scorer->definition());
+  return out;
 }
 
 /// Everything counted of one task, or of one prompt type of it.
@@ -48,9 +60,11 @@ struct tally {
   uint64_t possibly_billed = 0;
   uint64_t cached = 0;
   std::map<std::string, uint64_t> errors;
+  scoring::judge_agreement agreement;
 
   tally(const tasks::task_definition& task, uint16_t epochs)
-      : scores(task.scorer_weights(), task.failed_samples, reduction_by(task), epochs > 1) {}
+      : scores(task.scorer_weights(), task.failed_samples, reduction_by(task), epochs > 1),
+        agreement(definitions_of(task)) {}
 
   void add(const sample_record& sample) {
     usage += sample.usage;
@@ -61,6 +75,8 @@ struct tally {
     possibly_billed += sample.possibly_billed ? 1 : 0;
     cached += sample.cached ? 1 : 0;
     scores.add(sample);
+    if (sample.status == sample_status::scored)
+      agreement.add(sample.scores);
     if (sample.status != sample_status::scored && sample.error)
       ++errors[std::string{to_string(*sample.error)}];
   }
@@ -100,7 +116,7 @@ json interval_json(const stats::summary& summary) {
 json seconds_json(milliseconds duration) { return static_cast<double>(duration.count()) / 1000.0; }
 
 /// The numbers that a task and each of its prompt types have in common.
-json numbers(const tally& counted, const stats::task_score& score,
+json numbers(const run_record& record, const tally& counted, const stats::task_score& score,
              const std::vector<std::string>& scorer_names) {
   json metrics = json::object();
   json scorers = json::object();
@@ -118,6 +134,7 @@ json numbers(const tally& counted, const stats::task_score& score,
   metrics.emplace("completeness", nullptr);
   metrics.emplace("code_quality", nullptr);
   return {{"score", optional_number(score.score)},
+          {"agreement", counted.agreement.finish()},
           {"stderr", score.primary.standard_error},
           {"confidence_interval", interval_json(score.primary)},
           {"n", score.primary.count},
@@ -131,7 +148,7 @@ json numbers(const tally& counted, const stats::task_score& score,
           {"cost", dollars(counted.cost)},
           {"judge_cost", dollars(counted.judge_cost)},
           {"usage", usage_json(counted.usage)},
-          {"execution_time", seconds_json(counted.time.length())}};
+          {"execution_time", seconds_json(counted.time.length(record))}};
 }
 
 /// The last thing that the model said to the first sample.
@@ -154,7 +171,7 @@ json task_json(const run_record& record, size_t index, const tasks::task_definit
   const auto& pinned = record.spec.tasks[index];
   const auto score = counted.all.scores.finish();
   const uint64_t expected = pinned.sample_count * record.spec.prompt_types.size() * record.spec.epochs;
-  auto out = numbers(counted.all, score, pinned.scorer_names);
+  auto out = numbers(record, counted.all, score, pinned.scorer_names);
   out["task_id"] = pinned.id.value;
   out["status"] = score.samples >= expected ? "completed" : std::string{to_string(record.state)};
   out["expected_samples"] = expected;
@@ -169,7 +186,8 @@ json task_json(const run_record& record, size_t index, const tasks::task_definit
       record.spec.epochs > 1 ? json(scoring::to_string(reduction_by(task))) : json(nullptr);
   json variants = json::array();
   for (size_t i = 0; i < counted.by_variant.size(); ++i) {
-    auto one = numbers(counted.by_variant[i], counted.by_variant[i].scores.finish(), pinned.scorer_names);
+    auto one =
+        numbers(record, counted.by_variant[i], counted.by_variant[i].scores.finish(), pinned.scorer_names);
     one["prompt_type"] = record.spec.prompt_types[i];
     variants.push_back(std::move(one));
   }
@@ -179,7 +197,7 @@ json task_json(const run_record& record, size_t index, const tasks::task_definit
 
 result<std::vector<task_tally>> count_all(const std::shared_ptr<storage::store>& store,
                                           const run_record& record, const std::vector<task_ptr>& tasks,
-                                          reports::run_analyser& analyser) {
+                                          reports::run_analyser& analyser, reports::test_counter& counter) {
   std::vector<task_tally> counted;
   for (const auto& task : tasks)
     counted.emplace_back(*task, record.spec.prompt_types.size(), record.spec.epochs);
@@ -195,6 +213,7 @@ result<std::vector<task_tally>> count_all(const std::shared_ptr<storage::store>&
       if (sample.address.task >= counted.size() || sample.address.variant >= record.spec.prompt_types.size())
         continue;
       analyser.add(sample);
+      counter.add(sample);
       counted[sample.address.task].all.add(sample);
       counted[sample.address.task].by_variant[sample.address.variant].add(sample);
     }
@@ -346,7 +365,8 @@ json text_as_json(const std::string& text) {
 
 } // namespace
 
-result<std::string> compute_result(const std::shared_ptr<storage::store>& store, const run_record& record) {
+result<run_summary_texts> summarise_run(const std::shared_ptr<storage::store>& store,
+                                        const run_record& record) {
   const auto& spec = record.spec;
   std::vector<task_ptr> parsed;
   for (const auto& pinned : spec.tasks) {
@@ -359,7 +379,8 @@ result<std::string> compute_result(const std::shared_ptr<storage::store>& store,
   for (const auto& task : parsed)
     categories.push_back(task->category);
   reports::run_analyser analyser(record, std::move(categories));
-  auto counted = count_all(store, record, parsed, analyser);
+  reports::test_counter counter(record, parsed);
+  auto counted = count_all(store, record, parsed, analyser, counter);
   if (!counted)
     return counted.error();
   if (auto timed = add_times(store, record, *counted); !timed)
@@ -405,7 +426,18 @@ result<std::string> compute_result(const std::shared_ptr<storage::store>& store,
   out["execution_time"] = time ? seconds_json(*time) : json(nullptr);
   out["error_message"] = record.error ? json(to_string(*record.error)) : json(nullptr);
   add_result_object(out, record);
-  return out.dump(-1, ' ', false, json::error_handler_t::replace);
+  run_summary_texts texts;
+  texts.document = out.dump(-1, ' ', false, json::error_handler_t::replace);
+  if (const auto tests = counter.finish(); reports::is_counted(record) && !tests.tests.empty())
+    texts.counts = reports::to_text(tests);
+  return texts;
+}
+
+result<std::string> compute_result(const std::shared_ptr<storage::store>& store, const run_record& record) {
+  auto texts = summarise_run(store, record);
+  if (!texts)
+    return texts.error();
+  return std::move(texts->document);
 }
 
 } // namespace assay

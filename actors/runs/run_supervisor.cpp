@@ -15,67 +15,6 @@ using namespace run_supervisor_detail;
 
 namespace {
 
-// -- starting children -------------------------------------------------------------------------------------
-
-void start_child(self_pointer self, const config_ptr& config, entry& run) {
-  run.restart_at.reset();
-  if (run.record.state == run_state::queued)
-    run.record.state = run_state::preparing;
-  auto child = config->child;
-  child.record = run.record;
-  child.journal = config->journal;
-  child.event_hub = config->event_hub;
-  const bool cached = run.record.spec.cache != cache_use::off && config->cache;
-  const bool batched = run.record.spec.way == call_way::batch && config->batches;
-  child.router = cached ? config->cache : batched ? config->batches : config->router;
-  child.judges = cached ? config->cache : config->router;
-  child.sandbox = config->sandbox;
-  child.python = config->python;
-  child.workers = config->workers;
-  child.wall = config->wall;
-  run.child = self->spawn(evaluation, std::move(child), run_supervisor_actor{self});
-  self->state.family.adopt(self, run.child);
-}
-
-/// Ends a run that has no child, with the reason on record.
-void fail_run(self_pointer self, const config_ptr& config, const entry& run, fault reason) {
-  auto next = run.record;
-  next.state = run_state::failed;
-  next.error = std::move(reason);
-  next.finished_at = config->wall();
-  const auto id = next.spec.id;
-  change(self, config, id, std::move(next), event_type::evaluation_failed, {});
-}
-
-enum class readiness : uint8_t { ready, waits, hopeless };
-
-readiness dependencies(self_pointer self, const config_ptr& config, const run_record& record) {
-  auto verdict = readiness::ready;
-  for (const auto id : record.spec.depends_on) {
-    if (self->state.runs.contains(id)) {
-      verdict = readiness::waits;
-      continue;
-    }
-    const auto found = config->read.find_run(id);
-    if (!found)
-      return readiness::waits;
-    if (!*found || (*found)->state != run_state::completed)
-      return readiness::hopeless;
-  }
-  return verdict;
-}
-
-std::vector<run_id> queued_by_priority(self_pointer self) {
-  std::vector<run_id> ids;
-  for (const auto& [id, run] : self->state.runs)
-    if (run.record.state == run_state::queued && !run.child && !run.changing)
-      ids.push_back(id);
-  std::ranges::stable_sort(ids, [&](run_id a, run_id b) {
-    return self->state.runs.at(a).record.spec.priority > self->state.runs.at(b).record.spec.priority;
-  });
-  return ids;
-}
-
 // -- recovery ----------------------------------------------------------------------------------------------
 
 void read_open_runs(self_pointer self, const config_ptr& config) {
@@ -120,9 +59,11 @@ void on_open_runs(self_pointer self, const config_ptr& config, open_runs_found& 
     auto& run = state.runs[record.spec.id];
     run.policy = restart_policy{config->limits};
     book_lost_calls(record);
+    record.waiting_for.clear();
     // What was running has no child any more; it takes its place in the line again.
-    if (record.state != run_state::paused)
+    if (record.state != run_state::paused || record.yielded)
       record.state = run_state::queued;
+    record.yielded = false;
     run.record = std::move(record);
   }
   state.recovered = true;
@@ -155,6 +96,8 @@ void restart_later(self_pointer self, const config_ptr& config, entry& run, cons
 void on_child_down(self_pointer self, const config_ptr& config, run_id id, const caf::error& down) {
   auto& run = self->state.runs.at(id);
   run.child = evaluation_actor{};
+  run.yielding = false;
+  run.resuming = false;
   if (is_final(run.record.state)) {
     self->state.runs.erase(id);
     return schedule(self, config);
@@ -204,10 +147,18 @@ void begin_draining(self_pointer self, const drain& wish) {
   quit_when_drained(self);
 }
 
-void on_reported(self_pointer self, run_reported& news) {
+void on_reported(self_pointer self, const config_ptr& config, run_reported& news) {
   const auto found = self->state.runs.find(news.record.spec.id);
-  if (found != self->state.runs.end())
-    found->second.record = std::move(news.record);
+  if (found == self->state.runs.end())
+    return;
+  auto& run = found->second;
+  const bool frees_place = is_active(run) && news.record.state == run_state::paused;
+  // Only a run that is under way can make room.
+  const bool can_yield =
+      config->preempt && run.record.state != news.record.state && news.record.state == run_state::running;
+  run.record = std::move(news.record);
+  if (frees_place || can_yield)
+    schedule(self, config);
 }
 
 run_counts count(self_pointer self) {
@@ -233,29 +184,38 @@ event make_event(const run_record& record, event_type type, wall_time at) {
   return {record.spec.id, 0, type, at, shared_text{run_status_json(record).dump()}};
 }
 
-void schedule(self_pointer self, const config_ptr& config) {
-  auto& state = self->state;
-  if (state.draining || !state.recovered)
-    return;
-  auto running = static_cast<size_t>(
-      std::ranges::count_if(state.runs, [](const auto& e) { return is_active(e.second); }));
-  for (const auto id : queued_by_priority(self)) {
-    if (running >= config->max_running)
-      return;
-    auto& run = state.runs.at(id);
-    switch (dependencies(self, config, run.record)) {
-    case readiness::waits:
-      continue;
-    case readiness::hopeless:
-      fail_run(self, config, run,
-               {errc::conflict, "a run that it depends on did not complete", "depends_on",
-                "retry that run, then submit this one again"});
-      continue;
-    case readiness::ready:
-      start_child(self, config, run);
-      ++running;
-    }
-  }
+void start_child(self_pointer self, const config_ptr& config, entry& run) {
+  run.restart_at.reset();
+  if (run.record.state == run_state::queued)
+    run.record.state = run_state::preparing;
+  run.record.waiting_for.clear();
+  auto child = config->child;
+  child.record = run.record;
+  child.journal = config->journal;
+  child.event_hub = config->event_hub;
+  const bool cached = run.record.spec.cache != cache_use::off && config->cache;
+  const bool batched = run.record.spec.way == call_way::batch && config->batches;
+  child.router = cached ? config->cache : batched ? config->batches : config->router;
+  child.judges = cached ? config->cache : config->router;
+  child.sandbox = config->sandbox;
+  child.python = config->python;
+  child.workers = config->workers;
+  child.wall = config->wall;
+  if (config->tenant)
+    child.tenant_weight = config->tenant(run.record.spec.owner).weight;
+  run.child = self->spawn(evaluation, std::move(child), run_supervisor_actor{self});
+  self->state.family.adopt(self, run.child);
+}
+
+/// Ends a run that has no child, with the reason on record.
+void fail_run(self_pointer self, const config_ptr& config, const entry& run, fault reason) {
+  auto next = run.record;
+  next.state = run_state::failed;
+  next.error = std::move(reason);
+  next.finished_at = config->wall();
+  next.waiting_for.clear();
+  const auto id = next.spec.id;
+  change(self, config, id, std::move(next), event_type::evaluation_failed, {});
 }
 
 void place(self_pointer self, const config_ptr& config, entry& run) {
@@ -334,7 +294,7 @@ run_supervisor_actor::behavior_type run_supervisor(self_pointer self, run_superv
       },
       [self](const drain& wish) { begin_draining(self, wish); },
       [self, config](open_runs_found& found) { on_open_runs(self, config, found); },
-      [self](run_reported& news) { on_reported(self, news); },
+      [self, config](run_reported& news) { on_reported(self, config, news); },
       [self, config](run_pinned& pinned) { on_pinned(self, config, pinned); },
       [self, config](expired_runs_found& found) { on_expired(self, config, found); },
       [self, config](preparation_ended& news) { on_prepared(self, config, news); },

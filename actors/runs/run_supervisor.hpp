@@ -6,6 +6,7 @@
 #include "actors/supervision/children.hpp"
 #include "actors/supervision/restart_policy.hpp"
 #include "actors/supervision/worker_pool.hpp"
+#include "core/values/tenant_rules.hpp"
 #include "protocol/actors.hpp"
 
 #include <caf/typed_event_based_actor.hpp>
@@ -60,8 +61,14 @@ struct run_supervisor_config {
   call_target_actor batches;
   /// Where answers are scored that evaluations cannot score in place; invalid where there is none.
   sandbox_actor sandbox;
+  /// Places of runs that make calls. A tenant that has none gets one beyond them, up to as many again, so
+  /// that nobody waits for the end of another's runs.
   uint32_t max_running = 8;
   uint32_t max_queued = 10'000;
+  /// How a tenant stands towards the others; empty: all alike, without bounds of their own.
+  std::function<tenant_rules(const user_id&)> tenant;
+  /// A run that finds no place pauses a running one of its tenant with a lower priority.
+  bool preempt = false;
   /// Verbs that may wait for one run's change; more are refused with errc::busy.
   uint32_t max_waiting_verbs = 64;
   run_retention retention;
@@ -89,6 +96,8 @@ struct run_supervisor_state {
     /// The state of a run without child is on its way to the store, or is being read again.
     bool changing = false;
     std::deque<waiting_verb> waiting; ///< Verbs that came while it was changing.
+    bool yielding = false;            ///< Its child was asked to make room.
+    bool resuming = false;            ///< Its child was asked to go on after that.
   };
 
   struct pending_submission {
@@ -110,9 +119,10 @@ struct run_supervisor_state {
   bool draining = false;
 };
 
-/// Admits runs, makes them durable, starts them by priority when there is room and their dependencies are
-/// done, and keeps one child per run. After a start of the farm it goes on with every run that is not final.
-/// Removes finished runs that are older than the configuration wants them kept.
+/// Admits runs, makes them durable, starts them when there is room and their dependencies are done: the
+/// tenant first that has the fewest places for its weight, of its runs the one of the highest priority, and
+/// keeps one child per run. After a start of the farm it goes on with every run that is not final. Removes
+/// finished runs that are older than the configuration wants them kept.
 run_supervisor_actor::behavior_type
 run_supervisor(run_supervisor_actor::stateful_pointer<run_supervisor_state> self,
                run_supervisor_config config);

@@ -13,6 +13,7 @@ using entry = run_supervisor_state::entry;
 using config_ptr = std::shared_ptr<const run_supervisor_config>;
 
 inline constexpr seconds store_timeout{5};
+inline constexpr seconds child_timeout{4};
 
 /// @returns whether the run has one of the places of max_running.
 inline bool is_active(const entry& run) noexcept {
@@ -44,14 +45,24 @@ inline bool is_unclear(const fault& reason) {
 // -- run_supervisor.cpp: children and their ends
 
 event make_event(const run_record& record, event_type type, wall_time at);
-/// Starts queued runs while there is room: higher priority first, then the older one.
-void schedule(self_pointer self, const config_ptr& config);
+void start_child(self_pointer self, const config_ptr& config, entry& run);
+/// Ends a run that has no child, with the reason on record.
+void fail_run(self_pointer self, const config_ptr& config, const entry& run, fault reason);
 /// What the store says of the run counts from now on, with all that is on its way there. @p then is called
 /// when the run is neither final nor paused.
 void read_again(self_pointer self, const config_ptr& config, run_id id, std::function<void(entry&)> then);
 /// Puts a run without child back to where its record says that it stands: in line, or on its way.
 void place(self_pointer self, const config_ptr& config, entry& run);
 void quit_when_drained(self_pointer self);
+
+// -- run_supervisor_places.cpp: who gets a place
+
+/// Gives places to runs that wait for one, while there are any: to the tenant first that has the fewest for
+/// its weight, of its runs to that of the highest priority, then to the oldest.
+void schedule(self_pointer self, const config_ptr& config);
+/// @returns why a run of @p owner cannot be taken now, as errc::rate_limited.
+std::optional<fault> no_place_for(const run_supervisor_state& state, const run_supervisor_config& config,
+                                  const user_id& owner);
 
 // -- run_supervisor_submissions.cpp: admission
 

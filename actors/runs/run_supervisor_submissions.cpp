@@ -186,29 +186,15 @@ void on_unstored(self_pointer self, const config_ptr& config, pending_submission
   deliver_earlier(pending.promise, std::move(answer), std::move(*earlier->record));
 }
 
-/// A run that finds a free place at once does not wait, so it takes no place in the queue.
-bool is_full(const run_supervisor_state& state, const run_supervisor_config& config) {
-  const auto active = static_cast<size_t>(
-      std::ranges::count_if(state.runs, [](const auto& one) { return is_active(one.second); }));
-  const auto waiting =
-      static_cast<size_t>(std::ranges::count_if(
-          state.runs, [](const auto& one) { return one.second.record.state == run_state::queued; }))
-      + state.submissions.size();
-  const auto free = config.max_running - std::min<size_t>(config.max_running, active);
-  return waiting >= config.max_queued + free;
-}
-
 } // namespace
 
 caf::result<run_submitted> submit(self_pointer self, const config_ptr& config, submit_run& wish) {
   auto& state = self->state;
   if (state.draining)
     return to_caf_error({errc::shutting_down, "the farm is stopping", {}, "submit again when it is back"});
-  if (!wish.request.dry_run && is_full(state, *config))
-    return to_caf_error({errc::busy,
-                         "as many runs wait as farm.max_queued_runs allows",
-                         {},
-                         "try again when some have ended"});
+  if (!wish.request.dry_run)
+    if (const auto full = no_place_for(state, *config, wish.owner))
+      return to_caf_error(*full);
   const auto ticket = state.next_ticket++;
   auto promise = self->make_response_promise<run_submitted>();
   auto& pending =

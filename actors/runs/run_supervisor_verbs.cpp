@@ -12,8 +12,6 @@ namespace assay::run_supervisor_detail {
 
 namespace {
 
-constexpr seconds child_timeout{4};
-
 fault unknown_run(run_id run) {
   return {errc::not_found, "there is no run " + to_string(run), "evaluation_id",
           "list the runs with `assay results`"};
@@ -47,7 +45,7 @@ void answer(run_promise& promise, const run_record& record) { promise.deliver(re
 void change_childless(self_pointer self, const config_ptr& config, entry& run, run_verb verb,
                       run_promise promise) {
   const auto state = run.record.state;
-  const bool is_done = (verb == run_verb::pause && state == run_state::paused)
+  const bool is_done = (verb == run_verb::pause && state == run_state::paused && !run.record.yielded)
                        || (verb == run_verb::resume && state != run_state::paused)
                        || (verb == run_verb::cancel && state == run_state::cancelled);
   if (is_done)
@@ -55,6 +53,7 @@ void change_childless(self_pointer self, const config_ptr& config, entry& run, r
   if (verb == run_verb::retry)
     return refuse(promise, wrong_state(run.record, verb));
   auto next = run.record;
+  next.yielded = false;
   auto type = event_type::evaluation_paused;
   if (verb == run_verb::pause) {
     next.state = run_state::paused;
@@ -84,6 +83,7 @@ void retry(self_pointer self, const config_ptr& config, run_record&& record, std
     return refuse(promise, {errc::shutting_down, "the farm is stopping", {}, "retry when it is back"});
   const auto id = record.spec.id;
   auto next = record;
+  next.started_generations = started_generations_of(record);
   ++next.generation;
   if (max_cost)
     next.spec.max_cost = max_cost;

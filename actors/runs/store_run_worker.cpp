@@ -300,10 +300,12 @@ std::optional<fault> store_run_worker::find_stored_answers(std::vector<loaded_sa
 
 result_computed store_run_worker::summarise(const run_record& record) {
   result_computed out;
-  if (auto document = compute_result(store_, record))
-    out.document = std::move(*document);
-  else
-    out.error = document.error();
+  if (auto texts = summarise_run(store_, record)) {
+    out.document = std::move(texts->document);
+    out.counts = std::move(texts->counts);
+  } else {
+    out.error = texts.error();
+  }
   return out;
 }
 

@@ -58,6 +58,16 @@ private:
 /// read. Reads them whole.
 std::optional<fault> check_pinned_files(const run_spec& spec);
 
+/// What is kept of a run at its end.
+struct run_summary_texts {
+  std::string document; ///< As compute_result() answers it.
+  std::string counts;   ///< What it brings into the result database, storage form; empty for nothing.
+};
+
+/// Computes both in one pass over the samples.
+result<run_summary_texts> summarise_run(const std::shared_ptr<storage::store>& store,
+                                        const run_record& record);
+
 /// @returns the result document of a run: per task and prompt type scores with errors and intervals, totals,
 /// cost.
 result<std::string> compute_result(const std::shared_ptr<storage::store>& store, const run_record& record);

@@ -12,7 +12,6 @@ namespace {
 using self_pointer = root_supervisor_actor::stateful_pointer<root_supervisor_state>;
 using phase = root_supervisor_state::phase;
 
-constexpr std::chrono::milliseconds stop_tick{250};
 constexpr std::chrono::seconds flush_timeout{5};
 /// Between the end of the calls and the end of who booked them.
 constexpr milliseconds time_to_book{1'000};
@@ -97,8 +96,22 @@ void start_part(self_pointer self, const root_supervisor_config& config, farm_pa
   case farm_part::ab_tests: {
     auto child = config.ab_tests;
     child.journal = handles.journal;
+    child.runs = handles.runs;
     child.event_hub = handles.event_hub;
     return adopt(self, part, handles.ab_tests, self->spawn(ab_test_supervisor, std::move(child)));
+  }
+  case farm_part::experiments: {
+    auto child = config.experiments;
+    child.journal = handles.journal;
+    child.event_hub = handles.event_hub;
+    child.runs = handles.runs;
+    return adopt(self, part, handles.experiments, self->spawn(experiment_supervisor, std::move(child)));
+  }
+  case farm_part::schedules: {
+    auto child = config.schedules;
+    child.journal = handles.journal;
+    child.runs = handles.runs;
+    return adopt(self, part, handles.schedules, self->spawn(schedule_supervisor, std::move(child)));
   }
   case farm_part::gateway: {
     auto child = config.gateway;
@@ -158,10 +171,9 @@ void begin_restart(self_pointer self, const root_supervisor_config& config, size
 
 // -- stopping ----------------------------------------------------------------------------------------------
 
+/// The children that are left end with it.
 void end(self_pointer self) {
   self->state.now = phase::ending;
-  for (size_t i = farm_part_count; i-- > 0;)
-    send_exit_to(self, static_cast<farm_part>(i), caf::exit_reason::user_shutdown);
   if (self->state.stopped.pending())
     self->state.stopped.deliver(farm_stopped{});
   self->quit(caf::exit_reason::user_shutdown);
@@ -173,10 +185,9 @@ void flush(self_pointer self) {
       .then([self](const committed&) { end(self); }, [self](const caf::error&) { end(self); });
 }
 
+/// Batch desk and cache end with the router.
 void close_fleet(self_pointer self) {
   self->state.now = phase::closing_fleet;
-  send_exit_to(self, farm_part::cache, caf::exit_reason::user_shutdown);
-  send_exit_to(self, farm_part::batches, caf::exit_reason::user_shutdown);
   send_exit_to(self, farm_part::router, caf::exit_reason::user_shutdown);
   send_exit_to(self, farm_part::providers, caf::exit_reason::user_shutdown);
 }
@@ -185,11 +196,16 @@ bool ended(self_pointer self, farm_part part) {
   return !self->state.family.contains(self->state.addresses[static_cast<size_t>(part)]);
 }
 
+/// Nobody of these appends anything once the journal is asked to flush.
+bool fleet_is_closed(self_pointer self) {
+  return ended(self, farm_part::providers) && ended(self, farm_part::router)
+         && ended(self, farm_part::batches) && ended(self, farm_part::cache);
+}
+
 void go_on_stopping(self_pointer self) {
   if (self->state.now == phase::draining_runs && ended(self, farm_part::runs))
     close_fleet(self);
-  if (self->state.now == phase::closing_fleet && ended(self, farm_part::router)
-      && ended(self, farm_part::providers))
+  if (self->state.now == phase::closing_fleet && fleet_is_closed(self))
     flush(self);
 }
 
@@ -202,23 +218,17 @@ caf::result<farm_stopped> stop(self_pointer self, const stop_farm& wish) {
   state.now = phase::draining_runs;
   if (!ended(self, farm_part::runs))
     self->send(state.handles.runs, drain{wish.grace - std::min(time_to_book, wish.grace / 2)});
-  self->delayed_send(self, stop_tick, tick{});
+  self->delayed_send(self, wish.grace, tick{});
   auto promise = state.stopped;
   go_on_stopping(self);
   return promise;
 }
 
-/// Whoever does not come to rest within the grace is ended; what it had in flight is repeated at the next
-/// start.
+/// Runs that do not come to rest within the grace are ended; what they had in flight is repeated at the next
+/// start. The fleet needs no such pressure, since it ends at the first word.
 void press_on(self_pointer self) {
-  auto& state = self->state;
-  if (self->clock().now() >= state.give_up_at) {
-    for (const auto part : {farm_part::runs, farm_part::router, farm_part::providers})
-      send_exit_to(self, part, caf::exit_reason::kill);
-  }
-  go_on_stopping(self);
-  if (state.now == phase::draining_runs || state.now == phase::closing_fleet)
-    self->delayed_send(self, stop_tick, tick{});
+  if (self->clock().now() >= self->state.give_up_at)
+    send_exit_to(self, farm_part::runs, caf::exit_reason::kill);
 }
 
 void on_down(self_pointer self, const root_supervisor_config& config, const caf::down_msg& down) {
@@ -244,7 +254,7 @@ void on_tick(self_pointer self, const root_supervisor_config& config) {
     self->state.restart_due = true;
     return start_again_if_ready(self, config);
   }
-  if (self->state.now == phase::draining_runs || self->state.now == phase::closing_fleet)
+  if (self->state.now == phase::draining_runs)
     press_on(self);
 }
 

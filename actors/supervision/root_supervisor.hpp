@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/experiments/ab_test_supervisor.hpp"
+#include "actors/experiments/experiment_supervisor.hpp"
 #include "actors/fleet/batch_desk.hpp"
 #include "actors/fleet/model_router.hpp"
 #include "actors/fleet/provider_supervisor.hpp"
@@ -11,6 +12,7 @@
 #include "actors/monitoring/event_hub.hpp"
 #include "actors/monitoring/monitor.hpp"
 #include "actors/runs/run_supervisor.hpp"
+#include "actors/schedules/schedule_supervisor.hpp"
 #include "actors/supervision/budget_keeper.hpp"
 #include "actors/supervision/children.hpp"
 #include "actors/supervision/journal.hpp"
@@ -37,6 +39,8 @@ struct root_supervisor_config {
   python_host_config python;
   run_supervisor_config runs;
   ab_test_supervisor_config ab_tests;
+  experiment_supervisor_config experiments;
+  schedule_supervisor_config schedules;
   gateway_config gateway;
   restart_limits limits;
   uint64_t seed = 0;
@@ -58,9 +62,11 @@ enum class farm_part : uint8_t {
   python,
   runs,
   ab_tests,
+  experiments,
+  schedules,
   gateway
 };
-inline constexpr size_t farm_part_count = 13;
+inline constexpr size_t farm_part_count = 15;
 
 /// @relates root_supervisor
 struct root_supervisor_state {

@@ -69,7 +69,7 @@ class Workspace:
             "server": {"host": "127.0.0.1", "port": 0, "max_connections": 8192, "max_connections_per_address": 8192},
             "storage": {"data_dir": str(data / "store"), "durability": durability},
             "logging": {"level": "warn"},
-            "results_dir": str(data / "results"), "cache_dir": str(data / "cache"),
+            "results_dir": str(data / "results"),
             "tasks_dirs": [str(self.folder / "tasks")],
             **(groups or {}),
         }, indent=2))

@@ -15,8 +15,8 @@ namespace {
 template <class T>
 constexpr size_t members = boost::pfr::tuple_size_v<T>;
 
-static_assert(members<sampling> == 7 && members<answer_options> == 15 && members<message_extras> == 4
-                  && members<image_part> == 4 && members<tool_call> == 4 && members<tool_definition> == 4
+static_assert(members<sampling> == 7 && members<answer_options> == 16 && members<message_extras> == 4
+                  && members<image_part> == 5 && members<tool_call> == 4 && members<tool_definition> == 4
                   && members<chat_message> == 3,
               "a member was added: when it may change an answer, it belongs into the key");
 
@@ -39,6 +39,7 @@ enum class part : uint8_t {
   tool_call_name = 19,
   tool_call_arguments = 20,
   tool_call_signature = 21,
+  image_text_before = 22,
 
   temperature = 30,
   top_p = 31,
@@ -65,6 +66,10 @@ enum class part : uint8_t {
   reasoning_effort = 64,
   safety_settings = 65,
   extra_json = 66,
+  raw_response = 67,
+
+  embedding_input = 80,
+  embedding_dimensions = 81,
 };
 
 /// Hashes parts, each with its number and its length, so that no two different lists of parts run together
@@ -129,6 +134,8 @@ void add_extras(hasher& hash, const message_extras& extras) {
     hash.add_unless_empty(part::image_base64, image.base64);
     hash.add_unless_empty(part::image_media_type, image.media_type);
     hash.add_unless_empty(part::image_detail, image.detail);
+    if (image.text_before != 0)
+      hash.add(part::image_text_before, image.text_before);
   }
   for (const auto& call : extras.tool_calls) {
     hash.add(part::tool_call_id, call.id);
@@ -185,6 +192,9 @@ void add_options(hasher& hash, const answer_options& options) {
   hash.add_unless_empty(part::reasoning_effort, options.reasoning_effort);
   hash.add_unless_empty(part::safety_settings, options.safety_settings_json);
   hash.add_unless_empty(part::extra_json, options.extra_json);
+  // The body is not kept, so no kept answer may stand in for one with it.
+  if (options.raw_response)
+    hash.add(part::raw_response, options.raw_response);
 }
 
 } // namespace
@@ -201,6 +211,9 @@ std::string answer_key(const answer_question& question) {
     add_sampling(hash, *question.parameters);
   if (question.options)
     add_options(hash, *question.options);
+  for (const auto& input : question.inputs)
+    hash.add(part::embedding_input, input);
+  hash.add(part::embedding_dimensions, question.dimensions);
   return hash.finish();
 }
 

@@ -4,6 +4,7 @@
 #include "core/values/model.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,8 +12,8 @@
 namespace assay::codecs {
 
 /// Everything that decides what a provider answers, and nothing else: no deadlines, priorities, run or sample
-/// names, no `user`, and not by which key or with which estimate a call goes out. It is a chat's: what else
-/// can be asked of a model (vectors, counts of tokens) has no key here.
+/// names, no `user`, and not by which key or with which estimate a call goes out. It is a chat's, or asks for
+/// vectors; counts of tokens have no key here.
 struct answer_question {
   wire_protocol protocol = wire_protocol::openai_chat;
   std::string_view base_url; ///< As configured, without a final slash.
@@ -23,6 +24,9 @@ struct answer_question {
   /// Which of several answers to the same question this is: the epoch. Without it, repeated samples would all
   /// get the first one's answer.
   uint32_t repetition = 0;
+  /// Texts whose vectors are wanted, all of them together; a chat has none.
+  std::span<const std::string> inputs = {};
+  std::optional<uint32_t> dimensions = {};
 };
 
 /// Names the question in the response cache.

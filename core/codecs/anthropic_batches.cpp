@@ -69,12 +69,7 @@ public:
   }
 
   decoded<batch_status> decode_status(const http_outcome& outcome, wall_time now) override {
-    auto body = read_batch_body(document_, outcome, now, {});
-    if (auto* failure = std::get_if<call_failure>(&body))
-      return std::move(*failure);
-    if (auto status = read_status(std::get<dom::element>(body)))
-      return std::move(*status);
-    return malformed("the answer is no message batch", outcome);
+    return decode_batch_status(document_, outcome, now, {}, "the answer is no message batch", read_status);
   }
 
   batch_message encode_list(std::string_view page) override {
@@ -87,20 +82,13 @@ public:
   }
 
   decoded<batch_page> decode_list(const http_outcome& outcome, wall_time now) override {
-    auto body = read_batch_body(document_, outcome, now, {});
-    if (auto* failure = std::get_if<call_failure>(&body))
-      return std::move(*failure);
-    const auto root = std::get<dom::element>(body);
-    if (const auto data = member(root, "data"); !data || !data->is_array())
-      return malformed("the answer has no list `data`", outcome);
-    batch_page out;
-    each_item(root, "data", [&](dom::element one) {
-      if (auto status = read_status(one))
-        out.batches.push_back(std::move(*status));
-    });
-    if (flag_member(root, "has_more"))
-      out.next = text_member(root, "last_id");
-    return out;
+    auto found = decode_batch_list(document_, outcome, now, {}, "data", true, read_status);
+    auto* const seen = std::get_if<listed_batches>(&found);
+    if (seen == nullptr)
+      return std::get<call_failure>(std::move(found));
+    if (flag_member(seen->root, "has_more"))
+      seen->page.next = text_member(seen->root, "last_id");
+    return std::move(seen->page);
   }
 
   // results_url may name any host, and the key goes only to the configured one.

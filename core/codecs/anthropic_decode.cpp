@@ -98,7 +98,7 @@ decoded_answer read_success(const http_outcome& outcome, json_document& document
     return malformed("HTTP " + std::to_string(outcome.status) + " with an empty body", outcome);
   const auto root = document.parse(outcome.body);
   if (!root)
-    return malformed("the answer is not complete JSON: " + excerpt(outcome.body, 120), outcome);
+    return malformed(describe_broken_json(outcome.body), outcome);
   const auto content = member(*root, "content");
   if (!content || !content->is_array()) {
     if (find_error(*root, "content"))

@@ -90,7 +90,7 @@ result<void> request_writer::check_options() {
   if (options.choices > 1)
     return fault{errc::unsupported, "Anthropic gives one answer to a request, not several", "n",
                  "ask several times, or use openai or gemini"};
-  if (options.logprobs)
+  if (options.logprobs || options.top_logprobs)
     return fault{errc::unsupported, "Anthropic gives no log probabilities", "logprobs",
                  "openai, deepseek, gemini and vLLM give them"};
   if (options.form == answer_form::json_schema && !traits_.schemas)

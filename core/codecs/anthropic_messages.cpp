@@ -33,7 +33,8 @@ public:
 private:
   result<void> write_turn(size_t first, size_t last);
   result<void> write_blocks(size_t index);
-  result<void> write_images(size_t index);
+  result<void> write_image(size_t index, size_t image);
+  result<void> write_shown(size_t index);
   result<void> write_tool_result(size_t index);
   void write_tool_call(const tool_call& call);
   std::string_view text_to_send(size_t index);
@@ -50,23 +51,35 @@ private:
   size_t last_turn_;
 };
 
-result<void> conversation_writer::write_images(size_t index) {
-  const auto& images = messages_[index].extras->images;
-  for (size_t i = 0; i < images.size(); ++i) {
-    begin_block();
-    if (!images[i].url.empty()) {
-      out_ += R"({"type":"image","source":{"type":"url","url":)";
-      append_json_string(out_, images[i].url);
-      out_ += "}}";
-      continue;
-    }
-    const auto media_type = media_type_of(images[i], where_in("messages", index, where_in(".images", i)));
-    if (!media_type)
-      return media_type.error();
-    out_.append(R"({"type":"image","source":{"type":"base64","media_type":")").append(*media_type);
-    out_ += R"(","data":)";
-    append_json_string(out_, images[i].base64);
+result<void> conversation_writer::write_image(size_t index, size_t image) {
+  const auto& shown = messages_[index].extras->images[image];
+  if (!shown.url.empty()) {
+    out_ += R"({"type":"image","source":{"type":"url","url":)";
+    append_json_string(out_, shown.url);
     out_ += "}}";
+    return {};
+  }
+  const auto media_type = media_type_of(shown, where_in("messages", index, where_in(".images", image)));
+  if (!media_type)
+    return media_type.error();
+  out_.append(R"({"type":"image","source":{"type":"base64","media_type":")").append(*media_type);
+  out_ += R"(","data":)";
+  append_json_string(out_, shown.base64);
+  out_ += "}}";
+  return {};
+}
+
+/// Texts and pictures in their order.
+result<void> conversation_writer::write_shown(size_t index) {
+  for (const auto& part : parts_of(messages_[index])) {
+    // Anthropic refuses texts of blanks alone.
+    if (!part.image && only_blanks(part.text))
+      continue;
+    begin_block();
+    if (!part.image)
+      append_text_block(out_, part.text);
+    else if (auto written = write_image(index, *part.image); !written)
+      return written;
   }
   return {};
 }
@@ -99,12 +112,8 @@ result<void> conversation_writer::write_tool_result(size_t index) {
   append_json_string(out_, message.extras->tool_call_id);
   if (!message.extras->images.empty()) {
     out_ += R"(,"content":[)";
-    if (auto written = write_images(index); !written)
+    if (auto written = write_shown(index); !written)
       return written;
-    if (!message.content.empty()) {
-      begin_block();
-      append_text_block(out_, message.content);
-    }
     out_ += ']';
   } else if (!message.content.empty()) {
     out_ += R"(,"content":)";
@@ -130,9 +139,8 @@ result<void> conversation_writer::write_blocks(size_t index) {
     begin_block();
     return write_tool_result(index);
   }
-  if (message.role == chat_role::user && message.extras)
-    if (auto written = write_images(index); !written)
-      return written;
+  if (message.role == chat_role::user && message.extras && !message.extras->images.empty())
+    return write_shown(index);
   if (const auto text = text_to_send(index); !text.empty()) {
     begin_block();
     append_text_block(out_, text);

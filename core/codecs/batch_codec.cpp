@@ -2,6 +2,7 @@
 
 #include "core/codecs/batch_parts.hpp"
 #include "core/codecs/json_text.hpp"
+#include "core/codecs/protocol_parts.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -42,8 +43,37 @@ std::variant<dom::element, call_failure> read_batch_body(json_document& document
   if (!is_success(outcome.status))
     return failed_status(outcome, root, now, options);
   if (!root)
-    return malformed("the answer is not complete JSON: " + excerpt(outcome.body, 120), outcome);
+    return malformed(describe_broken_json(outcome.body), outcome);
   return *root;
+}
+
+decoded<batch_status> decode_batch_status(json_document& document, const http_outcome& outcome, wall_time now,
+                                          const decode_options& options, const char* complaint,
+                                          batch_reader read) {
+  auto body = read_batch_body(document, outcome, now, options);
+  if (auto* failure = std::get_if<call_failure>(&body))
+    return std::move(*failure);
+  if (auto status = read(std::get<dom::element>(body)))
+    return std::move(*status);
+  return malformed(complaint, outcome);
+}
+
+std::variant<listed_batches, call_failure> decode_batch_list(json_document& document,
+                                                             const http_outcome& outcome, wall_time now,
+                                                             const decode_options& options, const char* list,
+                                                             bool required, batch_reader read) {
+  auto body = read_batch_body(document, outcome, now, options);
+  if (auto* failure = std::get_if<call_failure>(&body))
+    return std::move(*failure);
+  listed_batches out;
+  out.root = std::get<dom::element>(body);
+  if (const auto found = member(out.root, list); required && (!found || !found->is_array()))
+    return malformed("the answer has no list `" + std::string(list) + "`", outcome);
+  each_item(out.root, list, [&](dom::element one) {
+    if (auto status = read(one))
+      out.page.batches.push_back(std::move(*status));
+  });
+  return out;
 }
 
 bool is_plain_id(std::string_view id) noexcept {

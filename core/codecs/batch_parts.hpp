@@ -15,6 +15,26 @@ namespace assay::codecs {
 std::variant<dom::element, call_failure> read_batch_body(json_document& document, const http_outcome& outcome,
                                                          wall_time now, const decode_options& options);
 
+/// Reads one batch of the provider; nothing where @p root is none.
+using batch_reader = std::optional<batch_status> (*)(dom::element root);
+
+/// @param complaint What is said of a body that is no batch.
+decoded<batch_status> decode_batch_status(json_document& document, const http_outcome& outcome, wall_time now,
+                                          const decode_options& options, const char* complaint,
+                                          batch_reader read);
+
+/// A page of batches, without where the next one begins.
+struct listed_batches {
+  dom::element root;
+  batch_page page;
+};
+
+/// @param list The member that holds them. @param required Whether it is there when there are none.
+std::variant<listed_batches, call_failure> decode_batch_list(json_document& document,
+                                                             const http_outcome& outcome, wall_time now,
+                                                             const decode_options& options, const char* list,
+                                                             bool required, batch_reader read);
+
 /// @returns whether an id of the provider may stand in a path: it is never trusted to be one.
 bool is_plain_id(std::string_view id) noexcept;
 

@@ -99,6 +99,35 @@ const catalogue_entry* catalogue::find(std::string_view name) const {
   return base.empty() ? nullptr : exact(base);
 }
 
+namespace {
+
+/// @returns whether @p provider takes for a model what the vendor itself takes.
+bool sells_for(std::string_view provider, std::string_view vendor, std::string_view wire_model) {
+  if (provider == vendor || provider == "mock")
+    return true;
+  if (provider == "azure_openai" || provider == "user_azure")
+    return vendor == "openai";
+  if (provider != "openrouter")
+    return false;
+  const auto word = wire_model.substr(0, wire_model.find('/'));
+  if (word.size() == wire_model.size())
+    return false;
+  return (word == vendor && (vendor == "openai" || vendor == "anthropic"))
+         || (word == "google" && vendor == "gemini");
+}
+
+} // namespace
+
+std::optional<token_prices> prices_at(const catalogue& from, std::string_view provider,
+                                      std::string_view wire_model) {
+  if (wire_model.find("tunedModels/") != std::string_view::npos)
+    return std::nullopt;
+  const auto* entry = from.find(wire_model);
+  if (entry == nullptr || !sells_for(provider, entry->provider.value, wire_model))
+    return std::nullopt;
+  return entry->prices;
+}
+
 const catalogue& shipped_catalogue() {
   static const catalogue shipped = catalogue::parse(catalogue_json()).value();
   return shipped;

@@ -49,6 +49,14 @@ private:
   std::map<std::string, size_t, std::less<>> by_name_;
 };
 
+/// @returns what @p provider takes for a model that it calls @p wire_model. An entry's prices are those of
+/// its own provider; others that serve the same model have prices of their own. They stand for: Azure OpenAI,
+/// whose list prices are OpenAI's; OpenRouter, for `openai/`, `anthropic/` and `google/`, which it passes on
+/// at the vendor's price; and the mock provider, where nothing is paid. Nothing for anybody else, and for
+/// tuned models.
+std::optional<token_prices> prices_at(const catalogue& from, std::string_view provider,
+                                      std::string_view wire_model);
+
 /// The catalogue built into this binary.
 const catalogue& shipped_catalogue();
 

@@ -98,6 +98,14 @@ call_failure failed_transfer(const http_outcome& outcome) {
   return failure;
 }
 
+std::string describe_broken_json(std::string_view body) {
+  constexpr std::string_view status = "HTTP 200";
+  const auto begin = body.find_first_not_of(" \t\r\n");
+  if (begin == std::string_view::npos || body[begin] != '<')
+    return "the answer is not complete JSON: " + excerpt(body, 120);
+  return "the answer is a web page, not JSON" + describe_body(200, body).substr(status.size());
+}
+
 call_failure malformed(std::string message, const http_outcome& outcome) {
   call_failure failure;
   failure.code = errc::malformed_answer;

@@ -23,6 +23,9 @@ call_failure failed_transfer(const http_outcome& outcome);
 /// A status of success, but the body is not what the protocol promises.
 call_failure malformed(std::string message, const http_outcome& outcome);
 
+/// @returns one line about a body that should have been JSON. Of a web page its words remain, not its markup.
+std::string describe_broken_json(std::string_view body);
+
 /// A status other than success. @param root the body as JSON, if it is that.
 call_failure failed_status(const http_outcome& outcome, const std::optional<dom::element>& root,
                            wall_time now, const decode_options& options);

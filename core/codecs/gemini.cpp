@@ -59,7 +59,7 @@ std::variant<dom::element, call_failure> gemini_codec::read_body(const http_outc
     return gemini::read_failed_status(outcome, document_, now);
   const auto root = document_.parse(outcome.body);
   if (!root)
-    return malformed("the answer is not complete JSON: " + excerpt(outcome.body, 120), outcome);
+    return malformed(describe_broken_json(outcome.body), outcome);
   if (find_error(*root, "models"))
     return gemini::read_failure(0, *root, outcome.headers, now);
   return *root;

@@ -81,12 +81,7 @@ public:
   }
 
   decoded<batch_status> decode_status(const http_outcome& outcome, wall_time now) override {
-    auto body = read_batch_body(document_, outcome, now, {});
-    if (auto* failure = std::get_if<call_failure>(&body))
-      return std::move(*failure);
-    if (auto status = read_status(std::get<dom::element>(body)))
-      return std::move(*status);
-    return malformed("the answer is no batch", outcome);
+    return decode_batch_status(document_, outcome, now, {}, "the answer is no batch", read_status);
   }
 
   batch_message encode_list(std::string_view page) override {
@@ -99,18 +94,13 @@ public:
   }
 
   decoded<batch_page> decode_list(const http_outcome& outcome, wall_time now) override {
-    auto body = read_batch_body(document_, outcome, now, {});
-    if (auto* failure = std::get_if<call_failure>(&body))
-      return std::move(*failure);
-    const auto root = std::get<dom::element>(body);
-    batch_page out;
     // An empty list is left out.
-    each_item(root, "operations", [&](dom::element one) {
-      if (auto status = read_status(one))
-        out.batches.push_back(std::move(*status));
-    });
-    out.next = text_member(root, "nextPageToken");
-    return out;
+    auto found = decode_batch_list(document_, outcome, now, {}, "operations", false, read_status);
+    auto* const seen = std::get_if<listed_batches>(&found);
+    if (seen == nullptr)
+      return std::get<call_failure>(std::move(found));
+    seen->page.next = text_member(seen->root, "nextPageToken");
+    return std::move(seen->page);
   }
 
   batch_message encode_results(std::string_view where) override {

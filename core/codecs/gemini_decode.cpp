@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 
 namespace assay::codecs::gemini {
 
@@ -76,6 +77,15 @@ void append_logprobs(std::string& out, dom::element result) {
   });
 }
 
+constexpr uint64_t fnv_start = 0xcbf29ce484222325;
+
+/// FNV-1a, RFC 9923.
+uint64_t fnv_1a(uint64_t hash, std::string_view bytes) {
+  for (const unsigned char byte : bytes)
+    hash = (hash ^ byte) * 0x100000001b3;
+  return hash;
+}
+
 uint32_t sum(uint32_t a, uint32_t b) { return a > UINT32_MAX - b ? UINT32_MAX : a + b; }
 
 /// "limit: 0": the key's tier has none of this model, whatever one waits.
@@ -128,7 +138,7 @@ decoded_answer read_success(const http_outcome& outcome, json_document& document
     return malformed("HTTP " + std::to_string(outcome.status) + " with an empty body", outcome);
   const auto root = document.parse(outcome.body);
   if (!root)
-    return malformed("the answer is not complete JSON: " + excerpt(outcome.body, 120), outcome);
+    return malformed(describe_broken_json(outcome.body), outcome);
   response_parts response;
   if (find_error(*root, "candidates")) {
     response.take(unwrapped(*root), nullptr);
@@ -143,14 +153,34 @@ decoded_answer read_success(const http_outcome& outcome, json_document& document
 // -- responses
 // -------------------------------------------------------------------------------------------------
 
+/// Clients tell calls apart by their ids, over a whole conversation; Gemini gives most of its calls none. The
+/// id of the answer makes them different, and where it has none, what is called.
+std::string response_parts::id_for(const tool_call& call, uint32_t index) const {
+  uint64_t hash = fnv_start;
+  if (id_.empty()) {
+    hash = fnv_1a(hash, call.name);
+    hash = fnv_1a(hash, {"\0", 1});
+    hash = fnv_1a(hash, call.arguments);
+    hash = fnv_1a(hash, {"\0", 1});
+    hash = fnv_1a(hash, call.signature);
+  } else {
+    hash = fnv_1a(hash, id_);
+  }
+  std::array<char, 17> digits{};
+  std::snprintf(digits.data(), digits.size(), "%016llx", static_cast<unsigned long long>(hash));
+  return std::string(own_id) + digits.data() + "_" + std::to_string(index);
+}
+
 void response_parts::take_part(dom::element part, candidate_parts& into, answer_delta& delta) {
   if (const auto call = object_member(part, "functionCall")) {
     const auto args = member(*call, "args");
     tool_call made{std::string(text_member(*call, "id")), std::string(text_member(*call, "name")),
                    args ? text_or_json(*args) : "{}", std::string(text_member(part, "thoughtSignature"))};
     const auto index = static_cast<uint32_t>(into.tool_calls.size());
-    if (made.id.empty())
-      made.id = std::string(own_id) + std::to_string(index);
+    const bool taken =
+        std::ranges::any_of(into.tool_calls, [&](const auto& one) { return one.id == made.id; });
+    if (made.id.empty() || taken)
+      made.id = id_for(made, index);
     delta.tool_calls.push_back({index, made.id, made.name, made.arguments, made.signature});
     into.tool_calls.push_back(std::move(made));
     return;
@@ -199,6 +229,9 @@ void response_parts::take_usage(dom::element usage) {
 }
 
 void response_parts::take(dom::element response, std::vector<answer_delta>* out) {
+  // Before the calls, which are named after it.
+  if (const auto id = text_member(response, "responseId"); !id.empty())
+    id_ = excerpt(id, id_limit);
   each_item(response, "candidates", [&](dom::element candidate) { take_candidate(candidate, out); });
   if (const auto usage = object_member(response, "usageMetadata"))
     take_usage(*usage);
@@ -207,8 +240,6 @@ void response_parts::take(dom::element response, std::vector<answer_delta>* out)
       block_reason_ = excerpt(reason, 100);
   if (const auto model = text_member(response, "modelVersion"); !model.empty())
     model_ = excerpt(model, id_limit);
-  if (const auto id = text_member(response, "responseId"); !id.empty())
-    id_ = excerpt(id, id_limit);
   simulated_ = simulated_ || flag_member(response, "simulated");
 }
 

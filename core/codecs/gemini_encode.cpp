@@ -153,7 +153,7 @@ void request_writer::write_answer_form() {
     member("topK", std::to_string(*options.top_k));
   if (options.choices > 1)
     member("candidateCount", std::to_string(options.choices));
-  if (options.logprobs) {
+  if (options.logprobs || options.top_logprobs) {
     member("responseLogprobs", "true");
     if (options.top_logprobs)
       member("logprobs", std::to_string(*options.top_logprobs));

@@ -1,6 +1,8 @@
 #include "core/codecs/gemini_parts.hpp"
 #include "core/codecs/json_text.hpp"
 
+#include <algorithm>
+
 namespace assay::codecs::gemini {
 
 namespace {
@@ -19,9 +21,11 @@ public:
 private:
   result<void> write_turn(size_t first, size_t last);
   result<void> write_parts(size_t index);
-  result<void> write_images(size_t index);
+  result<void> write_shown(size_t index);
   void write_calls(const std::vector<tool_call>& calls);
   result<void> write_tool_result(size_t index);
+  const tool_call* call_of(size_t index, size_t* place = nullptr) const;
+  std::vector<size_t> turn_of(size_t first, size_t last) const;
   result<std::string> function_of(size_t index) const;
   void write_object(std::string_view text, std::string_view key);
 
@@ -43,19 +47,25 @@ private:
   json_document& document_;
 };
 
-result<void> conversation_writer::write_images(size_t index) {
+/// Texts and pictures in their order.
+result<void> conversation_writer::write_shown(size_t index) {
   const auto& images = messages_[index].extras->images;
-  for (size_t i = 0; i < images.size(); ++i) {
-    const auto where = where_in("messages", index, where_in(".images", i));
-    if (!images[i].url.empty())
+  for (const auto& part : parts_of(messages_[index])) {
+    if (!part.image) {
+      write_text(part.text);
+      continue;
+    }
+    const auto& image = images[*part.image];
+    const auto where = where_in("messages", index, where_in(".images", *part.image));
+    if (!image.url.empty())
       return fault{errc::unsupported, "Gemini takes pictures as bytes, not as an address", where,
                    "send the picture itself in base64, or use openai or anthropic"};
-    const auto media_type = media_type_of(images[i], where);
+    const auto media_type = media_type_of(image, where);
     if (!media_type)
       return media_type.error();
     begin_item();
     out_.append(R"({"inlineData":{"mimeType":")").append(*media_type).append(R"(","data":)");
-    append_json_string(out_, images[i].base64);
+    append_json_string(out_, image.base64);
     out_ += "}}";
   }
   return {};
@@ -102,19 +112,51 @@ void conversation_writer::write_calls(const std::vector<tool_call>& calls) {
   }
 }
 
+/// @returns the call that message @p index answers: the last one before it with that id. Null when there is
+/// none.
+/// @param place gets which one of its turn the call is.
+const tool_call* conversation_writer::call_of(size_t index, size_t* place) const {
+  const auto* extras = messages_[index].extras.get();
+  if (extras == nullptr || extras->tool_call_id.empty())
+    return nullptr;
+  for (size_t i = index; i > 0; --i)
+    if (const auto* before = messages_[i - 1].extras.get())
+      for (const auto& call : before->tool_calls)
+        if (call.id == extras->tool_call_id) {
+          if (place != nullptr)
+            *place = static_cast<size_t>(&call - before->tool_calls.data());
+          return &call;
+        }
+  return nullptr;
+}
+
 /// @returns the name of the function whose result message @p index brings: Gemini tells results by it.
 result<std::string> conversation_writer::function_of(size_t index) const {
   const auto* extras = messages_[index].extras.get();
   if (extras != nullptr && !extras->name.empty())
     return extras->name;
-  if (extras != nullptr && !extras->tool_call_id.empty())
-    for (size_t i = index; i > 0; --i)
-      if (const auto* before = messages_[i - 1].extras.get())
-        for (const auto& call : before->tool_calls)
-          if (call.id == extras->tool_call_id)
-            return call.name;
+  if (const auto* call = call_of(index))
+    return call->name;
   return fault{errc::invalid_argument, "a tool's message answers no call that was made before it",
                where_in("messages", index, ".tool_call_id"), "name the call, or the tool"};
+}
+
+/// @returns the messages of a turn in the order in which they are told. Results come in the order of their
+/// calls: where calls of one function have no id of Gemini's, nothing else tells their results apart.
+std::vector<size_t> conversation_writer::turn_of(size_t first, size_t last) const {
+  std::vector<size_t> out;
+  for (size_t i = first; i <= last; ++i)
+    if (messages_[i].role != chat_role::system)
+      out.push_back(i);
+  if (messages_[first].role != chat_role::tool)
+    return out;
+  const auto place_of = [this](size_t index) {
+    size_t place = SIZE_MAX;
+    call_of(index, &place);
+    return place;
+  };
+  std::ranges::stable_sort(out, {}, place_of);
+  return out;
 }
 
 result<void> conversation_writer::write_tool_result(size_t index) {
@@ -141,8 +183,7 @@ result<void> conversation_writer::write_parts(size_t index) {
   if (message.role == chat_role::tool)
     return write_tool_result(index);
   if (message.role == chat_role::user && message.extras)
-    if (auto written = write_images(index); !written)
-      return written;
+    return write_shown(index);
   if (!message.content.empty())
     write_text(message.content);
   if (message.role == chat_role::assistant && message.extras)
@@ -157,10 +198,9 @@ result<void> conversation_writer::write_turn(size_t first, size_t last) {
   out_.append(R"({"role":")")
       .append(role == chat_role::assistant ? "model" : "user")
       .append(R"(","parts":[)");
-  for (size_t i = first; i <= last; ++i)
-    if (messages_[i].role != chat_role::system)
-      if (auto written = write_parts(i); !written)
-        return written;
+  for (const auto i : turn_of(first, last))
+    if (auto written = write_parts(i); !written)
+      return written;
   if (out_.back() == '[' && role == chat_role::assistant) {
     // An empty turn of the model says nothing, and Gemini refuses a turn without parts.
     out_.resize(before);

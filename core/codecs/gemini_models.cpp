@@ -1,5 +1,7 @@
 #include "core/codecs/gemini_parts.hpp"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 
 namespace assay::codecs::gemini {
@@ -24,14 +26,38 @@ bool contains(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
 
+constexpr std::array<std::string_view, 2> collections{"models/", "tunedModels/"};
+
+/// @returns whether @p path is `publishers/google/` and the like, which stand in a path as they are.
+bool is_plain_path(std::string_view path) {
+  while (!path.empty()) {
+    const auto slash = path.find('/');
+    const auto segment = path.substr(0, slash);
+    const bool plain = std::ranges::all_of(segment, [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-'
+             || c == '_';
+    });
+    if (slash == std::string_view::npos || segment.empty() || !plain)
+      return false;
+    path.remove_prefix(slash + 1);
+  }
+  return true;
+}
+
 /// The two parts of a resource: `models/` and the name.
 std::pair<std::string_view, std::string_view> split(std::string_view wire_model) {
-  for (const std::string_view collection : {"models/", "tunedModels/"})
+  for (const std::string_view vendor : {"google/", "gemini/"})
+    if (wire_model.starts_with(vendor))
+      wire_model.remove_prefix(vendor.size());
+  for (const auto collection : collections)
     if (wire_model.starts_with(collection))
-      return {collection, wire_model.substr(collection.size())};
-  if (const auto slash = wire_model.rfind('/'); slash != std::string_view::npos)
-    wire_model.remove_prefix(slash + 1);
-  return {"models/", wire_model};
+      return {wire_model.substr(0, collection.size()), wire_model.substr(collection.size())};
+  // Other places of the vendor have longer resources: publishers/google/models/NAME.
+  for (const auto collection : collections)
+    if (const auto at = wire_model.rfind(collection);
+        at != std::string_view::npos && is_plain_path(wire_model.substr(0, at)))
+      return {wire_model.substr(0, at + collection.size()), wire_model.substr(at + collection.size())};
+  return {collections[0], wire_model};
 }
 
 } // namespace

@@ -29,7 +29,8 @@ struct model_traits {
 /// @returns what the model is known to take, told by its name.
 model_traits traits_of(std::string_view wire_model);
 
-/// @returns the resource of a model: `models/gemini-2.5-flash`, or `tunedModels/...` as it is.
+/// @returns the resource of a model: `models/gemini-2.5-flash`, or `tunedModels/...` and
+/// `publishers/google/models/...` as they are. `google/` before a name is left out.
 std::string resource_of(std::string_view wire_model);
 /// @returns the same as it stands in a path.
 std::string path_of(std::string_view wire_model);
@@ -37,7 +38,8 @@ std::string path_of(std::string_view wire_model);
 // -- asking
 // ------------------------------------------------------------------------------------------------------
 
-/// Begins the ids of calls to which Gemini gave none; they never go back to it.
+/// Begins the ids of calls to which Gemini gave none; they never go back to it. At most 40 bytes long, which
+/// is as much as OpenAI takes.
 inline constexpr std::string_view own_id = "gemini_call_";
 
 /// Appends `"contents":[...]`, and `,"systemInstruction":{...}` when there is a system text.
@@ -88,6 +90,7 @@ private:
   void take_candidate(dom::element candidate, std::vector<answer_delta>* out);
   void take_part(dom::element part, candidate_parts& into, answer_delta& delta);
   void take_usage(dom::element usage);
+  std::string id_for(const tool_call& call, uint32_t index) const;
 
   std::map<uint32_t, candidate_parts> candidates_;
   token_usage usage_;

@@ -168,7 +168,7 @@ decoded<dom::element> openai_answers::read_body(const http_outcome& outcome, wal
     return malformed("HTTP " + std::to_string(outcome.status) + " with an empty body", outcome);
   const auto root = document_.parse(outcome.body);
   if (success && !root)
-    return malformed("the answer is not complete JSON: " + excerpt(outcome.body, 120), outcome);
+    return malformed(describe_broken_json(outcome.body), outcome);
   call_failure failure;
   if (!success) {
     failure = failed_status(outcome, root, now, options_);

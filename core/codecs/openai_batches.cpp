@@ -104,12 +104,7 @@ public:
   }
 
   decoded<batch_status> decode_status(const http_outcome& outcome, wall_time now) override {
-    auto body = read_batch_body(document_, outcome, now, options_);
-    if (auto* failure = std::get_if<call_failure>(&body))
-      return std::move(*failure);
-    if (auto status = read_status(std::get<dom::element>(body)))
-      return std::move(*status);
-    return malformed("the answer is no batch", outcome);
+    return decode_batch_status(document_, outcome, now, options_, "the answer is no batch", read_status);
   }
 
   batch_message encode_list(std::string_view page) override {
@@ -123,20 +118,13 @@ public:
   }
 
   decoded<batch_page> decode_list(const http_outcome& outcome, wall_time now) override {
-    auto body = read_batch_body(document_, outcome, now, options_);
-    if (auto* failure = std::get_if<call_failure>(&body))
-      return std::move(*failure);
-    const auto root = std::get<dom::element>(body);
-    if (const auto data = member(root, "data"); !data || !data->is_array())
-      return malformed("the answer has no list `data`", outcome);
-    batch_page out;
-    each_item(root, "data", [&](dom::element one) {
-      if (auto status = read_status(one))
-        out.batches.push_back(std::move(*status));
-    });
-    if (flag_member(root, "has_more") && !out.batches.empty())
-      out.next = out.batches.back().id;
-    return out;
+    auto found = decode_batch_list(document_, outcome, now, options_, "data", true, read_status);
+    auto* const seen = std::get_if<listed_batches>(&found);
+    if (seen == nullptr)
+      return std::get<call_failure>(std::move(found));
+    if (flag_member(seen->root, "has_more") && !seen->page.batches.empty())
+      seen->page.next = seen->page.batches.back().id;
+    return std::move(seen->page);
   }
 
   batch_message encode_results(std::string_view where) override {

@@ -69,16 +69,17 @@ private:
     if (!rules_.images)
       return lacking(rules_, "no pictures", place(index, "images"), std::string(vision_hint));
     out_ += R"(,"content":[)";
-    for (size_t i = 0; i < extras.images.size(); ++i) {
-      if (i != 0)
+    for (const auto& part : parts_of(message)) {
+      if (out_.back() != '[')
         out_ += ',';
-      if (auto written = write_image(extras.images[i], place(index, "images", i)); !written)
+      if (!part.image) {
+        out_ += R"({"type":"text","text":)";
+        append_json_string(out_, part.text);
+        out_ += '}';
+      } else if (auto written = write_image(extras.images[*part.image], place(index, "images", *part.image));
+                 !written) {
         return written;
-    }
-    if (!message.content.empty()) {
-      out_ += R"(,{"type":"text","text":)";
-      append_json_string(out_, message.content);
-      out_ += '}';
+      }
     }
     out_ += "]}";
     return {};

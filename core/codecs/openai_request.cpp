@@ -145,8 +145,12 @@ private:
   }
 
   void write_stops(const std::vector<std::string>& stops) {
+    const auto most = rules_.most_stops == 0 ? stops.size() : size_t{rules_.most_stops};
+    if (stops.size() > most)
+      drop("stop",
+           "takes " + std::to_string(most) + " sequences, the first " + std::to_string(most) + " were sent");
     key("stop");
-    for (size_t i = 0; i < stops.size(); ++i) {
+    for (size_t i = 0; i < std::min(stops.size(), most); ++i) {
       out_ += i == 0 ? '[' : ',';
       append_json_string(out_, stops[i]);
     }

@@ -12,7 +12,7 @@ struct written_body {
 };
 
 /// The body of a chat completion. A reasoning model gets neither temperature, top_p, penalties nor stop
-/// sequences, since it would refuse the request for them; a caller that needs a stop cuts the answer itself
+/// sequences, since it would refuse the request for them; whoever gets the whole answer cuts it itself
 /// (cut_at_stop).
 result<written_body> write_chat(const chat_request& request, const openai_rules& rules);
 

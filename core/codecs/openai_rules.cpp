@@ -24,14 +24,16 @@ constexpr openai_rules openai{.name = "OpenAI",
                               .own_reasoning_models = true,
                               .top_k = false,
                               .base64_embeddings = true,
-                              .most_inputs = 2048};
+                              .most_inputs = 2048,
+                              .most_stops = 4};
 
 // Old versions of Azure's API do not know max_completion_tokens.
 constexpr openai_rules azure{.name = "Azure OpenAI",
                              .own_reasoning_models = true,
                              .top_k = false,
                              .base64_embeddings = true,
-                             .most_inputs = 2048};
+                             .most_inputs = 2048,
+                             .most_stops = 4};
 
 constexpr openai_rules deepseek{.name = "DeepSeek",
                                 .length = length_form::plain,

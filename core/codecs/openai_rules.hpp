@@ -66,6 +66,7 @@ struct openai_rules {
   std::string_view user_field = "user";
   bool base64_embeddings = false; ///< Known to answer in base64, which is a fifth of the size.
   uint32_t most_inputs = 0;       ///< Texts in one request for embeddings; 0 when no limit is known.
+  uint32_t most_stops = 0;        ///< Sequences that end an answer; 0 when no limit is known.
   bool stream_usage = true;       ///< Takes stream_options.
   /// The first message may be the system's; then user (or tool) and assistant take turns, user last.
   bool strict_turns = false;

@@ -122,6 +122,8 @@ std::string to_stored(const ab_record& record) {
   json_fields::write(out, "started_at", record.started_at);
   json_fields::write(out, "ends_at", record.ends_at);
   json_fields::write(out, "ended_at", record.ended_at);
+  if (record.run)
+    out["run"] = *record.run;
   return out.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
@@ -152,6 +154,8 @@ result<ab_record> record_from_stored(std::string_view text) {
     json_fields::read(from, "assigned", out.assigned);
     json_fields::read(from, "observations", out.observations);
     json_fields::read(from, "analysis", out.analysis);
+    if (const auto run = from.find("run"); run != from.end())
+      from_json(*run, out.run.emplace());
     for (const auto state : states)
       if (word == to_string(state))
         out.state = state;
@@ -177,6 +181,7 @@ json to_json(const ab_record& record) {
   out["total_samples"] = record.observations;
   out["selections"] = {{"drawn", by_variant(record.test, record.drawn)},
                        {"by_unit", by_variant(record.test, record.assigned)}};
+  out["run"] = record.run ? run_json(record.test, *record.run, is_final(record.state)) : json(nullptr);
   return out;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/experiments/ab_run.hpp"
 #include "core/experiments/ab_tally.hpp"
 #include "core/values/ids.hpp"
 #include "core/values/time.hpp"
@@ -34,7 +35,8 @@ struct ab_record {
   std::vector<uint64_t> drawn;    ///< By variant: how often it was told to who gave no unit.
   std::vector<uint64_t> assigned; ///< By variant: how often to who gave one.
   uint64_t observations = 0;
-  std::string analysis; ///< JSON text, once the test has ended.
+  std::string analysis;      ///< JSON text, once the test has ended.
+  std::optional<ab_run> run; ///< Of a test that runs by itself.
 
   uint64_t draws() const noexcept;
   /// Rises with every observation and every change of the state: numbers what subscribers are sent.

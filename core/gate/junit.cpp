@@ -1,35 +1,8 @@
 #include "core/gate/verdict.hpp"
+#include "core/values/markup.hpp"
 
 namespace assay::gate {
 namespace {
-
-/// For XML 1.0, between tags and in attributes alike; characters that it does not know become a question
-/// mark.
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-    case '&':
-      out += "&amp;";
-      break;
-    case '<':
-      out += "&lt;";
-      break;
-    case '>':
-      out += "&gt;";
-      break;
-    case '"':
-      out += "&quot;";
-      break;
-    case '\n':
-      out += "&#10;";
-      break;
-    default:
-      out += static_cast<unsigned char>(c) < 0x20 && c != '\t' ? '?' : c;
-    }
-  }
-  return out;
-}
 
 size_t count(const gate_report& report, verdict wanted) noexcept {
   size_t found = 0;
@@ -45,16 +18,17 @@ std::string to_junit(const gate_report& report) {
                        + std::to_string(count(report, verdict::fail)) + "\" errors=\""
                        + std::to_string(count(report, verdict::inconclusive)) + "\"";
   std::string out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites" + numbers + ">\n";
-  out += "  <testsuite name=\"" + escaped(report.policy) + "\"" + numbers + ">\n";
+  out += "  <testsuite name=\"" + escape_attribute(report.policy) + "\"" + numbers + ">\n";
   for (const auto& rule : report.rules) {
-    out += "    <testcase classname=\"" + escaped(report.run) + "\" name=\"" + escaped(rule.name) + "\"";
+    out += "    <testcase classname=\"" + escape_attribute(report.run) + "\" name=\""
+           + escape_attribute(rule.name) + "\"";
     if (rule.outcome == verdict::pass) {
       out += "/>\n";
       continue;
     }
     const std::string tag = rule.outcome == verdict::fail ? "failure" : "error";
     out += ">\n      <" + tag + " type=\"" + std::string(to_string(rule.outcome)) + "\" message=\""
-           + escaped(rule.message) + "\"/>\n    </testcase>\n";
+           + escape_attribute(rule.message) + "\"/>\n    </testcase>\n";
   }
   return out + "  </testsuite>\n</testsuites>\n";
 }

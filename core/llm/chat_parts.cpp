@@ -77,6 +77,8 @@ private:
 
   void read_parts(const json& parts) {
     std::string text;
+    // Texts that follow one another stand on lines of their own; between others there is a picture.
+    bool after_text = false;
     for (size_t i = 0; i < parts.size(); ++i) {
       json_object part(parts[i], place(in_.path_of("content"), i), wrong_);
       std::string type;
@@ -84,10 +86,12 @@ private:
       if (type == "text" || type == "refusal") {
         std::string piece;
         part.text(type.c_str(), piece);
-        text += text.empty() || piece.empty() ? "" : "\n";
+        text += after_text && !piece.empty() ? "\n" : "";
         text += piece;
+        after_text = after_text || !piece.empty();
       } else if (type == "image_url") {
-        read_image_part(part);
+        read_image_part(part, text.size());
+        after_text = false;
       } else {
         part.refuse("type", "parts of the type `" + type + "` are not taken", "text or image_url",
                     errc::unsupported);
@@ -96,7 +100,7 @@ private:
     out_.content = shared_text(text);
   }
 
-  void read_image_part(json_object& part) {
+  void read_image_part(json_object& part, size_t text_before) {
     const auto* image = part.find("image_url");
     if (image == nullptr)
       return part.refuse("image_url", "is missing");
@@ -114,6 +118,7 @@ private:
       return;
     auto& added = extras_.images.emplace_back(read_image(url, where + ".url", false, wrong_));
     added.detail = std::move(detail);
+    added.text_before = static_cast<uint32_t>(text_before);
   }
 
   void read_calls() {

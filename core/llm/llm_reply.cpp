@@ -53,6 +53,10 @@ json llm_answer(const model_answer& answer, const answer_facts& facts) {
       out["reasoning"] = answer.extras->reasoning;
     if (!answer.extras->tool_calls.empty())
       out["tool_calls"] = calls_json(answer.extras->tool_calls);
+    if (const auto& raw = answer.extras->raw_response; !raw.empty()) {
+      auto body = json::parse(raw, nullptr, false);
+      out["raw_response"] = body.is_discarded() ? json(raw) : std::move(body);
+    }
     for (const auto& dropped : answer.extras->dropped)
       warnings.push_back(dropped);
   }

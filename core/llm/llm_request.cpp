@@ -1,6 +1,7 @@
 #include "core/llm/llm_request.hpp"
 
 #include "core/llm/chat_parts.hpp"
+#include "core/llm/prompt_template.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -130,13 +131,16 @@ void read_options(json_object& in, llm_question& out) {
   in.text("reasoning_effort", options.reasoning_effort);
   if (const auto* safety = in.find("safety_settings"))
     options.safety_settings_json = safety->dump(-1, ' ', false, json::error_handler_t::replace);
+  in.flag("raw_response", options.raw_response);
+  if (options.raw_response && out.chat.stream)
+    in.refuse("raw_response", "a stream has no body to show", "leave one of both out", errc::unsupported);
   out.chat.options = share(std::move(options));
 }
 
 /// What the calls of a run cannot carry.
 void refuse_options(json_object& in) {
   for (const auto* name : {"images", "messages", "prompt", "tools", "tool_choice", "parallel_tool_calls",
-                           "response_format", "top_k", "reasoning_effort", "safety_settings"})
+                           "response_format", "top_k", "reasoning_effort", "safety_settings", "raw_response"})
     if (in.find(name) != nullptr)
       in.refuse(name, "cannot be given for a batch", "ask such questions with /llm_api/invoke",
                 errc::unsupported);
@@ -202,6 +206,8 @@ result<llm_batch> read_llm_batch(const json& body) {
     in.refuse("stream", "a batch answers when all of it is done", "leave it out");
   refuse_options(in);
   in.needed_text("prompt_template", out.prompt_template);
+  if (const auto good = check_prompt(out.prompt_template); !good)
+    in.refuse("prompt_template", good.error().message, good.error().hint);
   const auto* items = in.find("items");
   if (items == nullptr || !items->is_array() || items->empty() || items->size() > most_items)
     in.refuse("items", "must be a list with 1 to " + std::to_string(most_items) + " entries");

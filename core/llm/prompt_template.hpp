@@ -14,4 +14,7 @@ namespace assay::llm {
 /// @returns errc::template_failed for a field that the item lacks or a brace that is not closed.
 result<std::string> fill_prompt(std::string_view text, const nlohmann::json& item);
 
+/// @returns what is wrong with the template whatever the item: a brace that is not closed.
+result<void> check_prompt(std::string_view text);
+
 } // namespace assay::llm

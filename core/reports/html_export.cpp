@@ -111,6 +111,7 @@ public:
     out("<title>" + escape_markup(title) + "</title>\n</head>\n<body>\n");
     out(head());
     out(score_table());
+    out(agreement_table());
     out(section("Scores", score_chart()));
     out(section("Distribution of scores", distribution_chart()));
     out(section("Time of a sample", latency_chart()));
@@ -242,6 +243,49 @@ private:
              + number_cell(interval) + number_cell(std::to_string(one.count)) + "</tr>\n";
     }
     return out + "</table>\n";
+  }
+
+  static std::string agreement_row(const std::string& unit, const std::string& who, const json& pair) {
+    return "<tr>" + cell(unit) + cell(who) + number_cell(std::to_string(count_at(pair, "samples")))
+           + number_cell(number_or_dash(number_at(pair, "same"), 3))
+           + number_cell(number_or_dash(number_at(pair, "cohens_kappa"), 3)) + number_cell("") + "</tr>\n";
+  }
+
+  static std::string text_at(const json& object, const char* key) {
+    const auto* found = member(object, key);
+    return found && found->is_string() ? found->get<std::string>() : std::string{};
+  }
+
+  /// Of one task and prompt type.
+  static std::string agreement_rows(const std::string& unit, const json& agreement) {
+    std::string out;
+    if (const auto* panels = member(agreement, "judges"); panels && panels->is_array())
+      for (const auto& panel : *panels) {
+        out += "<tr>" + cell(unit) + cell(text_at(panel, "scorer") + ", all its judges")
+               + number_cell(std::to_string(count_at(panel, "samples"))) + number_cell("") + number_cell("")
+               + number_cell(number_or_dash(number_at(panel, "krippendorff_alpha"), 3)) + "</tr>\n";
+        if (const auto* pairs = member(panel, "pairs"); pairs && pairs->is_array())
+          for (const auto& pair : *pairs)
+            out += agreement_row(unit, text_at(pair, "first") + " and " + text_at(pair, "second"), pair);
+      }
+    if (const auto* scorers = member(agreement, "scorers"); scorers && scorers->is_array())
+      for (const auto& pair : *scorers)
+        out += agreement_row(unit, text_at(pair, "judge") + " and " + text_at(pair, "scorer"), pair);
+    return out;
+  }
+
+  /// Empty where the run has no judge.
+  std::string agreement_table() const {
+    std::string rows;
+    for (const auto& unit : units_of(facts_.run))
+      if (const auto* agreement = member(result_.of(facts_.run, unit), "agreement"))
+        rows += agreement_rows(unit_name(facts_.run, unit), *agreement);
+    if (rows.empty())
+      return {};
+    return "<h2>Agreement of judges</h2>\n<table>\n<tr><th>task</th><th>who</th><th class=\"number\">n</th>"
+           "<th class=\"number\">the same</th><th class=\"number\">Cohen's kappa</th>"
+           "<th class=\"number\">Krippendorff's alpha</th></tr>\n"
+           + rows + "</table>\n";
   }
 
   // -- charts ----------------------------------------------------------------------------------------------

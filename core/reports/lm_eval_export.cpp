@@ -156,6 +156,8 @@ public:
       : facts_(facts), result_(facts), units_(units_of(facts.run)) {
     for (size_t i = 0; i < units_.size(); ++i)
       hashes_.emplace_back();
+    for (const auto& task : facts.run.spec.tasks)
+      origins_.push_back(lm_eval_origin_of(task));
   }
 
   void row(unsigned, const sample_row& row, const text_sink&) override {
@@ -186,6 +188,10 @@ public:
 private:
   size_t variants() const { return std::max<size_t>(facts_.run.spec.prompt_types.size(), 1); }
   std::string name(const export_unit& unit) const { return unit_name(facts_.run, unit); }
+  const std::optional<lm_eval_origin>& origin(const export_unit& unit) const { return origins_[unit.task]; }
+  uint64_t shots(const export_unit& unit) const {
+    return origin(unit) ? origin(unit)->num_fewshot : facts_.run.spec.num_fewshot;
+  }
   const pinned_task& task(const export_unit& unit) const { return facts_.run.spec.tasks[unit.task]; }
 
   void write_results(json_writer& out) const {
@@ -259,6 +265,10 @@ private:
     const auto& spec = facts_.run.spec;
     out.key("configs").begin_object();
     for (const auto& unit : units_) {
+      if (origin(unit)) {
+        out.key(name(unit)).value(origin(unit)->config);
+        continue;
+      }
       out.key(name(unit)).begin_object();
       out.member("task", name(unit));
       out.member("dataset_path", dataset_name(task(unit)));
@@ -287,21 +297,23 @@ private:
   void write_per_task(json_writer& out) const {
     out.key("versions").begin_object();
     for (const auto& unit : units_)
-      out.key(name(unit)).number(1.0);
+      out.key(name(unit)).value(origin(unit) ? version_of(*origin(unit)) : json(1.0));
     out.end_object();
     out.key("n-shot").begin_object();
     for (const auto& unit : units_)
-      out.key(name(unit)).count(facts_.run.spec.num_fewshot);
+      out.key(name(unit)).count(shots(unit));
     out.end_object();
     out.key("higher_is_better").begin_object();
     for (const auto& unit : units_) {
       out.key(name(unit)).begin_object();
+      const auto directions = origin(unit) ? directions_of(*origin(unit)) : std::map<std::string, bool>{};
       std::vector<std::string> seen;
       for (const auto& scorer : task(unit).scorer_names) {
         auto metric = metric_of(scorer).metric;
         if (std::find(seen.begin(), seen.end(), metric) != seen.end())
           continue;
-        out.key(metric).boolean(true);
+        const auto known = directions.find(metric);
+        out.key(metric).boolean(known == directions.end() || known->second);
         seen.push_back(std::move(metric));
       }
       out.end_object();
@@ -385,7 +397,8 @@ private:
   const report_facts& facts_;
   const result_view result_;
   const std::vector<export_unit> units_;
-  std::vector<tasks::sha256_digest> hashes_; ///< By unit.
+  std::vector<tasks::sha256_digest> hashes_;           ///< By unit.
+  std::vector<std::optional<lm_eval_origin>> origins_; ///< By task; nothing for tasks of assay's own.
 };
 
 } // namespace

@@ -8,8 +8,15 @@ namespace assay::scoring {
 
 std::optional<double> cohens_kappa(std::span<const uint32_t> first, std::span<const uint32_t> second,
                                    agreement_weights weights) {
-  if (first.empty() || first.size() != second.size())
+  if (first.size() != second.size())
     return std::nullopt;
+  rating_pairs pairs;
+  for (size_t i = 0; i < first.size(); ++i)
+    ++pairs[{first[i], second[i]}];
+  return cohens_kappa(pairs, weights);
+}
+
+std::optional<double> cohens_kappa(const rating_pairs& pairs, agreement_weights weights) {
   std::map<uint32_t, double> left;
   std::map<uint32_t, double> right;
   const auto weight = [&](uint32_t a, uint32_t b) {
@@ -18,11 +25,14 @@ std::optional<double> cohens_kappa(std::span<const uint32_t> first, std::span<co
       return a == b ? 0.0 : 1.0;
     return weights == agreement_weights::linear ? distance : distance * distance;
   };
+  double items = 0;
   double observed = 0;
-  for (size_t i = 0; i < first.size(); ++i) {
-    ++left[first[i]];
-    ++right[second[i]];
-    observed += weight(first[i], second[i]);
+  for (const auto& [pair, times] : pairs) {
+    const auto count = static_cast<double>(times);
+    items += count;
+    left[pair.first] += count;
+    right[pair.second] += count;
+    observed += weight(pair.first, pair.second) * count;
   }
   double expected = 0;
   for (const auto& [a, count_a] : left)
@@ -30,7 +40,7 @@ std::optional<double> cohens_kappa(std::span<const uint32_t> first, std::span<co
       expected += weight(a, b) * count_a * count_b;
   if (expected == 0)
     return std::nullopt;
-  return 1 - observed * static_cast<double>(first.size()) / expected;
+  return 1 - observed * items / expected;
 }
 
 std::optional<double> fleiss_kappa(std::span<const std::vector<uint32_t>> counts) {
@@ -89,52 +99,52 @@ double alpha_distance(const std::vector<double>& values, const std::vector<doubl
 
 } // namespace
 
-std::optional<double> krippendorff_alpha(std::span<const std::vector<std::optional<double>>> ratings,
-                                         alpha_metric metric) {
-  std::map<double, size_t> places;
-  for (const auto& item : ratings)
-    for (const auto& rating : item)
-      if (rating && std::isfinite(*rating))
-        places.emplace(*rating, 0);
-  std::vector<double> values;
-  for (auto& [value, place] : places) {
-    place = values.size();
-    values.push_back(value);
-  }
-  const size_t count = values.size();
-  if (count < 2)
-    return std::nullopt;
-  // How often two values meet in one item; each item weighs as much as it has ratings.
-  std::map<std::pair<size_t, size_t>, double> meetings;
-  std::vector<double> totals(count, 0);
-  double pairable = 0;
-  for (const auto& item : ratings) {
-    std::map<size_t, double> here;
-    double rated = 0;
-    for (const auto& rating : item)
-      if (rating && std::isfinite(*rating)) {
-        ++here[places[*rating]];
-        ++rated;
-      }
-    if (rated < 2)
-      continue;
-    pairable += rated;
-    for (const auto& [a, count_a] : here) {
-      totals[a] += count_a;
-      for (const auto& [b, count_b] : here)
-        meetings[{a, b}] += count_a * (count_b - (a == b ? 1 : 0)) / (rated - 1);
+void alpha_tally::add(std::span<const std::optional<double>> item) {
+  std::map<double, double> here;
+  double rated = 0;
+  for (const auto& rating : item)
+    if (rating && std::isfinite(*rating)) {
+      ++here[*rating];
+      ++rated;
     }
+  if (rated < 2)
+    return;
+  pairable_ += rated;
+  for (const auto& [a, count_a] : here) {
+    totals_[a] += count_a;
+    for (const auto& [b, count_b] : here)
+      meetings_[{a, b}] += count_a * (count_b - (a == b ? 1 : 0)) / (rated - 1);
+  }
+}
+
+std::optional<double> alpha_tally::value(alpha_metric metric) const {
+  std::map<double, size_t> places;
+  std::vector<double> values;
+  std::vector<double> totals;
+  for (const auto& [value, total] : totals_) {
+    places.emplace(value, values.size());
+    values.push_back(value);
+    totals.push_back(total);
   }
   double observed = 0;
-  for (const auto& [pair, weight] : meetings)
-    observed += weight * alpha_distance(values, totals, pair.first, pair.second, metric);
+  for (const auto& [pair, weight] : meetings_)
+    observed +=
+        weight * alpha_distance(values, totals, places.at(pair.first), places.at(pair.second), metric);
   double expected = 0;
-  for (size_t a = 0; a < count; ++a)
-    for (size_t b = 0; b < count; ++b)
+  for (size_t a = 0; a < values.size(); ++a)
+    for (size_t b = 0; b < values.size(); ++b)
       expected += totals[a] * totals[b] * alpha_distance(values, totals, a, b, metric);
   if (expected == 0)
     return std::nullopt;
-  return 1 - (pairable - 1) * observed / expected;
+  return 1 - (pairable_ - 1) * observed / expected;
+}
+
+std::optional<double> krippendorff_alpha(std::span<const std::vector<std::optional<double>>> ratings,
+                                         alpha_metric metric) {
+  alpha_tally tally;
+  for (const auto& item : ratings)
+    tally.add(item);
+  return tally.value(metric);
 }
 
 } // namespace assay::scoring

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
 namespace assay::stats {
 namespace {
@@ -264,13 +265,83 @@ paired_comparison total_of(const task_sums& sums, const std::vector<paired_compa
 }
 
 /// @returns whether rows of both tasks with the same number are the same sample.
-bool is_comparable(const task_pair& of, comparison& out) {
-  if (of.first_task.dataset_hash == of.second_task.dataset_hash || of.first_task.dataset_hash.empty()
-      || of.second_task.dataset_hash.empty())
-    return true;
-  note_once(out, "task '" + of.first_task.task + "' is left out: " + of.first.name + " and " + of.second.name
-                     + " read different datasets");
-  return false;
+bool same_dataset(const task_scores& first, const task_scores& second) noexcept {
+  return first.dataset_hash == second.dataset_hash || first.dataset_hash.empty()
+         || second.dataset_hash.empty();
+}
+
+/// A prompt type, by its place in a list of pairs, and what was asked with it.
+using content_key = std::pair<size_t, uint64_t>;
+using rows_by_content = std::map<content_key, std::vector<uint32_t>>;
+
+rows_by_content contents_of(const run_scores& run, const task_scores& task,
+                            const std::vector<variant_pair>& variants, bool is_first) {
+  rows_by_content out;
+  for (const auto& content : task.contents)
+    for (size_t i = 0; i < variants.size(); ++i)
+      if (content.variant < run.variants.size()
+          && run.variants[content.variant] == (is_first ? variants[i].first : variants[i].second))
+        out[{i, content.hash}].push_back(content.sample);
+  return out;
+}
+
+size_t count_rows(const task_scores& task) {
+  std::set<uint32_t> rows;
+  for (const auto& content : task.contents)
+    rows.insert(content.sample);
+  return rows.size();
+}
+
+/// Second rows by their number, and the first rows that ask the same. A row that stands in a dataset several
+/// times meets its likes in their order.
+std::map<uint32_t, uint32_t> common_rows(const task_pair& of, const std::vector<variant_pair>& variants) {
+  const auto first = contents_of(of.first, of.first_task, variants, true);
+  const auto second = contents_of(of.second, of.second_task, variants, false);
+  std::map<uint32_t, uint32_t> out;
+  std::set<uint32_t> taken;
+  for (const auto& [key, rows] : second) {
+    const auto same = first.find(key);
+    if (same == first.end())
+      continue;
+    for (size_t i = 0; i < std::min(rows.size(), same->second.size()); ++i)
+      if (!out.contains(rows[i]) && taken.insert(same->second[i]).second)
+        out.emplace(rows[i], same->second[i]);
+  }
+  return out;
+}
+
+/// Two tasks whose rows have the same numbers where they ask the same.
+struct matched_tasks {
+  task_scores first;
+  task_scores second;
+};
+
+/// Of different datasets, the rows that stand in both. @returns nothing when there are none.
+std::optional<matched_tasks> match_rows(const task_pair& of, const std::vector<variant_pair>& variants,
+                                        comparison& out) {
+  const auto common = common_rows(of, variants);
+  const auto names = of.first.name + " and " + of.second.name + " read different datasets";
+  if (common.empty()) {
+    const bool known = !of.first_task.contents.empty() && !of.second_task.contents.empty();
+    note_once(out, "task '" + of.first_task.task + "' is left out: " + names
+                       + (known ? " without a row that asks the same"
+                                : ", and what their rows asked is not known"));
+    return std::nullopt;
+  }
+  std::set<uint32_t> kept;
+  for (const auto& [second, first] : common)
+    kept.insert(first);
+  matched_tasks made{of.first_task, of.second_task};
+  std::erase_if(made.first.scores, [&](const sample_score& one) { return !kept.contains(one.sample); });
+  std::erase_if(made.second.scores, [&](const sample_score& one) { return !common.contains(one.sample); });
+  for (auto& one : made.second.scores)
+    one.sample = common.at(one.sample);
+  note_once(out, "task '" + of.first_task.task + "': " + names + "; compared are the "
+                     + std::to_string(common.size()) + " rows with the same prompt and target ("
+                     + std::to_string(count_rows(of.first_task) - common.size()) + " more in " + of.first.name
+                     + ", " + std::to_string(count_rows(of.second_task) - common.size()) + " more in "
+                     + of.second.name + ")");
+  return made;
 }
 
 void note_missing(const run_scores& has, const run_scores& lacks, comparison& out) {
@@ -314,9 +385,13 @@ void compare_pair(const run_scores& first, const run_scores& second, comparison&
     const auto* other = find_task(second, task.task);
     if (other == nullptr)
       continue;
-    const task_pair pair{first, second, task, *other};
-    if (!is_comparable(pair, out))
-      continue;
+    std::optional<matched_tasks> matched;
+    if (!same_dataset(task, *other)) {
+      matched = match_rows({first, second, task, *other}, variants, out);
+      if (!matched)
+        continue;
+    }
+    const task_pair pair{first, second, matched ? matched->first : task, matched ? matched->second : *other};
     std::map<uint32_t, running_stats> by_sample;
     running_stats first_means;
     running_stats second_means;

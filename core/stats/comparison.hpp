@@ -21,12 +21,21 @@ struct sample_score {
   double score = 0;
 };
 
+/// What a row asked with one prompt, to find it in another dataset.
+struct row_content {
+  uint32_t sample = 0;
+  uint16_t variant = 0;
+  uint64_t hash = 0; ///< Of the first prompt and the target.
+};
+
 struct task_scores {
   std::string task;
   std::string dataset_hash; ///< Rows of other datasets are other samples. Empty: not known, and not compared.
   std::vector<sample_score> scores; ///< Samples that count, in any order.
   uint64_t samples = 0;             ///< All that are finished.
   uint64_t errors = 0;              ///< Failed ones among them, whether they count or not.
+  /// By row. Empty: not known, and then tasks of other datasets are not compared.
+  std::vector<row_content> contents = {};
 };
 
 /// What a comparison needs to know of a run.

@@ -302,6 +302,7 @@ task_summary to_summary(const task_definition& task, uint64_t sample_count) {
   summary.name = task.name;
   summary.category = task.category;
   summary.difficulty = task.difficulty;
+  summary.task_type = task.task_type;
   summary.description = task.description;
   summary.languages = task.languages;
   summary.tags = task.tags;

@@ -1,5 +1,7 @@
 #include "core/values/conversation.hpp"
 
+#include <algorithm>
+
 namespace assay {
 
 std::string_view to_string(chat_role role) noexcept {
@@ -24,6 +26,24 @@ std::optional<chat_role> chat_role_from_string(std::string_view name) noexcept {
   if (name == "developer")
     return chat_role::system;
   return std::nullopt;
+}
+
+std::vector<content_part> parts_of(const chat_message& message) {
+  std::vector<content_part> out;
+  const auto text = message.content.view();
+  size_t told = 0;
+  const auto tell_until = [&](size_t end) {
+    if (end > told)
+      out.push_back({text.substr(told, end - told), std::nullopt});
+    told = std::max(told, end);
+  };
+  if (message.extras)
+    for (size_t i = 0; i < message.extras->images.size(); ++i) {
+      tell_until(std::min<size_t>(message.extras->images[i].text_before, text.size()));
+      out.push_back({{}, i});
+    }
+  tell_until(text.size());
+  return out;
 }
 
 } // namespace assay

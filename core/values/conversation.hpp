@@ -18,10 +18,11 @@ std::optional<chat_role> chat_role_from_string(std::string_view name) noexcept;
 
 /// A picture of a user's message: either an address or the bytes themselves.
 struct image_part {
-  std::string url;        ///< http or https; empty when the bytes are here.
-  shared_text base64;     ///< Without a `data:` prefix.
-  std::string media_type; ///< Of the bytes: image/png, image/jpeg, image/webp or image/gif.
-  std::string detail;     ///< OpenAI's low, high or auto; empty leaves it to the provider.
+  std::string url;          ///< http or https; empty when the bytes are here.
+  shared_text base64;       ///< Without a `data:` prefix.
+  std::string media_type;   ///< Of the bytes: image/png, image/jpeg, image/webp or image/gif.
+  std::string detail;       ///< OpenAI's low, high or auto; empty leaves it to the provider.
+  uint32_t text_before = 0; ///< How many bytes of the message's text stand before the picture.
 
   bool operator==(const image_part&) const = default;
 };
@@ -39,7 +40,7 @@ struct tool_call {
 
 /// What few messages have: most are plain text.
 struct message_extras {
-  std::vector<image_part> images;    ///< Of a user's message, before its text.
+  std::vector<image_part> images;    ///< Of a user's message; each says where in the text it stands.
   std::vector<tool_call> tool_calls; ///< Of an assistant's message.
   std::string tool_call_id;          ///< Of a tool's message: the call that it answers.
   std::string name;                  ///< Who speaks, where the provider knows names.
@@ -58,6 +59,17 @@ struct chat_message {
     return a.role == b.role && a.content == b.content && same_extras;
   }
 };
+
+/// A piece of a message that has pictures: a text, or a picture.
+struct content_part {
+  std::string_view text;       ///< Not empty, unless this is a picture.
+  std::optional<size_t> image; ///< Which of message_extras::images.
+
+  bool operator==(const content_part&) const = default;
+};
+
+/// @returns the message's texts and pictures in their order. Refers to the message.
+std::vector<content_part> parts_of(const chat_message& message);
 
 /// A function that the model may ask for.
 struct tool_definition {
@@ -88,6 +100,7 @@ struct answer_options {
   std::string safety_settings_json; ///< Gemini's array; empty means BLOCK_NONE for the usual four.
   std::string user;                 ///< An opaque id of the end user.
   std::string extra_json;           ///< A JSON object whose members compatible providers get as they are.
+  bool raw_response = false;        ///< The provider's own body is wanted beside the answer; not of a stream.
 
   bool operator==(const answer_options&) const = default;
 };
@@ -122,6 +135,8 @@ struct answer_extras {
   std::string logprobs_json;             ///< OpenAI's `logprobs` object of the first choice.
   /// Parameters that the model does not take and that were left out, with the reason.
   std::vector<std::string> dropped;
+  /// The body as the provider sent it, keys hidden; only where it was asked for.
+  std::string raw_response = {};
 
   bool operator==(const answer_extras&) const = default;
 };

@@ -32,17 +32,33 @@ std::string_view to_string(event_type type) noexcept {
     return "alert";
   case event_type::ab_test_analysis:
     return "ab_test_analysis";
+  case event_type::experiment_progress:
+    return "experiment_progress";
   }
   return "unknown";
 }
 
-run_id ab_test_channel(std::string_view test) noexcept {
-  uint32_t hash = 0x811c9dc5U; // FNV-1a
-  for (const char c : test) {
+namespace {
+
+/// FNV-1a.
+uint32_t hash_of(std::string_view name) noexcept {
+  uint32_t hash = 0x811c9dc5U;
+  for (const char c : name) {
     hash ^= static_cast<unsigned char>(c);
     hash *= 0x01000193U;
   }
+  return hash;
+}
+
+} // namespace
+
+run_id ab_test_channel(std::string_view test) noexcept {
+  const auto hash = hash_of(test);
   return run_id{hash == 0 ? uint64_t{1} : uint64_t{hash}};
+}
+
+run_id experiment_channel(std::string_view experiment) noexcept {
+  return run_id{(uint64_t{1} << 32U) | hash_of(experiment)};
 }
 
 shared_text to_frame(const event& value) {

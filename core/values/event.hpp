@@ -22,8 +22,9 @@ enum class event_type : uint8_t {
   evaluation_retried = 9,
   sample_completed = 10, ///< Read from the samples by sequence; sent only to who asks for samples.
   log = 11,
-  alert = 12,            ///< Of the monitor: about no run, and kept with the alerts.
-  ab_test_analysis = 13, ///< Of an A/B test: about no run, never stored; the latest says everything.
+  alert = 12,               ///< Of the monitor: about no run, and kept with the alerts.
+  ab_test_analysis = 13,    ///< Of an A/B test: about no run, never stored; the latest says everything.
+  experiment_progress = 14, ///< The same of an experiment.
 };
 
 std::string_view to_string(event_type type) noexcept;
@@ -52,6 +53,12 @@ run_id ab_test_channel(std::string_view test) noexcept;
 
 /// Whether @p id is that of some A/B test's channel.
 constexpr bool is_ab_test_channel(run_id id) noexcept { return id.value != 0 && id.value >> 32U == 0; }
+
+/// The same of an experiment.
+run_id experiment_channel(std::string_view experiment) noexcept;
+
+/// Whether @p id is that of some experiment's channel; no run was created in the first second of 1970.
+constexpr bool is_experiment_channel(run_id id) noexcept { return id.value >> 32U == 1; }
 
 /// The frame that subscribers get: {type, data, seq, timestamp}. Serialised once per event.
 shared_text to_frame(const event& value);

@@ -174,6 +174,12 @@ constexpr std::array families{
                   kind::counter,
                   "Calls that failed for good, since the provider's actor started",
                   {"provider", "model"}},
+    metric_family{metric::provider_overcounted_total,
+                  "provider_overcounted_total",
+                  kind::counter,
+                  "Answers whose tokens or price were more than is possible and were lowered, since the "
+                  "provider's actor started",
+                  {"provider", "model"}},
     metric_family{metric::provider_token_estimate_error_ratio,
                   "provider_token_estimate_error_ratio",
                   kind::gauge,
@@ -299,6 +305,7 @@ constexpr std::array families{
                   {"provider", "model"}},
     metric_family{metric::ab_tests, "ab_tests", kind::gauge, "A/B tests by state", {"state"}},
     metric_family{metric::alerts, "alerts", kind::gauge, "Alerts that are not resolved, by state", {"state"}},
+    metric_family{metric::experiments, "experiments", kind::gauge, "Experiments by state", {"state"}},
 };
 
 constexpr bool in_order() {
@@ -309,7 +316,7 @@ constexpr bool in_order() {
 }
 
 static_assert(in_order(), "the table lists the families in the order of the enumeration");
-static_assert(families.size() == static_cast<size_t>(metric::alerts) + 1);
+static_assert(families.size() == static_cast<size_t>(metric::experiments) + 1);
 
 } // namespace
 

@@ -84,6 +84,7 @@ enum class metric : uint8_t {
   provider_calls_answered_total,
   provider_calls_retried_total,
   provider_calls_failed_total,
+  provider_overcounted_total,
   provider_token_estimate_error_ratio,
   provider_token_estimate_factor,
   connection_sockets_open,
@@ -112,6 +113,7 @@ enum class metric : uint8_t {
   scaled_share,
   ab_tests,
   alerts,
+  experiments,
 };
 
 enum class metric_kind : uint8_t { gauge, counter, histogram, summary };

@@ -280,6 +280,8 @@ void to_json(nlohmann::json& out, const run_spec& spec) {
     out["origin"] = to_string(spec.origin);
   if (!spec.groups.empty())
     out["groups"] = spec.groups;
+  if (!spec.model_choice.empty())
+    out["model_choice"] = spec.model_choice;
   write(out, "stop_when", spec.stop_when);
   write(out, "limit", spec.limit);
   if (spec.cache != cache_use::off)
@@ -346,10 +348,20 @@ void from_json(const nlohmann::json& in, run_spec& out) {
   read(in, "log_samples", out.log_samples);
   read(in, "output_path", out.output_path);
   read(in, "groups", out.groups);
+  read(in, "model_choice", out.model_choice);
   read(in, "metadata", out.metadata);
   read(in, "requested", out.requested);
   read(in, "fingerprint", out.fingerprint);
   read(in, "created_at_ms", out.created_at);
+}
+
+void to_json(nlohmann::json& out, const run_rest& rest) {
+  out = nlohmann::json::array({rest.from.time_since_epoch().count(), rest.to.time_since_epoch().count()});
+}
+
+void from_json(const nlohmann::json& in, run_rest& out) {
+  out.from = wall_time{milliseconds{in.at(0).get<int64_t>()}};
+  out.to = wall_time{milliseconds{in.at(1).get<int64_t>()}};
 }
 
 void to_json(nlohmann::json& out, const run_record& run) {
@@ -360,6 +372,8 @@ void to_json(nlohmann::json& out, const run_record& run) {
       {"progress", progress_to_json(run.progress)},
       {"last_seq", run.last_seq},
   };
+  if (run.started_generations)
+    out["started_generations"] = *run.started_generations;
   if (run.open_calls_at_most != 0)
     out["open_calls_at_most"] = run.open_calls_at_most;
   if (run.sent_calls_at_most != 0)
@@ -370,11 +384,16 @@ void to_json(nlohmann::json& out, const run_record& run) {
     out["maybe_lost_calls"] = run.maybe_lost_calls;
   if (!run.waiting_for.empty())
     out["waiting_for"] = valid_utf8(run.waiting_for);
+  if (run.yielded)
+    out["yielded"] = true;
   write(out, "started_at_ms", run.started_at);
   write(out, "finished_at_ms", run.finished_at);
   write(out, "redacted_at_ms", run.redacted_at);
   if (run.active_for)
     out["active_ms"] = run.active_for->count();
+  write(out, "active_until_ms", run.active_until);
+  if (!run.rests.empty())
+    out["rests"] = run.rests;
   if (run.error)
     out["error"] = fault_to_json(*run.error);
   write(out, "stopped_early", run.stopped_early);
@@ -397,12 +416,16 @@ void from_json(const nlohmann::json& in, run_record& out) {
   read(in, "lost_calls", out.lost_calls);
   read(in, "maybe_lost_calls", out.maybe_lost_calls);
   read(in, "waiting_for", out.waiting_for);
+  read(in, "yielded", out.yielded);
   read(in, "stopped_early", out.stopped_early);
   read(in, "started_at_ms", out.started_at);
+  read(in, "started_generations", out.started_generations);
   read(in, "finished_at_ms", out.finished_at);
   read(in, "redacted_at_ms", out.redacted_at);
   if (const auto* active = find(in, "active_ms"))
     out.active_for = milliseconds{json_fields::convert<int64_t>(*active, "active_ms")};
+  read(in, "active_until_ms", out.active_until);
+  read(in, "rests", out.rests);
   if (const auto* error = find(in, "error"))
     out.error = fault_from_json(*error);
 }
@@ -458,8 +481,9 @@ nlohmann::json run_status_json(const run_record& run) {
         {"possibly_billed_at_most", possibly_billed_at_most(run)},
         {"lost_calls", run.lost_calls},
         {"cached", progress.cached}}},
-      {"waiting_for",
-       run.waiting_for.empty() ? nlohmann::json(nullptr) : nlohmann::json(valid_utf8(run.waiting_for))},
+      {"waiting_for", run.waiting_for.empty() || is_final(run.state)
+                          ? nlohmann::json(nullptr)
+                          : nlohmann::json(valid_utf8(run.waiting_for))},
       {"score", nullptr},
       {"cost", json_fields::dollars_or_null(progress.cost)},
       {"judge_cost", json_fields::dollars_or_null(progress.judge_cost)},
@@ -480,6 +504,8 @@ nlohmann::json run_status_json(const run_record& run) {
     out["current_task"] = progress.current_task.value;
   if (!is_final(run.state))
     out["estimated_completion"] = json_fields::time_or_null(progress.estimated_completion);
+  if (!spec.model_choice.empty())
+    out["model_choice"] = valid_utf8(spec.model_choice);
   if (!spec.origin.empty())
     out["origin"] = to_string(spec.origin);
   if (spec.stop_when)

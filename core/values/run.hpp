@@ -146,6 +146,7 @@ struct run_spec {
   std::string requested;   ///< JSON object text: the configuration as asked, returned as given.
   std::string fingerprint; ///< Hash of all that decides the answers; equal for "the same command again".
   wall_time created_at{};
+  std::string model_choice = {}; ///< Why this model, where the caller left it to the farm; otherwise empty.
 
   uint64_t total_samples() const noexcept;
 };
@@ -198,16 +199,27 @@ struct run_progress {
   }
 };
 
+/// A time between two parts of a run in which it was not under way: a pause, an interruption, the time
+/// between an end and a retry.
+struct run_rest {
+  wall_time from;
+  wall_time to;
+};
+
 /// The one record of a run.
 struct run_record {
   run_spec spec;
   run_state state = run_state::queued;
   uint16_t generation = 0; ///< Raised by retry.
+  /// How many of its generations have been under way; unset in records from before it was counted.
+  std::optional<uint32_t> started_generations;
   std::optional<wall_time> started_at;
   std::optional<wall_time> finished_at;
   /// How long it has been under way, waits and pauses between its parts left out. Written now and then while
   /// it is; unset in records from before it was counted.
   std::optional<milliseconds> active_for;
+  std::optional<wall_time> active_until; ///< Until when active_for counts; unset while that is unset.
+  std::vector<run_rest> rests;           ///< In order of time, at most most_rests.
   /// When its texts were removed, or began to be; unset while it has them.
   std::optional<wall_time> redacted_at;
   std::optional<fault> error;
@@ -229,10 +241,28 @@ struct run_record {
   /// Why no call goes out at the moment: the provider does not answer, or asks to wait. Empty while they go
   /// out.
   std::string waiting_for;
+  /// Paused by the farm, so that a run of higher priority has its place; the farm goes on with it.
+  bool yielded = false;
 };
 
 /// @returns a number that the calls of @p run which may have been billed without an answer cannot exceed.
 uint64_t possibly_billed_at_most(const run_record& run) noexcept;
+
+/// How many rests a record keeps; of more, the shortest is forgotten.
+inline constexpr size_t most_rests = 64;
+
+/// @returns how many generations of @p run have been under way: of a record that does not count it, all of a
+/// run that has started.
+uint32_t started_generations_of(const run_record& run) noexcept;
+
+/// Says that @p run is under way again from @p now on: what lies between its active_until and now was a rest.
+void note_rest_is_over(run_record& run, wall_time now);
+
+/// @returns how much of the time from @p first to @p last @p run was under way, as execution_time_of has it.
+milliseconds active_time_between(const run_record& run, wall_time first, wall_time last) noexcept;
+
+void to_json(nlohmann::json& out, const run_rest& rest);
+void from_json(const nlohmann::json& in, run_rest& out);
 
 /// Says that no call of @p run is out any more.
 void note_rest(run_record& run) noexcept;

@@ -138,6 +138,27 @@ uint64_t possibly_billed_at_most(const run_record& run) noexcept {
   return run.progress.possibly_billed + run.maybe_lost_calls;
 }
 
+uint32_t started_generations_of(const run_record& run) noexcept {
+  return run.started_generations.value_or(run.started_at ? run.generation + 1U : 0U);
+}
+
+void note_rest_is_over(run_record& run, wall_time now) {
+  if (!run.active_until || now <= *run.active_until)
+    return;
+  run.rests.push_back({*run.active_until, now});
+  run.active_until = now;
+  if (run.rests.size() > most_rests)
+    run.rests.erase(
+        std::ranges::min_element(run.rests, {}, [](const run_rest& rest) { return rest.to - rest.from; }));
+}
+
+milliseconds active_time_between(const run_record& run, wall_time first, wall_time last) noexcept {
+  auto out = std::max(last - first, milliseconds{0});
+  for (const auto& rest : run.rests)
+    out -= std::max(std::min(rest.to, last) - std::max(rest.from, first), milliseconds{0});
+  return out;
+}
+
 std::optional<milliseconds> execution_time_of(const run_record& run) noexcept {
   if (!run.started_at || !run.finished_at)
     return std::nullopt;

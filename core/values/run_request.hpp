@@ -61,6 +61,7 @@ struct run_request {
   std::optional<own_task> own;    ///< In place of `tasks`.
   call_rules calls;               ///< What is set goes before what the model says.
   std::vector<std::string> notes; ///< Accepted parameters that change nothing here, each with the reason.
+  std::string model_choice = {};  ///< Why `model`, where the farm has chosen it for the caller.
 };
 
 /// Reads the engine API's body in both name sets (model_id or model and model_args, task_ids or tasks,

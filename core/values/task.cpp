@@ -17,6 +17,7 @@ void to_json(nlohmann::json& out, const task_summary& task) {
       {"languages", task.languages},
       {"tags", task.tags},
       {"estimated_duration", task.estimated_duration},
+      {"task_type", task.task_type},
       {"prompt_types", task.prompt_types},
       {"sample_count", nullptr},
   };

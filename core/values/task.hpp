@@ -20,7 +20,8 @@ struct task_summary {
   std::vector<std::string> tags;
   uint32_t estimated_duration = 0; ///< Seconds.
   std::vector<std::string> prompt_types;
-  uint64_t sample_count = 0; ///< 0 when not counted yet.
+  uint64_t sample_count = 0;  ///< 0 when not counted yet.
+  std::string task_type = {}; ///< `code`, `reasoning`, ...; may be empty.
 };
 
 void to_json(nlohmann::json& out, const task_summary& task);

@@ -20,6 +20,7 @@ enum class ab_verb : uint8_t {
   observe = 9, ///< The body is one observation, or {observations: [...]}.
   analyze = 10,
   best_configuration = 11,
+  run = 12, ///< By itself, as one evaluation for each variant. The body says of what.
 };
 
 /// Answered when what it changes is durable.
@@ -31,13 +32,16 @@ struct ask_ab_test {
   bool sees_all = false;           ///< Also tests of others.
   bool changes_all = false;        ///< The same for changes.
   std::optional<uint64_t> version; ///< The change is refused when the test has another one.
+  std::string api_key;             ///< With run: id of the key that `who` came with; empty for none.
+  std::optional<money> key_budget; ///< Of that key, a day.
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, ask_ab_test& x) {
   auto version = field(x.version);
+  auto key_budget = field(x.key_budget);
   return f(caf::meta::type_name("ask_ab_test"), x.verb, x.test, x.body, x.who, x.sees_all, x.changes_all,
-           version);
+           version, x.api_key, key_budget);
 }
 
 struct ab_answer {
@@ -84,6 +88,22 @@ struct ab_test_changed {
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, ab_test_changed& x) {
   return f(caf::meta::type_name("ab_test_changed"), x.test, x.record);
+}
+
+/// INTERNAL: what has become of samples of a test's own evaluation, from a worker.
+struct ab_run_news {
+  uint64_t variant = 0;
+  std::vector<std::string> rows; ///< Observations, JSON text.
+  uint64_t last_seq = 0;         ///< Of the events that they come from.
+  bool more = false;             ///< There is more in the store already.
+  bool ended = false;            ///< The run has ended, and nothing follows.
+  std::optional<fault> error;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, ab_run_news& x) {
+  auto error = field(x.error);
+  return f(caf::meta::type_name("ab_run_news"), x.variant, x.rows, x.last_seq, x.more, x.ended, error);
 }
 
 } // namespace assay

@@ -99,6 +99,10 @@ struct call {
   call_kind kind = call_kind::chat;
   std::shared_ptr<const embedding_inputs> inputs = nullptr; ///< With call_kind::embed; otherwise null.
   uint32_t answer_tokens = 0; ///< Of the likely answer, for limits; see estimated_tokens.
+  /// Somebody waits for the answer: when it cannot be on the wire by then, on the farm's steady clock, it
+  /// ends as errc::rate_limited with what it waits for, as soon as that is known. 0: it waits as long as it
+  /// takes.
+  nanoseconds send_by{0};
 };
 
 template <class Inspector>
@@ -107,7 +111,7 @@ typename Inspector::result_type inspect(Inspector& f, call& x) {
   auto inputs = shared(x.inputs);
   return f(caf::meta::type_name("call"), x.id, x.messages, x.parameters, options, x.estimated_tokens,
            x.timeout, x.stream, x.prompt_type, x.movable, x.failures, x.repetition, x.kind, inputs,
-           x.answer_tokens);
+           x.answer_tokens, x.send_by);
 }
 
 /// How one call ended, after retries: an answer, or the last failure.

@@ -35,6 +35,19 @@ typename Inspector::result_type inspect(Inspector& f, slots_granted& x) {
   return f(caf::meta::type_name("slots_granted"), x.model, x.key, x.calls);
 }
 
+/// The next call waits for a limit, longer than a moment.
+struct slots_delayed {
+  model_id model;
+  uint32_t key = 0; ///< As in slots_granted.
+  nanoseconds wait{0};
+  std::string limit; ///< In words: `requests-per-minute limit`.
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, slots_delayed& x) {
+  return f(caf::meta::type_name("slots_delayed"), x.model, x.key, x.wait, x.limit);
+}
+
 /// What a call really used, so that the estimate can be corrected. Also gives its concurrency slot back.
 struct slot_settlement {
   call_id id;

@@ -41,12 +41,13 @@ struct command_run {
   run_id run;
   run_verb verb = run_verb::pause;
   std::optional<money> max_cost = {}; ///< With retry: what the run may cost from now on, in all.
+  bool yields = false; ///< With pause: for a run of higher priority, until there is a place again.
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, command_run& x) {
   auto max_cost = field(x.max_cost);
-  return f(caf::meta::type_name("command_run"), x.run, x.verb, max_cost);
+  return f(caf::meta::type_name("command_run"), x.run, x.verb, max_cost, x.yields);
 }
 
 struct find_run {
@@ -218,12 +219,14 @@ typename Inspector::result_type inspect(Inspector& f, run_recovered& x) {
 struct result_computed {
   std::string document; ///< JSON text.
   std::optional<fault> error;
+  /// What the run brings into the result database, storage form; empty for nothing.
+  std::string counts = {};
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, result_computed& x) {
   auto error = field(x.error);
-  return f(caf::meta::type_name("result_computed"), x.document, error);
+  return f(caf::meta::type_name("result_computed"), x.document, error, x.counts);
 }
 
 /// INTERNAL: the runs that the store has and that are not final, found at start.

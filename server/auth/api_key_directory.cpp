@@ -126,6 +126,7 @@ result<principal> api_key_directory::verify(std::string_view key) {
       who.roles.push_back(value);
   who.api_key = *id;
   who.key_budget = record.budget_per_day;
+  who.tokens_per_minute = record.tokens_per_minute;
   return who;
 }
 

@@ -84,6 +84,7 @@ struct principal {
   bool anonymous = false;
   std::string api_key{};             ///< Id of the API key that was sent; empty for everybody else.
   std::optional<money> key_budget{}; ///< What calls in the name of this key may cost a day, in UTC.
+  uint64_t tokens_per_minute = 0;    ///< Of this key; 0 means no such limit.
 
   bool is_admin() const noexcept;
   /// Whether the evaluations of @p owner and their results are shown to this caller.

@@ -23,6 +23,9 @@ namespace {
 template <class T>
 using awaitable = boost::asio::awaitable<T>;
 
+/// Of a plan, each of whose parts is admitted as a dry run.
+constexpr milliseconds longest_pricing{120'000};
+
 fault stopped() { return {errc::shutting_down, "the farm is stopping", {}, "try again later"}; }
 
 /// EVENT SINK of one WebSocket: passes frames into its queue and watches the hub that sends them.
@@ -52,6 +55,7 @@ collector_actor::behavior_type gauge_collector(collector_actor::pointer self, co
         round.ask(farm.budgets, "budget_keeper");
         round.ask(farm.runs, "run_supervisor");
         round.ask(farm.ab_tests, "ab_test_supervisor");
+        round.ask(farm.experiments, "experiment_supervisor");
         round.ask(farm.gateway, "gateway");
         round.ask(farm.sandbox, "sandbox");
         round.ask(farm.python, "python_host");
@@ -114,6 +118,9 @@ public:
   answer<budget_states> read_budgets() override {
     return through<budget_states>(&farm_handles::budgets, assay::read_budgets{});
   }
+  answer<keys_known> read_keys() override {
+    return through<keys_known>(&farm_handles::monitor, assay::read_keys{});
+  }
   answer<monitoring::routing_view> read_routing() override {
     return through<monitoring::routing_view>(&farm_handles::router, assay::read_routing{});
   }
@@ -125,6 +132,14 @@ public:
   }
   answer<ab_answer> ask_tests(ask_ab_test message) override {
     return through<ab_answer>(&farm_handles::ab_tests, std::move(message));
+  }
+  answer<experiment_answer> ask_experiments(ask_experiment message) override {
+    const bool prices = message.verb == experiment_verb::create || message.verb == experiment_verb::plan;
+    return through<experiment_answer>(&farm_handles::experiments, std::move(message),
+                                      prices ? longest_pricing : longest_ask);
+  }
+  answer<schedule_answer> ask_schedules(ask_schedule message) override {
+    return through<schedule_answer>(&farm_handles::schedules, std::move(message));
   }
   answer<void> observe(observe_calls message) override {
     auto found = co_await current();

@@ -46,7 +46,7 @@ private:
     if (!news.outcome)
       return out;
     if (news.outcome->error)
-      return out + fail(as_told(*news.outcome->error));
+      return out + fail(as_told(*news.outcome));
     over_ = true;
     charge_tokens(edge_, api_key_, *news.outcome);
     trailers_ = facts_of(*news.outcome);
@@ -87,7 +87,7 @@ boost::asio::awaitable<result<response>> ask_and_stream(request_context& context
     if (!first)
       co_return first.error();
     note_wait(context, *first->outcome);
-    co_return as_told(*first->outcome->error);
+    co_return as_told(*first->outcome);
   }
   response out;
   out.content_type = "text/event-stream; charset=utf-8";

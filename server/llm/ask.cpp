@@ -1,10 +1,14 @@
 #include "server/llm/ask.hpp"
 
 #include "server/caller_watch.hpp"
+#include "server/model_choice.hpp"
 #include "server/services.hpp"
+
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 #include <cstdio>
 
@@ -25,6 +29,13 @@ model_question question_of(const std::optional<principal>& caller, const asking&
   out.cache = how.cache;
   out.request.timeout = how.timeout;
   return out;
+}
+
+/// A provider's 404 is about the model where it says so, in whatever words.
+bool names_a_model(std::string_view message) {
+  std::string lower(message);
+  std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return std::tolower(c); });
+  return lower.find("model") != std::string::npos || lower.find("deployment") != std::string::npos;
 }
 
 } // namespace
@@ -89,8 +100,33 @@ void charge_tokens(edge_services& edge, const std::string& api_key, const call_o
                                                + int64_t{outcome.usage.completion_tokens});
 }
 
+namespace {
+
+/// @returns what a model has to be able to do for the question.
+control::selection_wish wish_of(const call& asked) {
+  control::selection_wish out;
+  out.answer_tokens = asked.parameters.max_tokens.value_or(0);
+  const auto all = uint64_t{llm::estimated_tokens(asked.messages, asked.parameters)};
+  out.content_tokens = all > out.answer_tokens ? all - out.answer_tokens : 0;
+  for (const auto& message : asked.messages)
+    if (message.extras && !message.extras->images.empty() && out.capabilities.empty())
+      out.capabilities.emplace_back("vision");
+  if (asked.options && !asked.options->tools.empty())
+    out.capabilities.emplace_back("function_calling");
+  return out;
+}
+
+} // namespace
+
 boost::asio::awaitable<result<std::unique_ptr<asked_question>>> ask_checked(edge_services& edge,
                                                                             model_question question) {
+  if (question.request.kind != call_kind::embed && leaves_choice(edge, question.model)) {
+    auto wish = wish_of(question.request);
+    auto chosen = co_await choose_model(edge, question.model, std::move(wish));
+    if (!chosen)
+      co_return chosen.error();
+    question.model = std::move(chosen->model);
+  }
   std::vector<std::string> pictures;
   if (edge.options.check_picture)
     for (const auto& message : question.request.messages)
@@ -138,7 +174,7 @@ boost::asio::awaitable<result<call_outcome>> ask_and_wait(request_context& conte
       continue;
     if (news->outcome->error) {
       note_wait(context, *news->outcome);
-      co_return as_told(*news->outcome->error);
+      co_return as_told(*news->outcome);
     }
     if (takes_tokens)
       charge_tokens(context.edge, api_key, *news->outcome);
@@ -146,15 +182,51 @@ boost::asio::awaitable<result<call_outcome>> ask_and_wait(request_context& conte
   }
 }
 
+boost::asio::awaitable<result<embedded>>
+ask_for_vectors(request_context& context, result<llm::embedding_question> (*read)(const nlohmann::json&)) {
+  auto how = asking_of(context);
+  if (!how)
+    co_return how.error();
+  auto question = read(*context.body);
+  if (!question)
+    co_return question.error();
+  embedded out;
+  out.asked_model = question->model;
+  out.as_base64 = question->as_base64;
+  auto call = embedding_call(context.caller, *how, std::move(*question));
+  auto outcome = co_await ask_and_wait(context, std::move(call));
+  if (!outcome)
+    co_return outcome.error();
+  if (!outcome->embeddings)
+    co_return fault{errc::malformed_answer, "the provider sent no vectors", {}, {}};
+  out.outcome = std::move(*outcome);
+  co_return std::move(out);
+}
+
 void note_wait(request_context& context, const call_outcome& outcome) {
   if (outcome.retry_after)
     context.retry_after = std::max(seconds{1}, std::chrono::ceil<seconds>(*outcome.retry_after));
 }
 
-fault as_told(fault reason) {
+fault as_told(const call_outcome& outcome) {
+  auto reason = *outcome.error;
   // Too large was the provider's answer: the edge has taken the request.
   if (reason.code == errc::too_large)
     reason.code = errc::malformed_answer;
+  if (reason.code != errc::provider_rejected)
+    return reason;
+  const auto status = outcome.http_status;
+  if (status == 404 && names_a_model(reason.message)) {
+    reason.code = errc::not_found;
+    reason.where = "model";
+    reason.hint = "GET /v1/models lists those that can be asked";
+  } else if (status == 404 || status == 405 || (status >= 300 && status < 400)) {
+    reason.code = errc::malformed_answer;
+    reason.hint = status < 400
+                      ? "redirects are not followed; the operator has to set the provider's base_url "
+                        "to where it leads"
+                      : "the provider has nothing there; the operator has to look at its base_url";
+  }
   return reason;
 }
 

@@ -10,6 +10,8 @@
 
 #include <boost/asio/awaitable.hpp>
 
+#include <nlohmann/json_fwd.hpp>
+
 #include <memory>
 #include <optional>
 
@@ -34,8 +36,9 @@ model_question embedding_call(const std::optional<principal>& caller, const aski
 model_question count_call(const std::optional<principal>& caller, const asking& how,
                           llm::chat_question question);
 
-/// Puts the question to the farm, when its pictures may be fetched from where they are: a provider in the
-/// operator's own network would reach what the caller cannot. @returns errc::forbidden when not.
+/// Puts the question to the farm, to a model that it chooses where the caller has left that to it, when its
+/// pictures may be fetched from where they are: a provider in the operator's own network would reach what the
+/// caller cannot. @returns errc::forbidden when not.
 boost::asio::awaitable<result<std::unique_ptr<asked_question>>> ask_checked(edge_services& edge,
                                                                             model_question question);
 
@@ -43,11 +46,23 @@ boost::asio::awaitable<result<std::unique_ptr<asked_question>>> ask_checked(edge
 /// @returns the outcome, or its error.
 boost::asio::awaitable<result<call_outcome>> ask_and_wait(request_context& context, model_question question);
 
+/// What an embedding question has led to.
+struct embedded {
+  std::string asked_model;
+  bool as_base64 = false;
+  call_outcome outcome; ///< With vectors.
+};
+
+/// Puts the request's texts to the farm. @param read How the API at hand writes such a question.
+boost::asio::awaitable<result<embedded>>
+ask_for_vectors(request_context& context, result<llm::embedding_question> (*read)(const nlohmann::json&));
+
 /// What a provider that takes no more calls has asked for is passed on to the caller.
 void note_wait(request_context& context, const call_outcome& outcome);
 
-/// @returns a call's failure as its caller is to see it.
-fault as_told(fault reason);
+/// @returns a failed call's error as its caller is to see it: what is wrong at the provider, or with its
+/// address, is not the caller's mistake, and a model that the provider does not know is.
+fault as_told(const call_outcome& outcome);
 
 /// Counts what the answer took against the limit of the key that asked; without one, nothing happens.
 void charge_tokens(edge_services& edge, const std::string& api_key, const call_outcome& outcome);

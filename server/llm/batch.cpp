@@ -7,6 +7,7 @@
 #include "server/llm/ask.hpp"
 #include "server/llm/batch_files.hpp"
 #include "server/llm/batch_results.hpp"
+#include "server/model_choice.hpp"
 #include "server/result_writer.hpp"
 #include "server/routes/shared.hpp"
 #include "server/services.hpp"
@@ -320,6 +321,8 @@ awaitable<result<response>> start_batch(request_context& context) {
   auto read = llm::read_llm_batch(*context.body);
   if (!read)
     co_return read.error();
+  if (auto refused = refuse_uncounted_calls(context))
+    co_return std::move(*refused);
   const auto wish = std::make_shared<const llm::llm_batch>(std::move(*read));
   submit_run message;
   message.request = request_of(*wish, wish->common.cache == cache_use::off ? how->cache : wish->common.cache);
@@ -332,6 +335,9 @@ awaitable<result<response>> start_batch(request_context& context) {
                     "must be 1 to 128 characters out of letters, digits, '.', '_' and '-'",
                     "Idempotency-Key",
                     {}};
+  auto settled = co_await settle_model(context.edge, message);
+  if (!settled)
+    co_return as_asked(settled.error());
   auto place = co_await prepare_output(context, wish->output_dir);
   if (!place)
     co_return place.error();
@@ -397,6 +403,8 @@ awaitable<result<response>> command_batch(request_context& context, run_verb ver
   const auto id = stored->spec.id;
   if (!context.who().may_change_runs_of(stored->spec.owner))
     co_return fault{errc::forbidden, "the batch is somebody else's", {}, "ask its owner or an administrator"};
+  if (auto refused = refuse_uncounted_calls(context); refused && verb == run_verb::resume)
+    co_return std::move(*refused);
   command_run message;
   message.run = id;
   message.verb = verb;

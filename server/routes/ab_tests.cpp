@@ -40,6 +40,8 @@ result<ask_ab_test> question(const request_context& context, ab_verb verb) {
   if (const auto id = context.path.find("id"); id != context.path.end())
     out.test = id->second;
   out.who = context.who().id;
+  out.api_key = context.who().api_key;
+  out.key_budget = context.who().key_budget;
   out.sees_all = context.who().permissions.has(permission::evaluation_read_all);
   out.changes_all = context.who().is_admin();
   auto version = wanted_version(context);
@@ -118,6 +120,13 @@ awaitable<result<response>> observe(request_context& context) {
   co_return co_await pass_on(context, ab_verb::observe, std::move(body));
 }
 
+awaitable<result<response>> run(request_context& context) {
+  if (auto refused = refuse_uncounted_calls(context))
+    co_return *refused;
+  auto body = body_text(context);
+  co_return co_await pass_on(context, ab_verb::run, std::move(body));
+}
+
 void add_request_schemas(schema_set& schemas) {
   schemas.add("NewAbTest", R"({
     "type": "object",
@@ -153,6 +162,21 @@ void add_request_schemas(schema_set& schemas) {
   })");
 }
 
+void add_run_schema(schema_set& schemas) {
+  schemas.add("AbRun", R"({
+    "type": "object",
+    "description": "An evaluation without what the variants say: the rest is as in POST /evaluations, and the same for all variants.",
+    "additionalProperties": true,
+    "properties": {
+      "tasks": {"type": "array", "items": {"type": "string"}}, "task_ids": {"type": "array", "items": {"type": "string"}},
+      "limit": {"type": ["integer", "null"]}, "prompt_types": {"type": "array", "items": {"type": "string"}},
+      "num_fewshot": {"type": ["integer", "null"]}, "random_seed": {"type": ["integer", "null"], "default": 0},
+      "epochs": {"type": ["integer", "null"]}, "max_cost": {"type": ["number", "null"], "description": "Dollars, of each variant."},
+      "priority": {"type": ["integer", "null"]}, "weight": {"type": ["integer", "null"]}, "request_id": {"type": "string"}
+    }
+  })");
+}
+
 void add_answer_schemas(schema_set& schemas) {
   schemas.add("AbTest", R"({
     "type": "object",
@@ -165,7 +189,8 @@ void add_answer_schemas(schema_set& schemas) {
       "paired": {"type": "boolean"}, "stop_when_decided": {"type": "boolean"},
       "created_at": {"type": "string", "format": "date-time"}, "started_at": {"type": ["string", "null"]},
       "ends_at": {"type": ["string", "null"]}, "ended_at": {"type": ["string", "null"]}, "ended_because": {"type": ["string", "null"]},
-      "total_samples": {"type": "integer"}, "selections": {"type": "object"}
+      "total_samples": {"type": "integer"}, "selections": {"type": "object"},
+      "run": {"type": ["object", "null"], "description": "Of a test that runs by itself: runs by variant, planned, observed, and at its end samples_saved and cost_saved (an estimate)."}
     },
     "required": ["test_id", "state", "version", "variants", "traffic_split", "success_metric"]
   })");
@@ -252,6 +277,7 @@ query_parameter list_state() {
 
 void add_ab_test_routes(route_table& table) {
   add_request_schemas(table.schemas());
+  add_run_schema(table.schemas());
   add_answer_schemas(table.schemas());
 
   auto one = declared(http_method::post, "/ab-tests", "Create an A/B test", "AbTest",
@@ -279,6 +305,14 @@ void add_ab_test_routes(route_table& table) {
   table.add(verb("start", "Start, or go on with, an A/B test", &plain<ab_verb::start>));
   table.add(verb("pause", "Pause an A/B test", &plain<ab_verb::pause>));
   table.add(verb("stop", "End an A/B test", &plain<ab_verb::stop>));
+
+  one = declared(http_method::post, "/ab-tests/{id}/run", "Run a paired A/B test by itself", "AbTest",
+                 permission::evaluation_create, &run);
+  one.details =
+      "Starts it, with one evaluation for each variant over the same samples. What comes of them is "
+      "recorded; the test ends when it is decided, and what was not asked by then is not asked.";
+  one.request_schema = "AbRun";
+  table.add(std::move(one));
 
   one = declared(http_method::get, "/ab-tests/{id}/variant", "The variant to use", "AbSelection",
                  permission::evaluation_create, &select);

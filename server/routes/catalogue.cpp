@@ -104,6 +104,7 @@ void add_schemas(schema_set& schemas) {
       "task_id": {"type": "string"}, "name": {"type": "string"},
       "category": {"type": "string", "examples": ["single_turn"]},
       "difficulty": {"type": "string", "enum": ["beginner", "intermediate", "advanced"]},
+      "task_type": {"type": "string", "examples": ["code", "reasoning"]},
       "description": {"type": "string"},
       "languages": {"type": "array", "items": {"type": "string"}},
       "tags": {"type": "array", "items": {"type": "string"}},

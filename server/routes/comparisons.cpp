@@ -80,9 +80,10 @@ awaitable<result<response>> compare(request_context& context) {
       co_return run.error();
     runs.push_back(std::move(*run));
   }
+  const bool with_contents = storage::have_different_datasets(runs, context.text("task"));
   auto scores = std::make_shared<std::vector<stats::run_scores>>();
   for (const auto& run : runs) {
-    const storage::score_choice choice{context.text("task"), context.text("scorer")};
+    const storage::score_choice choice{context.text("task"), context.text("scorer"), with_contents};
     auto read = co_await read_scores(context, run, choice);
     if (!read)
       co_return read.error();
@@ -126,7 +127,7 @@ void add_schemas(schema_set& schemas) {
       "runs": {"type": "array", "items": {"type": "object"}},
       "comparisons": {"type": "array", "items": {"$ref": "#/components/schemas/PairedComparison"}},
       "overall": {"type": "array", "items": {"$ref": "#/components/schemas/PairedComparison"}},
-      "notes": {"type": "array", "items": {"type": "string"}, "description": "What could not be compared, and why."},
+      "notes": {"type": "array", "items": {"type": "string"}, "description": "What could not be compared, and why; where rows of different datasets were matched by what they ask."},
       "confidence_level": {"type": "number"}, "correction": {"type": "string"}, "seed": {"type": "integer"}
     },
     "required": ["runs", "comparisons", "overall", "notes"]

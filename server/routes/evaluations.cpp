@@ -1,5 +1,6 @@
 #include "core/values/run_request.hpp"
 #include "server/llm/batch_files.hpp"
+#include "server/model_choice.hpp"
 #include "server/request_context.hpp"
 #include "server/result_writer.hpp"
 #include "server/routes/families.hpp"
@@ -74,6 +75,9 @@ awaitable<result<response>> create(request_context& context) {
   auto wanted = run_request_from_json(*context.body);
   if (!wanted)
     co_return wanted.error();
+  // A plan asks nobody.
+  if (auto refused = refuse_uncounted_calls(context); refused && !wanted->dry_run)
+    co_return std::move(*refused);
   submit_run message;
   message.request = std::move(*wanted);
   message.owner = context.who().id;
@@ -85,6 +89,9 @@ awaitable<result<response>> create(request_context& context) {
                     "must be 1 to 128 characters out of letters, digits, '.', '_' and '-'",
                     "Idempotency-Key",
                     {}};
+  auto settled = co_await settle_model(context.edge, message);
+  if (!settled)
+    co_return as_asked(settled.error(), *context.body);
   // Nobody may wait for, and so learn about, somebody else's run.
   const auto against = message.request.stop_when ? message.request.stop_when->against : run_id{};
   auto named = message.request.depends_on;
@@ -283,6 +290,9 @@ awaitable<result<response>> command(request_context& context, run_verb verb) {
   auto stored = changeable_run(context, *id);
   if (!stored)
     co_return stored.error();
+  if (auto refused = refuse_uncounted_calls(context);
+      refused && (verb == run_verb::resume || verb == run_verb::retry))
+    co_return std::move(*refused);
   if (verb == run_verb::purge || verb == run_verb::redact) {
     if (!is_final(stored->state))
       co_return fault{errc::invalid_transition, "the evaluation is " + std::string(to_string(stored->state)),

@@ -13,12 +13,15 @@ void add_api_key_routes(route_table& table);   ///< /auth/keys
 void add_catalogue_routes(route_table& table); ///< /tasks, /models
 void add_evaluation_routes(route_table& table);
 void add_rescoring_routes(route_table& table);
-void add_ab_test_routes(route_table& table); ///< /ab-tests
+void add_ab_test_routes(route_table& table);    ///< /ab-tests
+void add_experiment_routes(route_table& table); ///< /experiments
+void add_schedule_routes(route_table& table);   ///< /schedules
 void add_result_routes(route_table& table);
-void add_comparison_routes(route_table& table); ///< /comparisons
-void add_sample_routes(route_table& table);     ///< /results/{id}/samples
-void add_export_routes(route_table& table);     ///< /results/{id}/export
-void add_analytics_routes(route_table& table);  ///< /analytics/...
+void add_comparison_routes(route_table& table);    ///< /comparisons
+void add_sample_routes(route_table& table);        ///< /results/{id}/samples
+void add_export_routes(route_table& table);        ///< /results/{id}/export
+void add_analytics_routes(route_table& table);     ///< /analytics/...
+void add_test_database_routes(route_table& table); ///< /database/...
 void add_configuration_routes(route_table& table);
 void add_model_configuration_routes(route_table& table); ///< /model-configs
 void add_monitor_routes(route_table& table);             ///< /monitor/...

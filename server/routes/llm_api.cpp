@@ -90,30 +90,21 @@ awaitable<result<response>> invoke(request_context& context) {
 // -- other questions ------------------------------------------------------------------------------------
 
 awaitable<result<response>> embed(request_context& context) {
-  auto how = asking_of(context);
-  if (!how)
-    co_return how.error();
-  auto question = llm::read_llm_embeddings(*context.body);
-  if (!question)
-    co_return question.error();
-  const auto model = question->model;
-  auto call = embedding_call(context.caller, *how, std::move(*question));
-  auto outcome = co_await ask_and_wait(context, std::move(call));
-  if (!outcome)
-    co_return outcome.error();
-  if (!outcome->embeddings)
-    co_return fault{errc::malformed_answer, "the provider sent no vectors", {}, {}};
-  const auto facts = facts_of_answer(*outcome, model);
-  const auto& vectors = outcome->embeddings->vectors;
+  const auto asked = co_await ask_for_vectors(context, &llm::read_llm_embeddings);
+  if (!asked)
+    co_return asked.error();
+  const auto& outcome = asked->outcome;
+  const auto facts = facts_of_answer(outcome, asked->asked_model);
+  const auto& vectors = outcome.embeddings->vectors;
   json shown{{"embeddings", vectors},
              {"dimensions", vectors.empty() ? 0 : vectors.front().size()},
-             {"model", outcome->served_model.empty() ? facts.model : outcome->served_model},
+             {"model", outcome.served_model.empty() ? facts.model : outcome.served_model},
              {"provider", facts.provider},
-             {"usage", llm::llm_usage(outcome->usage, outcome->cost)},
-             {"tokens_used", outcome->usage.prompt_tokens},
-             {"cost", outcome->cost ? json(to_dollars(*outcome->cost)) : json()}};
+             {"usage", llm::llm_usage(outcome.usage, outcome.cost)},
+             {"tokens_used", outcome.usage.prompt_tokens},
+             {"cost", outcome.cost ? json(to_dollars(*outcome.cost)) : json()}};
   auto out = context.answer(shown);
-  out.headers = facts_of(*outcome);
+  out.headers = facts_of(outcome);
   co_return std::move(out);
 }
 

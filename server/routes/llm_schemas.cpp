@@ -153,6 +153,7 @@ void add_llm_api_requests(schema_set& schemas) {
       "stream": {"type": ["boolean", "null"], "description": "As server-sent events when Accept names text/event-stream; otherwise the answer is collected."},
       "timeout": {"type": ["number", "null"], "default": 60, "description": "Seconds."},
       "cache": {"type": ["string", "null"], "enum": ["off", "use", "rewrite", "remove", null]},
+      "raw_response": {"type": ["boolean", "null"], "description": "Whether the provider's own body comes along, up to 1 MiB of it; not with stream, and never from kept answers."},
       "llm_params": {"type": ["object", "null"]},
       "request_id": {"type": "string"}
     }
@@ -207,7 +208,8 @@ void add_llm_api_answers(schema_set& schemas) {
       "provider": {"type": "string"}, "tokens_used": {"type": "integer"},
       "token_breakdown": {"type": "object"}, "usage": {"type": "object"},
       "finish_reason": {"type": "string"}, "cost": {"type": ["number", "null"]},
-      "cached": {"type": "boolean"}, "warnings": {"type": ["array", "null"]}
+      "cached": {"type": "boolean"}, "warnings": {"type": ["array", "null"]},
+      "raw_response": {"description": "The provider's own body, where it was asked for; a text where it is no JSON."}
     },
     "required": ["result", "model", "tokens_used", "finish_reason", "provider", "cost"]
   })");

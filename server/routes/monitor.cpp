@@ -78,6 +78,59 @@ awaitable<result<response>> show_budgets(request_context& context) {
   co_return context.answer(json{{"timestamp", to_rfc3339(found->at)}, {"items", std::move(items)}});
 }
 
+json limit_json(const key_limit& one) {
+  return {{"limit", one.limit},
+          {"remaining", one.remaining ? json(*one.remaining) : json()},
+          {"source", one.learnt ? "provider" : "configuration"}};
+}
+
+json moment_json(const std::optional<wall_time>& when) { return when ? json(to_rfc3339(*when)) : json(); }
+
+json key_at_model_json(const key_at_model& one) {
+  auto limits = json::object();
+  for (const auto& limit : one.limits)
+    limits[limit.what] = limit_json(limit);
+  return {{"model", one.model.value},
+          {"in_flight", one.in_flight},
+          {"window", one.window},
+          {"closed_until", moment_json(one.closed_until)},
+          {"waits_for", one.closed_by.empty() ? json() : json(one.closed_by)},
+          {"limits", std::move(limits)}};
+}
+
+json key_json(const provider_id& provider, const key_health& key) {
+  auto models = json::array();
+  for (const auto& one : key.models)
+    models.push_back(key_at_model_json(one));
+  const auto* const state = key.leaving ? "leaving" : key.trying ? "trying" : key.out ? "out" : "good";
+  return {{"provider", provider.value},
+          {"name", key.name},
+          {"fingerprint", key.fingerprint.empty() ? json() : json(key.fingerprint)},
+          {"state", state},
+          {"code", key.out ? json(to_string(key.out->code)) : json()},
+          {"reason", key.out ? json(key.out->message) : json()},
+          {"out_since", moment_json(key.out_since)},
+          {"next_try", moment_json(key.next_try)},
+          {"today",
+           {{"day", to_rfc3339(key.day).substr(0, 10)},
+            {"requests", key.requests},
+            {"tokens", key.tokens},
+            {"cost", to_dollars(key.cost)}}},
+          {"models", std::move(models)}};
+}
+
+awaitable<result<response>> show_keys(request_context& context) {
+  auto found = co_await context.edge.farm.read_keys();
+  if (!found)
+    co_return found.error();
+  auto items = json::array();
+  for (const auto& provider : found->providers)
+    for (const auto& key : provider.keys)
+      items.push_back(key_json(provider.provider, key));
+  co_return context.answer(
+      json{{"timestamp", to_rfc3339(context.edge.options.time.wall())}, {"items", std::move(items)}});
+}
+
 awaitable<result<response>> report(request_context& context) {
   auto view = co_await context.edge.farm.read_monitor();
   if (!view)
@@ -366,6 +419,16 @@ void add_reading_routes(route_table& table) {
   one.details =
       "Dollars. Those that have been used: of the farm, of users, models and API keys. held is reserved for "
       "calls in flight; what a single evaluation may cost is in its own record.";
+  table.add(std::move(one));
+
+  one = declared("/monitor/keys", "How the keys of providers are, and what each has used today",
+                 "MonitorList", &show_keys);
+  one.details =
+      "state is good, out (rejected, or without credit: code and reason say which, next_try when a "
+      "call tries it "
+      "again), trying or leaving. A key is named, never shown. today is the day in UTC: tries, tokens "
+      "of prompts and answers, dollars where prices are known. For each model: limits as configured "
+      "or as the provider has said, and until when the key lets no call out.";
   table.add(std::move(one));
 
   one = declared("/monitor/alerts", "Alerts, unresolved ones first", "MonitorList", showing(&show_alerts));

@@ -76,24 +76,14 @@ awaitable<result<response>> complete_chat(request_context& context) {
 // -- embeddings -----------------------------------------------------------------------------------------
 
 awaitable<result<response>> embed(request_context& context) {
-  auto how = asking_of(context);
-  if (!how)
-    co_return how.error();
-  auto question = llm::read_embedding_request(*context.body);
-  if (!question)
-    co_return question.error();
-  const auto model = question->model;
-  const bool as_base64 = question->as_base64;
-  auto call = embedding_call(context.caller, *how, std::move(*question));
-  auto outcome = co_await ask_and_wait(context, std::move(call));
-  if (!outcome)
-    co_return outcome.error();
-  if (!outcome->embeddings)
-    co_return fault{errc::malformed_answer, "the provider sent no vectors", {}, {}};
+  const auto asked = co_await ask_for_vectors(context, &llm::read_embedding_request);
+  if (!asked)
+    co_return asked.error();
+  const auto& outcome = asked->outcome;
   response out;
-  out.headers = facts_of(*outcome);
-  out.body = llm::embedding_list(outcome->served_model.empty() ? model : outcome->served_model,
-                                 outcome->embeddings->vectors, outcome->usage, as_base64);
+  out.headers = facts_of(outcome);
+  out.body = llm::embedding_list(outcome.served_model.empty() ? asked->asked_model : outcome.served_model,
+                                 outcome.embeddings->vectors, outcome.usage, asked->as_base64);
   co_return std::move(out);
 }
 
@@ -122,8 +112,10 @@ awaitable<result<response>> list_models(request_context& context) {
 awaitable<result<response>> find_model(request_context& context) {
   const auto all = current(context);
   std::string name = context.path_value("id");
-  if (const auto provider = context.path.find("provider"); provider != context.path.end())
-    name = provider->second + "/" + name;
+  // Clients do not encode the slashes of a name.
+  for (const auto* before : {"vendor", "provider"})
+    if (const auto part = context.path.find(before); part != context.path.end())
+      name = part->second + "/" + name;
   const model_id id{name};
   const auto it = std::find_if(all->models.begin(), all->models.end(),
                                [&](const model_profile& one) { return one.id == id; });
@@ -183,6 +175,9 @@ void add_openai_routes(route_table& table) {
                      &find_model));
   one = declared(http_method::get, "/v1/models/{provider}/{id}", "One model of a provider", "OpenAiModel",
                  &find_model);
+  table.add(std::move(one));
+  one = declared(http_method::get, "/v1/models/{provider}/{vendor}/{id}",
+                 "One model of a provider that serves others' models", "OpenAiModel", &find_model);
   table.add(std::move(one));
 }
 

@@ -34,6 +34,8 @@ boost::asio::awaitable<result<response>> rescore(request_context& context) {
   auto stored = readable_run(context, *id);
   if (!stored)
     co_return stored.error();
+  if (auto refused = refuse_uncounted_calls(context)) // Judges may be asked.
+    co_return std::move(*refused);
   submit_run message;
   message.request.origin = *id;
   message.owner = context.who().id;

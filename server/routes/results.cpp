@@ -157,6 +157,7 @@ void add_schemas(schema_set& schemas) {
             "task_id": {"type": "string"}, "status": {"type": "string"},
             "score": {"type": ["number", "null"]},
             "metrics": {"type": "object"},
+            "agreement": {"type": ["object", "null"], "description": "How far judges agree with each other and with other scorers; null where the task has no judge beside another."},
             "execution_time": {"type": ["number", "null"], "description": "Seconds on the clock from its first call to its last answer."},
             "output": {"type": ["string", "null"], "description": "With include_details."},
             "error_message": {"type": ["string", "null"]}

@@ -1,4 +1,5 @@
 #include "core/control/model_selection.hpp"
+#include "server/model_choice.hpp"
 #include "server/request_context.hpp"
 #include "server/routes/families.hpp"
 #include "server/services.hpp"
@@ -51,60 +52,6 @@ result<selection_wish> wish_of(const json& given) {
   return out;
 }
 
-/// The hour, or the day when nothing was asked in the hour.
-void add_seen(const monitoring::monitor_view& view, selection_candidate& out) {
-  for (const auto& one : view.models) {
-    if (one.model != out.model.id || one.provider != out.model.provider)
-      continue;
-    const auto& seen = one.windows.hour.samples > 0 ? one.windows.hour : one.windows.day;
-    out.samples = seen.samples;
-    out.success_rate = seen.success_rate();
-    if (seen.samples > seen.failures && seen.measured > 0)
-      out.latency = std::chrono::duration<double>(seen.mean).count();
-    const auto& judged = one.windows.day;
-    if (judged.quality) {
-      out.quality = judged.quality;
-      out.judged = judged.judged;
-    }
-  }
-}
-
-void add_routing(const monitoring::routing_view& view, selection_candidate& out) {
-  const auto is_this = [&](const monitoring::route_target_view& one) {
-    return one.model == out.model.id && one.provider == out.model.provider;
-  };
-  for (const auto& route : view.routes)
-    if (const auto found = std::ranges::find_if(route.targets, is_this);
-        found != route.targets.end() && !out.quality)
-      out.quality = found->quality;
-  if (const auto found = std::ranges::find_if(view.targets, is_this); found != view.targets.end()) {
-    out.available = found->available;
-    out.why = found->why;
-  }
-}
-
-std::vector<selection_candidate> candidates_of(const request_context& context,
-                                               const monitoring::monitor_view& seen,
-                                               const monitoring::routing_view& routing) {
-  std::vector<selection_candidate> out;
-  const auto known =
-      context.edge.options.current_catalogue ? context.edge.options.current_catalogue() : nullptr;
-  if (!known)
-    return out;
-  for (const auto& model : known->models) {
-    // The models that a route leads to are candidates themselves; a model that only falls back is one.
-    const bool is_route = !model.route.models.empty() && model.route.models.front().model != model.id;
-    if (is_route)
-      continue;
-    selection_candidate one;
-    one.model = model;
-    add_seen(seen, one);
-    add_routing(routing, one);
-    out.push_back(std::move(one));
-  }
-  return out;
-}
-
 json or_null(const std::optional<double>& value) { return value ? json(*value) : json(nullptr); }
 
 json selected_json(const control::selected_model& one, const selection_candidate& from) {
@@ -133,26 +80,14 @@ json excluded_json(const control::model_selection& found, const std::vector<sele
   return out;
 }
 
-fault nothing_fits(const control::model_selection& found, const std::vector<selection_candidate>& all) {
-  constexpr size_t most_named = 3;
-  std::string why;
-  for (size_t i = 0; i < std::min(most_named, found.excluded.size()); ++i)
-    why += (why.empty() ? "" : "; ") + all[found.excluded[i].candidate].model.id.value + " "
-           + found.excluded[i].reason;
-  return {errc::not_found, "no model can do this", {}, why.empty() ? "GET /models lists none" : why};
-}
-
 awaitable<result<response>> select(request_context& context) {
   const auto wish = wish_of(*context.body);
   if (!wish)
     co_return wish.error();
-  auto seen = co_await context.edge.farm.read_monitor();
-  if (!seen)
-    co_return seen.error();
-  auto routing = co_await context.edge.farm.read_routing();
-  if (!routing)
-    co_return routing.error();
-  const auto all = candidates_of(context, *seen, *routing);
+  const auto gathered = co_await gather_candidates(context.edge);
+  if (!gathered)
+    co_return gathered.error();
+  const auto& all = *gathered;
   const auto found = control::select_models(*wish, all);
   if (found.ranked.empty())
     co_return nothing_fits(found, all);

@@ -34,6 +34,17 @@ result<run_record> readable_run(const request_context& context, run_id run) {
   return std::move(**record);
 }
 
+std::optional<fault> refuse_uncounted_calls(const request_context& context) {
+  const auto most = context.caller ? context.caller->tokens_per_minute : 0;
+  if (most == 0)
+    return std::nullopt;
+  return fault{errc::forbidden,
+               "this API key may use " + std::to_string(most)
+                   + " tokens a minute, and calls of evaluations and batches do not keep to that",
+               {},
+               "use a key without tokens_per_minute; budget_per_day bounds what evaluations cost"};
+}
+
 result<run_record> changeable_run(const request_context& context, run_id run) {
   auto record = readable_run(context, run);
   if (record && !context.who().may_change_runs_of(record->spec.owner))
@@ -94,11 +105,14 @@ void add_all_routes(route_table& table) {
   add_evaluation_routes(table);
   add_rescoring_routes(table);
   add_ab_test_routes(table);
+  add_experiment_routes(table);
+  add_schedule_routes(table);
   add_result_routes(table);
   add_comparison_routes(table);
   add_sample_routes(table);
   add_export_routes(table);
   add_analytics_routes(table);
+  add_test_database_routes(table);
   add_configuration_routes(table);
   add_model_configuration_routes(table);
   add_monitor_routes(table);

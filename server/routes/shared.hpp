@@ -7,6 +7,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include <optional>
 #include <string>
 
 /// What several families of routes use.
@@ -24,6 +25,10 @@ result<run_record> readable_run(const request_context& context, run_id run);
 
 /// Adds `output` to what is shown of @p run, when it has asked for files: where they are, or why not.
 void add_output(const request_context& context, const run_record& run, nlohmann::json& shown);
+
+/// @returns why the caller may not have the farm ask by itself: its key has a limit of tokens a minute, which
+/// calls that the edge does not see would pass by.
+std::optional<fault> refuse_uncounted_calls(const request_context& context);
 
 /// @returns the run if the caller may pause, resume, cancel and retry it; forbidden when it may only be seen.
 result<run_record> changeable_run(const request_context& context, run_id run);

@@ -25,6 +25,7 @@ namespace websocket = boost::beast::websocket;
 constexpr uint16_t code_unauthorized = 3000;
 constexpr std::string_view channel_prefix = "evaluation:";
 constexpr std::string_view test_prefix = "ab_test:";
+constexpr std::string_view experiment_prefix = "experiment:";
 constexpr std::string_view alerts_name = "alerts";
 
 /// How answers name what is followed.
@@ -33,6 +34,8 @@ std::pair<const char*, std::string> shown(run_id run) {
     return {"channel", std::string(alerts_name)};
   if (is_ab_test_channel(run))
     return {"channel", "ab_test"};
+  if (is_experiment_channel(run))
+    return {"channel", "experiment"};
   return {"evaluation_id", to_string(run)};
 }
 
@@ -77,8 +80,13 @@ result<std::vector<run_id>> runs_of(const json& command) {
         out.push_back(ab_test_channel(name.substr(test_prefix.size())));
         continue;
       }
+      if (name.starts_with(experiment_prefix) && is_caller_id(name.substr(experiment_prefix.size()))) {
+        out.push_back(experiment_channel(name.substr(experiment_prefix.size())));
+        continue;
+      }
       if (!name.starts_with(channel_prefix))
-        return wrong(where, "is no channel", "channels are written evaluation:ID, ab_test:ID, or alerts");
+        return wrong(where, "is no channel",
+                     "channels are written evaluation:ID, ab_test:ID, experiment:ID, or alerts");
       if (auto added = add(where, name.substr(channel_prefix.size())); !added)
         return added.error();
     }
@@ -196,14 +204,17 @@ result<run_record> web_socket_session::readable_run(run_id run) const {
 }
 
 result<run_record> web_socket_session::followed(run_id run) const {
-  if (is_ab_test_channel(run)) {
+  if (is_ab_test_channel(run) || is_experiment_channel(run)) {
     if (!who_->permissions.has(permission::evaluation_read))
       return fault{errc::forbidden, "this needs the permission evaluation:read", {}, {}};
     const auto test = edge_.read_now([&](storage::snapshot& view) { return find_ab_test(view, run); });
     if (!test)
       return test.error();
     if (!*test || !who_->may_see_runs_of((*test)->owner))
-      return fault{errc::not_found, "there is no such A/B test", "channels", {}};
+      return fault{errc::not_found,
+                   is_ab_test_channel(run) ? "there is no such A/B test" : "there is no such experiment",
+                   "channels",
+                   {}};
     return run_record{};
   }
   if (run != alert_channel)

@@ -10,6 +10,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <chrono>
 #include <utility>
 
 // Questions to models over a WebSocket: their answers share it with everything else that is told.
@@ -51,8 +53,10 @@ result<model_question> web_socket_session::question_of(const json& request) {
   }
   if (auto waiting = edge_.auth.take_request(*who_))
     return std::move(waiting->what);
+  // Why else would it be asked here; a provider's own body comes only whole.
+  const bool raw = asked->chat.options && asked->chat.options->raw_response;
   if (!request.contains("stream"))
-    asked->chat.stream = true; // Why else would it be asked here.
+    asked->chat.stream = !raw;
   asking how;
   how.timeout = asked->timeout;
   how.cache = asked->cache;
@@ -95,8 +99,11 @@ result<void> web_socket_session::cancel_question(const json& command) {
   return {};
 }
 
-void web_socket_session::fail_question(const std::string& id, const fault& reason) {
+void web_socket_session::fail_question(const std::string& id, const fault& reason,
+                                       std::optional<milliseconds> retry_after) {
   auto data = failure_json(reason);
+  if (retry_after)
+    data["retry_after"] = std::max(seconds{1}, std::chrono::ceil<seconds>(*retry_after)).count();
   data["id"] = id;
   reply("llm_failed", data);
 }
@@ -126,7 +133,9 @@ boost::asio::awaitable<void> web_socket_session::answer_question(std::string id,
       co_return;
     if (!news || (news->outcome && news->outcome->error)) {
       questions_.erase(id);
-      co_return fail_question(id, news ? as_told(*news->outcome->error) : news.error());
+      if (news)
+        co_return fail_question(id, as_told(*news->outcome), news->outcome->retry_after);
+      co_return fail_question(id, news.error());
     }
     for (const auto& piece : news->pieces) {
       text += piece.text;

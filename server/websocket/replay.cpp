@@ -1,6 +1,7 @@
 #include "server/websocket/replay.hpp"
 
 #include "core/experiments/ab_record.hpp"
+#include "core/experiments/experiment.hpp"
 #include "core/monitoring/alerts.hpp"
 #include "server/families.hpp"
 
@@ -66,7 +67,7 @@ result<generation_search> find_generation(storage::snapshot& view, run_id run, u
 }
 
 result<uint64_t> newest_stored(storage::snapshot& view, run_id run) {
-  if (is_ab_test_channel(run)) {
+  if (is_ab_test_channel(run) || is_experiment_channel(run)) {
     const auto test = find_ab_test(view, run);
     if (!test)
       return test.error();
@@ -80,16 +81,35 @@ result<uint64_t> newest_stored(storage::snapshot& view, run_id run) {
   return alerts->last_seq;
 }
 
+namespace {
+
+result<followed_test> followed_experiment(const std::string& key, const std::string& stored) {
+  const auto head = experiments::head_from_stored(stored);
+  if (!head)
+    return head.error();
+  return followed_test{key, head->owner, head->changes, to_text(experiments::to_json(*head)),
+                       event_type::experiment_progress};
+}
+
+} // namespace
+
 result<std::optional<followed_test>> find_ab_test(storage::snapshot& view, run_id channel) {
+  const bool is_test = is_ab_test_channel(channel);
   storage::document_query query;
   query.limit = storage::max_page_rows;
   do {
-    auto page = view.page_documents(storage::table::ab_tests, query);
+    auto page = view.page_documents(is_test ? storage::table::ab_tests : storage::table::experiments, query);
     if (!page)
       return page.error();
     for (const auto& [key, document] : page->documents) {
-      if (ab_test_channel(key) != channel)
+      if ((is_test ? ab_test_channel(key) : experiment_channel(key)) != channel)
         continue;
+      if (!is_test) {
+        auto found = followed_experiment(key, document.bytes);
+        if (!found)
+          return found.error();
+        return std::optional<followed_test>{std::move(*found)};
+      }
       const auto record = experiments::record_from_stored(document.bytes);
       if (!record)
         return record.error();
@@ -110,8 +130,7 @@ result<replay_page> read_ab_test(storage::snapshot& view, run_id channel, uint64
   out.last_seq = after;
   if (*test && (*test)->last_seq > after) {
     out.last_seq = (*test)->last_seq;
-    out.frames.push_back(
-        to_frame({channel, out.last_seq, event_type::ab_test_analysis, now, shared_text{(*test)->text}}));
+    out.frames.push_back(to_frame({channel, out.last_seq, (*test)->type, now, shared_text{(*test)->text}}));
   }
   return out;
 }

@@ -43,22 +43,23 @@ result<replay_page> read_replay(storage::snapshot& view, run_id run, uint64_t af
 result<generation_search> find_generation(storage::snapshot& view, run_id run, uint64_t after,
                                           uint16_t retries);
 
-/// @returns the number of the newest event that is stored of a run, of the alerts or of an A/B test, 0 when
-/// there is none.
+/// @returns the number of the newest event that is stored of a run, of the alerts, of an A/B test or of an
+/// experiment, 0 when there is none.
 result<uint64_t> newest_stored(storage::snapshot& view, run_id run);
 
-/// The A/B test that is followed under @p channel, and its owner.
+/// The A/B test, or the experiment, that is followed under @p channel, and its owner.
 struct followed_test {
   std::string test;
   user_id owner;
   uint64_t last_seq = 0;
   std::string text; ///< JSON text: the analysis of one that has ended, else what is stored of it.
+  event_type type = event_type::ab_test_analysis;
 };
 
-/// @returns nothing when no test has this channel.
+/// @returns nothing when no test and no experiment has this channel.
 result<std::optional<followed_test>> find_ab_test(storage::snapshot& view, run_id channel);
 
-/// Reads how the A/B test is now, unless that is known by @p after already.
+/// Reads how the A/B test or the experiment is now, unless that is known by @p after already.
 result<replay_page> read_ab_test(storage::snapshot& view, run_id channel, uint64_t after, wall_time now);
 
 /// Reads the alerts that have changed after @p after: each once, as it is now.

@@ -325,7 +325,7 @@ awaitable<void> web_socket_session::catch_up(run_id run, uint64_t round) {
                  now = edge_.options.time.wall()](storage::snapshot& view) {
       if (run == alert_channel)
         return read_alerts(view, after, now);
-      if (is_ab_test_channel(run))
+      if (is_ab_test_channel(run) || is_experiment_channel(run))
         return read_ab_test(view, run, after, now);
       return read_replay(view, run, after, samples, scorers, now);
     };

@@ -84,7 +84,8 @@ private:
   result<model_question> question_of(const nlohmann::json& request);
   result<void> cancel_question(const nlohmann::json& command);
   awaitable<void> answer_question(std::string id, uint64_t round, model_question question);
-  void fail_question(const std::string& id, const fault& reason);
+  void fail_question(const std::string& id, const fault& reason,
+                     std::optional<milliseconds> retry_after = std::nullopt);
 
   // -- following runs -----------------------------------------------------------------------------------
   void start_catching_up(run_id run);

@@ -1,12 +1,15 @@
 #include "actors/experiments/ab_test_supervisor.hpp"
+#include "actors/monitoring/event_hub.hpp"
 #include "actors/supervision/journal.hpp"
 #include "tests/support/actor_fixture.hpp"
 #include "tests/support/fake_farm.hpp"
+#include "tests/support/listener.hpp"
 
 #include <nlohmann/json.hpp>
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -31,6 +34,8 @@ protected:
     journal_ = spawn(journal, writing);
     ab_test_supervisor_config config;
     config.journal = journal_;
+    hub_ = spawn(event_hub, event_hub_config{});
+    config.event_hub = hub_;
     config.workers = workers;
     config.wall = [this] { return wall_; };
     config.read.tests = [this] {
@@ -94,10 +99,15 @@ protected:
     answer(ab_verb::observe, {{"observations", all}});
   }
 
+  ab_test_actor keeper() { return state_of<ab_test_supervisor_state>(supervisor_).tests.at("t").child; }
+
+  bool supervisor_is_there() { return ask<gauges>(supervisor_, read_gauges{}).has_value(); }
+
   std::shared_ptr<test::fake_store> store = std::make_shared<test::fake_store>();
   std::shared_ptr<test::inline_executor> workers = std::make_shared<test::inline_executor>();
   wall_time wall_{std::chrono::seconds{1'704'110'400}};
   journal_actor journal_;
+  event_hub_actor hub_;
   ab_test_supervisor_actor supervisor_;
 };
 
@@ -172,6 +182,94 @@ TEST_F(ab_tests_test, EndsAtItsTimeAlsoWhenTheFarmWasAway) {
   wall_ += std::chrono::hours{2};
   begin();
   EXPECT_EQ(answer(ab_verb::show).at("state"), "completed");
+}
+
+TEST_F(ab_tests_test, EndsAtItsTimeLongAfterARestart) {
+  answer(ab_verb::create, written());
+  answer(ab_verb::start);
+  end();
+  begin();
+  advance(10s);
+  EXPECT_EQ(answer(ab_verb::show).at("state"), "running");
+  wall_ += std::chrono::hours{2};
+  advance(2s);
+  EXPECT_EQ(answer(ab_verb::show).at("state"), "completed");
+}
+
+TEST_F(ab_tests_test, WhatIsNewIsToldAtMostOnceASecond) {
+  answer(ab_verb::create, written());
+  answer(ab_verb::start);
+  const auto ear = spawn(test::listener);
+  ASSERT_TRUE(ask<subscribed>(hub_, subscribe{ab_test_channel("t"), ear}));
+  advance(2s);
+  auto& frames = state_of<test::listener_state>(ear).frames;
+  frames.clear();
+  for (int i = 0; i < 3; ++i)
+    observe_both(1);
+  EXPECT_TRUE(frames.empty());
+  advance(1100ms);
+  EXPECT_EQ(frames.size(), 1U);
+}
+
+TEST_F(ab_tests_test, ATestThatFallsGoesOnByItself) {
+  answer(ab_verb::create, written());
+  answer(ab_verb::start);
+  observe_both(2);
+  kill(keeper());
+  EXPECT_EQ(put(question(ab_verb::show)).error().code, errc::busy);
+  advance(1s);
+  EXPECT_EQ(answer(ab_verb::show).at("total_samples"), 4);
+  observe_both(1);
+  EXPECT_EQ(answer(ab_verb::show).at("total_samples"), 6);
+}
+
+TEST_F(ab_tests_test, WhatWasOnItsWayToTheStoreWhenATestFellCounts) {
+  answer(ab_verb::create, written());
+  answer(ab_verb::start);
+  observe_both(1);
+  store->hold = true;
+  EXPECT_EQ(put(question(ab_verb::observe, seen("a", 1))).error().code, errc::deadline_exceeded);
+  kill(keeper());
+  advance(1s);
+  store->hold = false;
+  store->commit();
+  run();
+  EXPECT_EQ(answer(ab_verb::show).at("total_samples"), 3);
+  observe_both(1);
+  EXPECT_EQ(answer(ab_verb::show).at("total_samples"), 5);
+  EXPECT_EQ(std::ranges::count_if(store->documents,
+                                  [](const auto& row) { return row.first.starts_with("ab_observations/"); }),
+            5);
+}
+
+TEST_F(ab_tests_test, TestsWaitForAStoreThatIsSlow) {
+  answer(ab_verb::create, written());
+  end();
+  store->hold = true;
+  begin();
+  advance(12s, 50ms);
+  EXPECT_EQ(put(question(ab_verb::show)).error().code, errc::busy) << "they are being read";
+  store->hold = false;
+  store->commit();
+  advance(2s);
+  EXPECT_EQ(answer(ab_verb::show).at("state"), "created");
+}
+
+TEST_F(ab_tests_test, ATestThatFallsAgainAndAgainEndsItsSupervisor) {
+  answer(ab_verb::create, written());
+  for (int i = 0; i < 6; ++i) {
+    ASSERT_TRUE(supervisor_is_there()) << i;
+    kill(keeper());
+    advance(1500ms);
+  }
+  EXPECT_FALSE(supervisor_is_there()) << "the root starts it again";
+}
+
+TEST_F(ab_tests_test, TheTestsEndWithTheirSupervisor) {
+  answer(ab_verb::create, written());
+  const auto all = sys.registry().running();
+  kill(supervisor_);
+  EXPECT_EQ(sys.registry().running(), all - 2U);
 }
 
 TEST_F(ab_tests_test, StopsByItselfWhenAskedToOnceItIsDecided) {

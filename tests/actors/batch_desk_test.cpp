@@ -136,6 +136,64 @@ TEST_F(batch_desk_test, AProviderThatTakesNoBatchIsAskedOneByOne) {
   EXPECT_TRUE(store->committed.empty());
 }
 
+TEST_F(batch_desk_test, AKeyThatTheProviderRepeatsIsNotTold) {
+  profile.key = secret{"sk-very-secret-1"};
+  ask_two();
+  tell(desk, lane_credit{run_a, 10});
+  reply(asked(), 404, R"({"error":{"message":"no route for sk-very-secret-1"}})");
+  ASSERT_EQ(at_router().calls.size(), 2u);
+  for (const auto& [run, one] : at_router().calls)
+    for (const auto& failed : one.failures) {
+      EXPECT_EQ(failed.message.find("sk-very-secret-1"), std::string::npos) << failed.message;
+      EXPECT_NE(failed.message.find("***"), std::string::npos) << failed.message;
+    }
+}
+
+TEST_F(batch_desk_test, AKeyThatARowOfTheBatchRepeatsIsNotTold) {
+  profile.key = secret{"sk-very-secret-1"};
+  ask_two();
+  make_batch();
+  end_batch(R"(,"output_file_id":"file-out")");
+  reply(
+      asked(), 200,
+      openai_row(0, "four") + R"({"custom_id":")" + name_of(1)
+          + R"(","response":{"status_code":400,"body":{"error":{"message":"bad sk-very-secret-1","type":"invalid_request_error"}}},"error":null})");
+  const auto got = outcomes();
+  ASSERT_EQ(got.size(), 2u);
+  ASSERT_TRUE(got.at(2).error);
+  EXPECT_EQ(got.at(2).error->message.find("sk-very-secret-1"), std::string::npos) << got.at(2).error->message;
+}
+
+TEST_F(batch_desk_test, AFailedBatchDoesNotTellItsKey) {
+  profile.key = secret{"sk-very-secret-1"};
+  ask_two();
+  make_batch();
+  tell(desk, lane_credit{run_a, 10});
+  pass(8s);
+  reply(asked(), 200,
+        openai_batch("failed", R"(,"errors":{"data":[{"code":"x","message":"not for sk-very-secret-1"}]})"));
+  ASSERT_EQ(at_router().calls.size(), 2u);
+  for (const auto& [run, one] : at_router().calls)
+    for (const auto& failed : one.failures)
+      EXPECT_EQ(failed.message.find("sk-very-secret-1"), std::string::npos) << failed.message;
+}
+
+TEST_F(batch_desk_test, CountsThatAreNotPossibleAreNotCharged) {
+  ask_two();
+  make_batch();
+  end_batch(R"(,"output_file_id":"file-out")");
+  auto invented = openai_row(1, "six");
+  const std::string counted = R"("completion_tokens":1000)";
+  invented.replace(invented.find(counted), counted.size(), R"("completion_tokens":4294967295)");
+  reply(asked(), 200, openai_row(0, "four") + invented);
+  const auto got = outcomes();
+  ASSERT_EQ(got.size(), 2u);
+  EXPECT_EQ(got.at(1).usage.completion_tokens, 1'000u);
+  EXPECT_FALSE(got.at(1).usage_estimated);
+  EXPECT_EQ(got.at(2).usage.completion_tokens, 16u + 4'096);
+  EXPECT_TRUE(got.at(2).usage_estimated);
+}
+
 TEST_F(batch_desk_test, ALineThatIsFullWaitsForANextBatch) {
   ask_two();
   make_batch();

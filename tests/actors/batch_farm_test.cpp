@@ -183,6 +183,26 @@ TEST_F(batches_of_farm, ARunEndsBeforeItCostsMoreThanItMay) {
   EXPECT_EQ(cost_of(id), paid());
 }
 
+/// The desk's successor finds the batch that is being worked on, and the calls that are asked again in it.
+TEST_F(batches_of_farm, ADeskThatFallsMakesNoSecondBatchOfTheSameCalls) {
+  done = false;
+  start_farm(base);
+  const auto id = submit(20);
+  pass(30s, 100ms);
+  ASSERT_EQ(batches.size(), 1u);
+  const auto before = handles().batches;
+  kill(before);
+  pass(20s, 100ms);
+  EXPECT_NE(handles().batches, before);
+  done = true;
+  pass(120s, 100ms);
+  EXPECT_EQ(find(id).state, run_state::completed);
+  EXPECT_EQ(scored(id), 20u);
+  EXPECT_EQ(batches.size(), 1u);
+  EXPECT_EQ(cost_of(id), cents(120));
+  EXPECT_FALSE(escalation);
+}
+
 TEST_F(batches_of_farm, ManyRunsTogetherStayWithinTheDay) {
   base.budgets.per_day = dollars(5);
   start_farm(base);

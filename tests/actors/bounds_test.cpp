@@ -210,7 +210,7 @@ TEST_F(bounds, ARouterThatStoodBehindAHundredRunsIsMournedOnce) {
   const auto provider = the_provider_actor();
   EXPECT_EQ(state_of<provider_state>(provider).watched_sinks.size(), 1u);
   caf::anon_send_exit(handles().router, caf::exit_reason::kill);
-  EXPECT_LE(run(), 20u);
+  EXPECT_LE(run(), 24u);
   EXPECT_TRUE(state_of<provider_state>(provider).watched_sinks.empty());
 }
 

@@ -33,12 +33,12 @@ lease_holder_actor::behavior_type holder_of_leases(lease_holder_actor::stateful_
   };
 }
 
-struct journal_state {
+struct keepers_journal_state {
   std::deque<append> waiting;
   size_t flushes = 0;
 };
 
-journal_actor::behavior_type journal_of(journal_actor::stateful_pointer<journal_state> self) {
+journal_actor::behavior_type keepers_journal(journal_actor::stateful_pointer<keepers_journal_state> self) {
   return {
       [self](const append& message) { self->state.waiting.push_back(message); },
       [](const append_and_wait&) { return committed{}; },
@@ -71,7 +71,7 @@ protected:
   /// 2024-05-31T12:00:00Z
   std::shared_ptr<wall_time> today = std::make_shared<wall_time>(wall_time{seconds{1'717'156'800}});
   std::shared_ptr<instant_jobs> jobs = std::make_shared<instant_jobs>();
-  journal_actor journal = spawn(journal_of);
+  journal_actor journal = spawn(keepers_journal);
   lease_holder_actor router = spawn(holder_of_leases);
   budget_keeper_config config;
   budget_keeper_actor keeper;
@@ -89,7 +89,7 @@ protected:
 
   /// Makes durable what has been appended.
   void commit() {
-    auto& waiting = state_of<journal_state>(journal).waiting;
+    auto& waiting = state_of<keepers_journal_state>(journal).waiting;
     while (!waiting.empty()) {
       const auto message = waiting.front();
       waiting.pop_front();
@@ -135,7 +135,7 @@ protected:
   void crash() {
     kill(keeper);
     kill(router);
-    state_of<journal_state>(journal).waiting.clear();
+    state_of<keepers_journal_state>(journal).waiting.clear();
     router = spawn(holder_of_leases);
     start();
   }
@@ -158,7 +158,7 @@ TEST_F(budget_keeper_test, ALaneWithoutBudgetsHearsSoAtOnce) {
   tell(keeper, wish(run_a, dollars(1), dollars(10)));
   ASSERT_EQ(at_router().granted.size(), 1u);
   EXPECT_TRUE(at_router().granted[0].unlimited);
-  EXPECT_TRUE(state_of<journal_state>(journal).waiting.empty());
+  EXPECT_TRUE(state_of<keepers_journal_state>(journal).waiting.empty());
 }
 
 TEST_F(budget_keeper_test, BooksInEveryAccountOfTheLane) {
@@ -246,7 +246,7 @@ TEST_F(budget_keeper_test, AfterACrashTheJournalSaysWhatWasSpent) {
   settle(run_a, lease, 1, 0);
   (*costs)[run_a] = dollars(3);
   crash();
-  EXPECT_EQ(state_of<journal_state>(journal).flushes, 1u) << "answers on their way count too";
+  EXPECT_EQ(state_of<keepers_journal_state>(journal).flushes, 1u) << "answers on their way count too";
   commit();
   EXPECT_EQ(day(), (control::budget_account{dollars(3), money{}})) << "one was booked before, two were not";
   EXPECT_EQ(rows->count("lease|00000000000000000001"), 0u);
@@ -349,7 +349,7 @@ TEST_F(budget_keeper_test, AStoreThatTakesNothingGrantsNothing) {
   config.per_day = dollars(10);
   start();
   tell(keeper, wish(run_a, dollars(1), dollars(1)));
-  auto& waiting = state_of<journal_state>(journal).waiting;
+  auto& waiting = state_of<keepers_journal_state>(journal).waiting;
   ASSERT_EQ(waiting.size(), 1u);
   tell(keeper, committed{waiting.front().batch.watermark, 0, fault{errc::store_full, "full", {}, {}}});
   ASSERT_EQ(at_router().refused.size(), 1u);

@@ -105,6 +105,60 @@ TEST_F(connection_test, AProbeAsksForTheListOfModelsAndIsNoCall) {
   EXPECT_TRUE(got().empty());
 }
 
+TEST_F(connection_test, TheProvidersOwnBodyComesAlongWhenAskedForWithoutTheKey) {
+  provider_profile provider;
+  provider.base_url = "http://x/v1";
+  provider.key = secret{"sk-very-secret-1"};
+  const auto made = make(provider);
+  auto wish = asking(1, {user("hi")});
+  answer_options options;
+  options.raw_response = true;
+  wish.options = std::make_shared<const answer_options>(options);
+  constexpr std::string_view rest = R"("choices":[{"message":{"content":"x"},"finish_reason":"stop"}]})";
+  tell(made, exchange_batch{{wish}});
+  answer({}, R"({"echo":"sk-very-secret-1",)" + std::string(rest));
+  ASSERT_EQ(got().size(), 1u);
+  ASSERT_TRUE(got()[0].extras);
+  EXPECT_EQ(got()[0].extras->raw_response, R"({"echo":"***",)" + std::string(rest));
+  EXPECT_EQ(log.sent.at(0).body.view().find("raw_response"), std::string_view::npos);
+  // More than a caller is shown.
+  tell(made, exchange_batch{{wish}});
+  answer({}, R"({"echo":")" + std::string(2 << 20, 'x') + R"(",)" + std::string(rest));
+  ASSERT_EQ(got().size(), 2u);
+  ASSERT_TRUE(got()[1].extras);
+  EXPECT_TRUE(got()[1].extras->raw_response.empty());
+  ASSERT_EQ(got()[1].extras->dropped.size(), 1u);
+  // Not asked for.
+  tell(made, exchange_batch{{asking(1, {user("hi")})}});
+  answer({});
+  ASSERT_EQ(got().size(), 3u);
+  EXPECT_FALSE(got()[2].extras);
+}
+
+TEST_F(connection_test, AnAnswerIsCutWhereTheModelCouldNotBeToldToStop) {
+  provider_profile provider;
+  provider.base_url = "https://api.openai.com/v1";
+  provider.dialect = api_dialect::openai;
+  const auto made = make(provider);
+  auto wish = asking(1, {user("hi")});
+  wish.wire_model = "o3";
+  wish.parameters.stop = {"END", "\n\n"};
+  tell(made, exchange_batch{{wish}});
+  EXPECT_EQ(log.sent.at(0).body.view().find("END"), std::string_view::npos);
+  answer({}, R"({"choices":[{"message":{"content":"four\n\nfiveEND"},"finish_reason":"length"}]})");
+  ASSERT_EQ(got().size(), 1u);
+  EXPECT_EQ(got()[0].answer.view(), "four");
+  EXPECT_EQ(got()[0].finish, finish_reason::stop);
+  ASSERT_TRUE(got()[0].extras);
+  EXPECT_EQ(got()[0].extras->dropped, std::vector<std::string>{"stop: o3 takes none"});
+  // A model that takes them has stopped by itself.
+  wish.wire_model = "gpt-4o";
+  tell(made, exchange_batch{{wish}});
+  answer({}, R"({"choices":[{"message":{"content":"END of it"},"finish_reason":"stop"}]})");
+  ASSERT_EQ(got().size(), 2u);
+  EXPECT_EQ(got()[1].answer.view(), "END of it");
+}
+
 TEST_F(connection_test, AKeyThatAProviderRepeatsIsNotTold) {
   provider_profile provider;
   provider.base_url = "http://x/v1";

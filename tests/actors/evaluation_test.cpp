@@ -302,6 +302,23 @@ TEST_F(evaluation_test, TheTimeOfARunIsThatInWhichItWasUnderWay) {
   EXPECT_EQ(record.active_for.value_or(0ms).count(), 15'000);
 }
 
+TEST_F(evaluation_test, ASampleTookAtLeastAsLongAsItsTriesShow) {
+  start(2);
+  give_credit(2);
+  const attempt_record before{errc::provider_unavailable, 503, 4s, false, "busy"};
+  auto answered = outcome_of(routed().calls.at(0));
+  answered.failures = {before};
+  answered.timing.first_byte = 2s;
+  auto failed = outcome_of(routed().calls.at(1), errc::provider_unavailable);
+  failed.failures = {before, before};
+  send_back(std::move(answered));
+  send_back(std::move(failed));
+  const auto& samples = store->samples[id];
+  ASSERT_EQ(samples.size(), 2u);
+  EXPECT_EQ(samples.begin()->second.duration, 6s) << "tries of before it was asked again count";
+  EXPECT_EQ(std::next(samples.begin())->second.duration, 4s) << "nobody waited after the last one";
+}
+
 TEST_F(evaluation_test, APausedRunAsksWhatWasWithdrawnAgainAndRemembersItsTries) {
   start(2);
   give_credit(1);

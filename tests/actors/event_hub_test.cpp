@@ -84,5 +84,13 @@ TEST_F(event_hub_test, LeavesTheEndToItsEvent) {
   EXPECT_THAT(heard(), ElementsAre());
 }
 
+TEST_F(event_hub_test, ForgetsASubscriberThatEnds) {
+  ASSERT_EQ(state_of<event_hub_state>(hub).subscribers, 1u);
+  kill(ear);
+  EXPECT_EQ(state_of<event_hub_state>(hub).subscribers, 0u);
+  EXPECT_TRUE(state_of<event_hub_state>(hub).channels.empty());
+  EXPECT_TRUE(state_of<event_hub_state>(hub).watched.empty());
+}
+
 } // namespace
 } // namespace assay

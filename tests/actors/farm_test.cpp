@@ -210,6 +210,11 @@ TEST_F(farm_world, RetryAsksOnlyWhatFailed) {
   EXPECT_EQ(wire.bodies.size(), 1u);
   EXPECT_EQ(find(id).generation, 1u);
   EXPECT_EQ(find(id).progress.failed, 0u);
+  EXPECT_THAT(event_types(id),
+              ElementsAre(event_type::evaluation_created, event_type::evaluation_started, event_type::log,
+                          event_type::evaluation_completed, event_type::evaluation_retried,
+                          event_type::evaluation_started, event_type::evaluation_completed))
+      << "whoever waits for its start hears of each";
 }
 
 TEST_F(farm_world, AfterACrashTheRunGoesOnByItselfAndRepeatsOnlyCallsInFlight) {
@@ -228,6 +233,8 @@ TEST_F(farm_world, AfterACrashTheRunGoesOnByItselfAndRepeatsOnlyCallsInFlight) {
   EXPECT_EQ(find(id).state, run_state::completed);
   EXPECT_EQ(scored(id), 12u);
   EXPECT_EQ(wire.bodies.size(), 12u + (sent_before - 4u));
+  EXPECT_EQ(std::ranges::count(event_types(id), event_type::evaluation_started), 1)
+      << "going on is no other start";
 }
 
 TEST_F(farm_world, AnAnswerWithoutAScoreIsScoredAfterACrashWithoutAnotherCall) {
@@ -274,6 +281,8 @@ TEST_F(farm_world, HigherPriorityGoesFirstAndDependenciesAreAwaited) {
   const auto high_id = submit(high);
   after.depends_on = {low_id};
   const auto after_id = submit(after);
+  EXPECT_EQ(find(after_id).waiting_for, "the end of " + to_string(low_id) + ", which it depends on");
+  EXPECT_EQ(find(high_id).waiting_for, "") << "it waits for its turn";
   wire.answer_next("right");
   advance(1s);
   EXPECT_EQ(find(first).state, run_state::completed);
@@ -283,7 +292,9 @@ TEST_F(farm_world, HigherPriorityGoesFirstAndDependenciesAreAwaited) {
   advance(1s);
   EXPECT_EQ(find(low_id).state, run_state::running);
   EXPECT_EQ(find(after_id).state, run_state::queued);
+  EXPECT_NE(find(after_id).waiting_for, "");
   answer_everything();
+  EXPECT_EQ(find(after_id).waiting_for, "");
   answer_everything();
   EXPECT_EQ(find(after_id).state, run_state::completed);
 }
@@ -405,6 +416,43 @@ TEST_F(farm_world, AStopDrainsRunsAndFlushes) {
   EXPECT_TRUE(stopped);
   EXPECT_EQ(scored(id), 2u);
   EXPECT_EQ(store->runs[id].state, run_state::running) << "it goes on at the next start";
+  EXPECT_LE(sys.registry().running(), 2u) << "the test's own actor and CAF's";
+}
+
+/// The store takes nothing, so the supervisor of runs waits for what a fallen run had written.
+TEST_F(farm_world, AStopEndsRunsThatDoNotComeToRestWithinTheGrace) {
+  start_farm();
+  const auto id = submit(3);
+  store->hold = true;
+  wire.answer_next("right");
+  run();
+  kill(the_evaluation(id));
+  auto pending = self->request(root, caf::infinite, stop_farm{3s});
+  advance(2900ms);
+  using phase = root_supervisor_state::phase;
+  EXPECT_EQ(state_of<root_supervisor_state>(root).now, phase::draining_runs);
+  advance(200ms);
+  EXPECT_EQ(state_of<root_supervisor_state>(root).now, phase::flushing);
+  EXPECT_TRUE(self->mailbox().empty()) << "the store has some time for what is on its way";
+  advance(6s);
+  bool stopped = false;
+  ASSERT_FALSE(self->mailbox().empty());
+  pending.receive([&](const farm_stopped&) { stopped = true; }, [&](const caf::error&) {});
+  EXPECT_TRUE(stopped);
+  EXPECT_LE(sys.registry().running(), 2u);
+}
+
+TEST_F(farm_world, AStopFlushesOnceTheWholeFleetHasEnded) {
+  start_farm();
+  caf::anon_send(root, stop_farm{30s});
+  const auto& watched = state_of<root_supervisor_state>(root);
+  while (watched.now != root_supervisor_state::phase::flushing && sched.try_run_once()) {
+  }
+  ASSERT_EQ(watched.now, root_supervisor_state::phase::flushing);
+  for (const auto part :
+       {farm_part::runs, farm_part::cache, farm_part::batches, farm_part::router, farm_part::providers})
+    EXPECT_FALSE(watched.family.contains(watched.addresses[static_cast<size_t>(part)]))
+        << static_cast<int>(part);
 }
 
 TEST_F(farm_world, AStopRefusesWhatIsStillBeingPrepared) {

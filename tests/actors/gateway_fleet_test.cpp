@@ -38,12 +38,12 @@ protected:
     start_farm(std::move(with));
   }
 
-  void ask_question(uint64_t id) {
+  void ask_question(uint64_t id, milliseconds timeout = 60s) {
     model_question one;
     one.tenant = user_id{"ann"};
     one.model = "m";
     one.request.id = call_id{id};
-    one.request.timeout = 60s;
+    one.request.timeout = timeout;
     one.request.messages.push_back({chat_role::user, shared_text{"hi"}, nullptr});
     tell(handles().gateway, ask_models{{std::move(one)}, edge_});
     run();
@@ -94,6 +94,106 @@ TEST_F(gateway_fleet, WhoeverIsTurnedAwayHearsHowLongTheProviderAsksToWait) {
   ASSERT_TRUE(refused.error);
   EXPECT_EQ(refused.error->code, errc::rate_limited);
   EXPECT_EQ(refused.retry_after, milliseconds{1'200'000});
+}
+
+TEST_F(gateway_fleet, AQuestionThatALimitWouldHoldTooLongIsAnsweredAtOnce) {
+  limits.requests_per_minute = 2;
+  wire.respond = [](const http_request&) { return std::optional{fake_wire::answer(0, "well")}; };
+  start();
+  for (uint64_t id = 1; id <= 4; ++id)
+    ask_question(id, 5s);
+  ASSERT_EQ(at_edge().outcomes.size(), 4u) << "without any time passing";
+  EXPECT_LE(wire.requests.size(), 2u);
+  const auto& refused = at_edge().outcomes.back();
+  ASSERT_TRUE(refused.error);
+  EXPECT_EQ(refused.error->code, errc::rate_limited);
+  EXPECT_NE(refused.error->message.find("requests-per-minute limit of provider test-provider"),
+            std::string::npos)
+      << refused.error->message;
+  ASSERT_TRUE(refused.retry_after);
+  EXPECT_GT(*refused.retry_after, 5s);
+  EXPECT_LE(*refused.retry_after, 64s);
+}
+
+TEST_F(gateway_fleet, AQuestionThatHasTheTimeWaitsForItsLimit) {
+  limits.requests_per_minute = 2;
+  wire.respond = [](const http_request&) { return std::optional{fake_wire::answer(0, "well")}; };
+  start();
+  ask_question(1, 120s);
+  ask_question(2, 120s);
+  advance(100s, 100ms);
+  ASSERT_EQ(at_edge().outcomes.size(), 2u);
+  for (const auto& one : at_edge().outcomes)
+    EXPECT_FALSE(one.error) << to_string(*one.error);
+}
+
+TEST_F(gateway_fleet, APauseThatTheProviderAsksForIsToldAtOnceWhenItIsTooLong) {
+  wire.respond = [](const http_request&) {
+    return std::optional{fake_wire::failure(0, 429, {{"retry-after", "89"}}, "rate_limit_exceeded")};
+  };
+  start();
+  ask_question(1, 10s);
+  advance(1s);
+  ask_question(2, 10s);
+  ASSERT_EQ(at_edge().outcomes.size(), 2u);
+  for (const auto& one : at_edge().outcomes) {
+    ASSERT_TRUE(one.error);
+    EXPECT_EQ(one.error->code, errc::rate_limited);
+    ASSERT_TRUE(one.retry_after);
+    EXPECT_GT(*one.retry_after, 60s);
+  }
+  EXPECT_NE(at_edge().outcomes[1].error->message.find("(429)"), std::string::npos)
+      << at_edge().outcomes[1].error->message;
+}
+
+TEST_F(gateway_fleet, AQuestionWhoseTimeEndsInTheLineSaysWhatItWaitedFor) {
+  cap = 1;
+  start();
+  ask_question(1);
+  ask_question(2, 3s);
+  EXPECT_EQ(wire.requests.size(), 1u);
+  advance(2s, 20ms);
+  EXPECT_TRUE(at_edge().outcomes.empty());
+  advance(1s, 20ms);
+  ASSERT_EQ(at_edge().outcomes.size(), 1u);
+  const auto& late = at_edge().outcomes[0];
+  EXPECT_EQ(late.id, call_id{2});
+  ASSERT_TRUE(late.error);
+  EXPECT_EQ(late.error->code, errc::rate_limited);
+  EXPECT_NE(late.error->message.find("a place among the 1 calls"), std::string::npos) << late.error->message;
+  EXPECT_TRUE(wire.cancelled.empty()) << "the one on the wire has its time";
+}
+
+TEST_F(gateway_fleet, AQuestionWhoseTimeEndsOnTheWireIsATimeout) {
+  start();
+  ask_question(1, 3s);
+  advance(4s, 20ms);
+  ASSERT_EQ(at_edge().outcomes.size(), 1u);
+  EXPECT_EQ(at_edge().outcomes[0].error->code, errc::provider_timeout);
+}
+
+TEST_F(gateway_fleet, CountsThatAreNotPossibleAreLoweredAndSaid) {
+  wire.respond = [](const http_request&) {
+    auto out = fake_wire::answer(0, "well");
+    out.body = shared_text{
+        R"({"id":"x","object":"chat.completion","model":"m","choices":[{"index":0,"message":{"role":)"
+        R"("assistant","content":"well"},"finish_reason":"stop"}],"usage":{"prompt_tokens":4294967295,)"
+        R"("completion_tokens":4294967295,"total_tokens":8589934590,"cost":1000000}})"};
+    return std::optional{std::move(out)};
+  };
+  start();
+  ask_question(1);
+  ASSERT_EQ(at_edge().outcomes.size(), 1u);
+  const auto& one = at_edge().outcomes[0];
+  EXPECT_FALSE(one.error);
+  EXPECT_EQ(one.usage.prompt_tokens, 2u + 64 + 4'096) << "two bytes in one message";
+  EXPECT_EQ(one.usage.completion_tokens, 262'144u + 4'096);
+  EXPECT_TRUE(one.usage_estimated);
+  ASSERT_TRUE(one.cost);
+  EXPECT_LT(to_dollars(*one.cost), 1.0);
+  const auto& model = *provider_now().models.at(the_model);
+  EXPECT_EQ(model.overcounted, 1u);
+  EXPECT_EQ(model.tokens.observations(), 0u) << "nothing is learnt from it";
 }
 
 TEST_F(gateway_fleet, AQuestionToATargetThatRestsIsAnsweredAtOnce) {

@@ -232,7 +232,8 @@ TEST_F(gateway_test, GivesUpAQuestionThatWaitsTooLong) {
   EXPECT_TRUE(at_edge().outcomes.empty());
   advance(400ms);
   ASSERT_EQ(at_edge().outcomes.size(), 1u);
-  EXPECT_EQ(at_edge().outcomes[0].error->code, errc::provider_timeout);
+  EXPECT_EQ(at_edge().outcomes[0].error->code, errc::rate_limited);
+  EXPECT_NE(at_edge().outcomes[0].error->message.find("took no question"), std::string::npos);
   EXPECT_TRUE(inside().questions.empty());
   grant(1);
   EXPECT_TRUE(at_router().calls.empty()) << "nobody waits for it any more";
@@ -272,6 +273,18 @@ TEST_F(gateway_test, WithdrawsEverythingOfAnEdgeThatFalls) {
   kill(edge_);
   ASSERT_EQ(at_router().withdrawals.size(), 1u);
   EXPECT_EQ(inside().questions.size(), 1u) << "the one that is out, until it ends";
+}
+
+TEST_F(gateway_test, WatchesWhoeverAsksOnceAndNoLongerThanItWaits) {
+  for (uint64_t id = 1; id <= 50; ++id) {
+    ask_one(id);
+    grant(1);
+    answer(id, "x");
+  }
+  ASSERT_EQ(at_edge().outcomes.size(), 50u);
+  EXPECT_TRUE(inside().watched_sinks.empty());
+  caf::anon_send_exit(edge_, caf::exit_reason::kill);
+  EXPECT_LT(run(), 10u) << "a watch for each question would bring fifty notices";
 }
 
 TEST_F(gateway_test, PassesPiecesOnAndWhatWasTakenBack) {

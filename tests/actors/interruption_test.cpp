@@ -64,9 +64,12 @@ TEST_F(interruption, TheTimeOfARunLeavesOutWhatLiesBetweenItsParts) {
   cap = 3;
   start_farm();
   const auto id = submit(10);
+  wall += 65s;
+  const auto killed_at = wall;
   advance(65s, 500ms);
   crash_farm();
   EXPECT_GE(store->runs.at(id).active_for.value_or(0ms), 60s) << "a kill loses half a minute at most";
+  wall += 3'600s;
   advance(3'600s, 60s);
   start_farm();
   answer_everything();
@@ -74,6 +77,9 @@ TEST_F(interruption, TheTimeOfARunLeavesOutWhatLiesBetweenItsParts) {
   ASSERT_EQ(last.state, run_state::completed);
   EXPECT_GE(last.active_for.value_or(0ms), 60s);
   EXPECT_LE(last.active_for.value_or(0ms), 70s);
+  ASSERT_EQ(last.rests.size(), 1u) << "what the times of tasks leave out";
+  EXPECT_EQ(last.rests[0].from, killed_at);
+  EXPECT_EQ(last.rests[0].to, wall);
 }
 
 TEST_F(interruption, TheTimeOfARunThatIsRetriedLeavesOutTheTimeBefore) {

@@ -109,6 +109,81 @@ TEST_F(key_pool_test, AKeyThatIsOutIsTriedAgainWithOneCallAndComesBack) {
   EXPECT_FALSE(the_state().keys[1].out);
 }
 
+TEST_F(key_pool_test, AKeyWithoutCreditIsTriedAgainAfterPausesThatDouble) {
+  one_key_answers("sk-two", 429, "insufficient_quota");
+  start_farm();
+  submit(50);
+  advance(3s);
+  ASSERT_TRUE(the_state().keys[1].out);
+  auto sent = wire.sent_with("sk-two");
+  const auto tried_after = [&](std::chrono::minutes pause) {
+    advance(pause, 1s);
+    submit(50);
+    advance(2s);
+    const auto before = std::exchange(sent, wire.sent_with("sk-two"));
+    return sent - before;
+  };
+  EXPECT_EQ(tried_after(5min), 1u);
+  EXPECT_EQ(tried_after(6min), 0u) << "ten minutes after the first try";
+  EXPECT_EQ(tried_after(5min), 1u);
+  everything_is_right();
+  EXPECT_EQ(tried_after(15min), 0u);
+  EXPECT_GE(tried_after(6min), 1u);
+  EXPECT_FALSE(the_state().keys[1].out);
+}
+
+TEST_F(key_pool_test, TheMonitorKnowsWhichKeyIsOutAndWhatEachHasUsed) {
+  one_key_answers("sk-two", 429, "insufficient_quota");
+  start_farm();
+  submit(100);
+  advance(5s);
+  const auto known = ask<keys_known>(handles().monitor, read_keys{});
+  ASSERT_TRUE(known);
+  ASSERT_EQ(known->providers.size(), 1u);
+  const auto& keys_there = known->providers[0].keys;
+  ASSERT_EQ(keys_there.size(), 3u);
+  const auto& out = keys_there[1];
+  EXPECT_EQ(out.name, "two");
+  EXPECT_EQ(out.fingerprint, "print of two");
+  ASSERT_TRUE(out.out);
+  EXPECT_EQ(out.out->code, errc::quota_exhausted);
+  EXPECT_TRUE(out.out_since);
+  EXPECT_TRUE(out.next_try);
+  EXPECT_GT(out.requests, 0u);
+  EXPECT_EQ(out.tokens, 0u);
+  EXPECT_FALSE(keys_there[0].out);
+  EXPECT_EQ(keys_there[0].tokens + keys_there[2].tokens, 100u * 12);
+  EXPECT_GT(keys_there[0].cost, money{});
+  ASSERT_EQ(keys_there[0].models.size(), 1u);
+  EXPECT_EQ(keys_there[0].models[0].model, test::the_model);
+}
+
+TEST_F(key_pool_test, WhatKeysHaveUsedTodaySurvivesARestartOfTheirProvider) {
+  everything_is_right();
+  start_farm();
+  submit(30);
+  advance(3s);
+  kill(the_provider_actor());
+  advance(3s);
+  uint64_t tokens = 0;
+  for (const auto& key : the_state().keys)
+    tokens += key.used.tokens;
+  EXPECT_EQ(tokens, 30u * 12);
+}
+
+TEST_F(key_pool_test, ReadingTheConfigurationAgainTriesAKeyWithoutCreditAtOnce) {
+  one_key_answers("sk-two", 429, "insufficient_quota");
+  start_farm();
+  submit(50);
+  advance(3s);
+  ASSERT_TRUE(the_state().keys[1].out);
+  everything_is_right();
+  tell(handles().providers, keys_changed{});
+  submit(50);
+  advance(2s);
+  EXPECT_FALSE(the_state().keys[1].out);
+}
+
 TEST_F(key_pool_test, WithEveryKeyOutARunFailsWithTheReason) {
   wire.respond_to_key = [](const http_request&, const std::string&) {
     return std::optional{fake_wire::failure(0, 401, {}, "invalid_api_key")};
@@ -336,6 +411,7 @@ TEST_F(changing_pool, ThePlaceOfAKeyThatIsGoneIsUsedAgain) {
     advance(2s);
   }
   EXPECT_LE(the_state().keys.size(), 4u) << "the pool does not grow with each change";
+  EXPECT_LE(the_state().family.size(), 8u) << "and connections and limiters of keys that are gone have ended";
   EXPECT_GT(wire.sent_with("sk-key-19"), 0u);
 }
 

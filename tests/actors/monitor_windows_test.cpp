@@ -414,6 +414,20 @@ TEST_F(monitor_windows_test, AlertsArePostedToWebhooksInOrderAndTriedAgain) {
   EXPECT_EQ(json::parse(wire.requests[0].body)["data"]["state"], "resolved");
 }
 
+TEST_F(monitor_windows_test, APosterThatFallsIsReplacedAndEndsWithTheMonitor) {
+  with.webhooks.urls = {"http://hooks.test/"};
+  with.webhooks.open_transport = wire.factory();
+  start();
+  kill(state_of<monitor_state>(watching).poster);
+  EXPECT_FALSE(state_of<monitor_state>(watching).poster);
+  see(5, 15);
+  pass(60s);
+  EXPECT_EQ(wire.opened, 2u);
+  ASSERT_EQ(wire.requests.size(), 1u) << "the next one posts";
+  kill(watching);
+  EXPECT_TRUE(wire.requests.empty()) << "nobody is left to hear of it";
+}
+
 TEST_F(monitor_windows_test, AWebhookThatHangsHoldsNothingUpAndItsLineIsBounded) {
   webhook_poster_config config;
   config.urls = {"http://hooks.test/"};

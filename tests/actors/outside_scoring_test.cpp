@@ -7,6 +7,25 @@ namespace {
 
 using namespace std::chrono_literals;
 
+struct kept_python_jobs {
+  std::vector<python_job> jobs;
+};
+
+/// Stands for the Python host: answers nothing.
+python_host_actor::behavior_type
+silent_python_host(python_host_actor::stateful_pointer<kept_python_jobs> self) {
+  return {
+      [self](const run_python& wish) {
+        self->state.jobs.insert(self->state.jobs.end(), wish.jobs.begin(), wish.jobs.end());
+      },
+      [](const withdraw_python_jobs&) {},
+      [](const read_host_state&) { return host_state{}; },
+      [](const read_gauges&) { return gauges{}; },
+      [](const io_completed&) {},
+      [](const tick&) {},
+  };
+}
+
 /// Answers that are scored by programs in the sandbox and by other models.
 class outside_scoring : public test::evaluation_world {
 protected:
@@ -147,6 +166,23 @@ TEST_F(outside_scoring, TheFallOfAHostEndsTheEvaluationAndTheNextScoresWithoutAs
   ASSERT_TRUE(only_sample().has_value());
   EXPECT_EQ(only_sample()->cost, money{100});
   EXPECT_EQ(store->runs.at(id).state, run_state::completed);
+}
+
+TEST_F(outside_scoring, TheFallOfThePythonHostEndsTheEvaluationAtOnce) {
+  add_scorer([](const answer_to_score&) {
+    python_job job;
+    job.operation = "score";
+    job.arguments = shared_text{"{}"};
+    return std::vector<scoring_job>{job};
+  });
+  config.python = spawn(silent_python_host);
+  start(1);
+  give_credit(1);
+  send_back(answer_to(calls().at(0)));
+  ASSERT_EQ(state_of<kept_python_jobs>(config.python).jobs.size(), 1u);
+  kill(config.python);
+  ASSERT_TRUE(guarded().childs_end.has_value());
+  EXPECT_EQ(to_fault(*guarded().childs_end).code, errc::actor_lost);
 }
 
 TEST_F(outside_scoring, AJobThatNobodyAnswersEndsInTime) {
@@ -317,6 +353,20 @@ TEST_F(outside_scoring, AnAnswerThatComesWhileTheRunIsPausedWaitsForItsJudge) {
   EXPECT_TRUE(now_of_child().outside.open.empty());
   verb(run_verb::resume);
   EXPECT_EQ(calls_of(judge_lane).size(), 1u);
+}
+
+/// As with runs whose own calls go in batches: their judges are asked one by one, by way of others.
+TEST_F(outside_scoring, TheFallOfWhoTakesTheCallsOfJudgesEndsTheEvaluationAtOnce) {
+  score_by_judge();
+  config.judges = spawn(test::lane_keeper);
+  start(1);
+  give_credit(1);
+  give_credit(judge_lane, 1);
+  send_back(answer_to(calls().at(0)));
+  ASSERT_EQ(state_of<test::lane_keeper_state>(config.judges).calls.size(), 1u);
+  kill(config.judges);
+  ASSERT_TRUE(guarded().childs_end.has_value());
+  EXPECT_EQ(to_fault(*guarded().childs_end).code, errc::actor_lost);
 }
 
 TEST_F(outside_scoring, AVerdictThatIsStoredIsNotAskedForAgain) {

@@ -111,6 +111,23 @@ TEST_F(published_state, TheEndIsShownOnceTheStoreHasIt) {
   EXPECT_THAT(heard(), HasSubstr(R"("type":"evaluation_completed")"));
 }
 
+TEST_F(published_state, WhatARunBringsIntoTheResultDatabaseIsWrittenWithItsEnd) {
+  start_farm();
+  const auto id = submit(1);
+  const auto place = "test_counts/run/" + to_string(id);
+  store->hold = true;
+  wire.answer_next("right");
+  run();
+  commit(); // The answer and its score; the last record waits now.
+  ASSERT_EQ(store->waiting(), 1u);
+  ASSERT_EQ(stored(id), run_state::running);
+  EXPECT_FALSE(store->documents.contains(place));
+  commit();
+  EXPECT_EQ(stored(id), run_state::completed);
+  EXPECT_EQ(store->documents[place], "generation 0");
+  release();
+}
+
 TEST_F(published_state, APauseIsShownOnceTheStoreHasIt) {
   start_farm();
   const auto id = submit(20);

@@ -346,6 +346,19 @@ TEST_F(python_host_test, JobsOfASinkThatEndsAreWithdrawn) {
   EXPECT_EQ(inside().watched_sinks.size(), 1u);
 }
 
+TEST_F(python_host_test, WatchesASinkOnceAndNoLongerThanItWaits) {
+  start();
+  for (uint64_t id = 1; id <= 50; ++id) {
+    submit({job(id)});
+    processes[0]->answer("{}");
+    run();
+  }
+  ASSERT_EQ(results().size(), 50u);
+  EXPECT_TRUE(inside().watched_sinks.empty());
+  caf::anon_send_exit(asker, caf::exit_reason::kill);
+  EXPECT_LT(run(), 10u) << "a watch for each job would bring fifty notices";
+}
+
 TEST_F(python_host_test, WorkersThatCrashAgainAndAgainAreNotStartedForEver) {
   config.workers = 1;
   start();

@@ -10,6 +10,7 @@ struct slot_owner_state {
   std::vector<call_id> granted;
   std::string memory;
   size_t memories = 0;
+  std::vector<slots_delayed> delays;
 };
 
 slot_sink_actor::behavior_type slot_owner(slot_sink_actor::stateful_pointer<slot_owner_state> self) {
@@ -17,6 +18,7 @@ slot_sink_actor::behavior_type slot_owner(slot_sink_actor::stateful_pointer<slot
       [self](const slots_granted& slots) {
         self->state.granted.insert(self->state.granted.end(), slots.calls.begin(), slots.calls.end());
       },
+      [self](const slots_delayed& news) { self->state.delays.push_back(news); },
       [self](const limiter_memory& memory) {
         self->state.memory = memory.state;
         ++self->state.memories;
@@ -73,6 +75,25 @@ TEST_F(rate_limiter_test, KeepsTokensPerMinute) {
   advance(5min);
   EXPECT_LE(granted(), 290u);
   EXPECT_GE(granted(), 280u);
+}
+
+TEST_F(rate_limiter_test, SaysWhichLimitIsWaitedForAndHowLong) {
+  const auto limiter = make({2, 0, 0, 0});
+  want(limiter, 5);
+  const auto& told = state_of<slot_owner_state>(owner).delays;
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].limit, "requests-per-minute limit");
+  EXPECT_GT(told[0].wait, 10s);
+  EXPECT_LE(told[0].wait, 64s);
+  want(limiter, 5);
+  EXPECT_EQ(told.size(), 1u) << "the same wait is told once";
+}
+
+TEST_F(rate_limiter_test, DoesNotSpeakOfWaitsThatAreOverSoon) {
+  const auto limiter = make({6'000, 0, 0, 0});
+  want(limiter, 1'000);
+  advance(5s, 50ms);
+  EXPECT_TRUE(state_of<slot_owner_state>(owner).delays.empty());
 }
 
 TEST_F(rate_limiter_test, GrantsInTheOrderOfAsking) {

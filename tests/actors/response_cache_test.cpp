@@ -1,3 +1,4 @@
+#include "actors/fleet/kept_vectors.hpp"
 #include "tests/actors/response_cache_world.hpp"
 
 namespace assay {
@@ -210,33 +211,107 @@ TEST_F(response_cache_test, CallsOfAnUnknownProviderPassThrough) {
   EXPECT_EQ(at(run_a).outcomes.size(), 1u);
 }
 
-TEST_F(response_cache_test, VectorsAndCountsPassThroughAndAreNotKept) {
+TEST_F(response_cache_test, CountsPassThroughAndAreNotKept) {
   open(run_a);
-  uint64_t id = 0;
-  for (const auto kind : {call_kind::embed, call_kind::count_tokens})
-    for (int i = 0; i < 2; ++i) {
-      call_batch batch{lane_of(run_a), {}, evaluation_a};
-      auto& request = batch.calls.emplace_back();
-      request.id = call_id{++id};
-      request.kind = kind;
-      request.messages.push_back({chat_role::user, shared_text{"2+2?"}});
-      request.inputs = std::make_shared<const embedding_inputs>(embedding_inputs{{"2+2?"}, std::nullopt});
-      tell(cache, std::move(batch));
-      ASSERT_EQ(at_router().calls.size(), id) << "each is sent itself";
-      EXPECT_EQ(at_router().calls.back().second.kind, kind);
-      auto outcome = answered(id, "");
-      outcome.embeddings = std::make_shared<const embedding_vectors>(embedding_vectors{{{1, 2}}});
-      tell(cache, call_outcome_batch{run_a, {outcome}});
-      ASSERT_EQ(at(run_a).outcomes.size(), id);
-      EXPECT_FALSE(at(run_a).outcomes.back().cached);
-      EXPECT_EQ(at(run_a).outcomes.back().embeddings, outcome.embeddings);
-    }
+  for (uint64_t id = 1; id <= 2; ++id) {
+    call_batch batch{lane_of(run_a), {}, evaluation_a};
+    auto& request = batch.calls.emplace_back();
+    request.id = call_id{id};
+    request.kind = call_kind::count_tokens;
+    request.messages.push_back({chat_role::user, shared_text{"2+2?"}});
+    tell(cache, std::move(batch));
+    ASSERT_EQ(at_router().calls.size(), id) << "each is sent itself";
+    EXPECT_EQ(at_router().calls.back().second.kind, call_kind::count_tokens);
+    tell(cache, call_outcome_batch{run_a, {answered(id, "")}});
+    ASSERT_EQ(at(run_a).outcomes.size(), id);
+    EXPECT_FALSE(at(run_a).outcomes.back().cached);
+  }
   commit();
   EXPECT_EQ(stored_answers(), 0u);
   EXPECT_EQ(state().misses, 0u);
   EXPECT_TRUE(state().calls.empty());
-  ask_call(run_a, ++id, "2+2?");
-  EXPECT_EQ(at_router().calls.size(), id) << "a chat of the same words is another question";
+  ask_call(run_a, 3, "2+2?");
+  EXPECT_EQ(at_router().calls.size(), 3u) << "a chat of the same words is another question";
+}
+
+TEST_F(response_cache_test, VectorsAreKeptAndAskedForOnce) {
+  open(run_a);
+  uint64_t id = 0;
+  const auto embed = [&](std::vector<std::string> texts, std::optional<uint32_t> dimensions = {}) {
+    call_batch batch{lane_of(run_a), {}, evaluation_a};
+    auto& request = batch.calls.emplace_back();
+    request.id = call_id{++id};
+    request.kind = call_kind::embed;
+    request.inputs = std::make_shared<const embedding_inputs>(embedding_inputs{std::move(texts), dimensions});
+    tell(cache, std::move(batch));
+  };
+  const auto answer_with = [&](uint64_t which, std::vector<std::vector<float>> vectors) {
+    auto outcome = answered(which, "");
+    outcome.finish = finish_reason::unknown;
+    outcome.embeddings = std::make_shared<const embedding_vectors>(embedding_vectors{std::move(vectors)});
+    tell(cache, call_outcome_batch{run_a, {outcome}});
+  };
+  embed({"a", "b"});
+  embed({"a", "b"});
+  ASSERT_EQ(at_router().calls.size(), 1u) << "one is in flight";
+  const std::vector<std::vector<float>> vectors{{1, -0.5F, 3}, {0, 2.25F, 7}};
+  answer_with(1, vectors);
+  ASSERT_EQ(at(run_a).outcomes.size(), 2u);
+  for (const auto& one : at(run_a).outcomes) {
+    ASSERT_TRUE(one.embeddings);
+    EXPECT_EQ(one.embeddings->vectors, vectors);
+  }
+  EXPECT_TRUE(at(run_a).outcomes[0].cached != at(run_a).outcomes[1].cached);
+  commit();
+  embed({"a", "b"});
+  ASSERT_EQ(at(run_a).outcomes.size(), 3u);
+  EXPECT_TRUE(at(run_a).outcomes[2].cached);
+  ASSERT_TRUE(at(run_a).outcomes[2].embeddings);
+  EXPECT_EQ(at(run_a).outcomes[2].embeddings->vectors, vectors);
+  EXPECT_TRUE(at(run_a).outcomes[2].answer.empty());
+  embed({"b", "a"});
+  embed({"a", "b"}, 2);
+  embed({"ab"});
+  EXPECT_EQ(at_router().calls.size(), 4u) << "other questions";
+  // Those that are too large are asked for again.
+  answer_with(4, {std::vector<float>(most_kept_vector_bytes / 4 + 1, 1.0F)});
+  commit();
+  embed({"b", "a"});
+  EXPECT_EQ(at_router().calls.size(), 5u);
+}
+
+TEST_F(response_cache_test, WhoWaitsForAnAnswerGetsItsToolCallsToo) {
+  open(run_a);
+  open(run_b);
+  ask_call(run_a, 1, "2+2?");
+  ask_call(run_b, 2, "2+2?");
+  answer_extras extras;
+  extras.tool_calls = {{"c1", "add", "{}"}};
+  auto outcome = answered(1, "");
+  outcome.finish = finish_reason::tool_calls;
+  outcome.extras = std::make_shared<const answer_extras>(extras);
+  tell(cache, call_outcome_batch{run_a, {outcome}});
+  ASSERT_EQ(at(run_b).outcomes.size(), 1u);
+  ASSERT_TRUE(at(run_b).outcomes[0].extras);
+  EXPECT_EQ(at(run_b).outcomes[0].extras->tool_calls, extras.tool_calls);
+}
+
+TEST(kept_vectors, AreNothingElse) {
+  embedding_vectors good;
+  good.vectors = {{1.5F, -2.0F}, {0.0F, 3.0F}};
+  const auto packed = pack_vectors(good);
+  ASSERT_TRUE(unpack_vectors(packed.view()));
+  EXPECT_EQ(*unpack_vectors(packed.view()), good);
+  EXPECT_TRUE(pack_vectors(embedding_vectors{}).empty());
+  embedding_vectors odd;
+  odd.vectors.resize(1);
+  EXPECT_TRUE(pack_vectors(odd).empty()) << "of no length";
+  odd.vectors = {{1.0F}, {1.0F, 2.0F}};
+  EXPECT_TRUE(pack_vectors(odd).empty()) << "of two lengths";
+  const std::string whole(packed.view());
+  for (const auto& bad : {std::string{}, std::string("4"), whole.substr(1), whole + "x", std::string(8, '\0'),
+                          std::string(8, '\xFF')})
+    EXPECT_EQ(unpack_vectors(bad), nullptr);
 }
 
 TEST_F(response_cache_test, ABatchOfAllKindsIsTakenApart) {

@@ -116,12 +116,14 @@ protected:
                           {model_id{"n"}, provider_id{"b"}, "n", token_prices{0, 3e6, {}}, 1, {}}};
   }
 
-  /// A call that may cost so many dollars.
-  void ask_call(uint64_t id, uint32_t worth) {
+  /// A call that may cost so many dollars. @param patience How long its caller lets it wait; 0: for ever.
+  void ask_call(uint64_t id, uint32_t worth, milliseconds patience = 0ms) {
     call_batch batch{where, {}, evaluation};
     auto& request = batch.calls.emplace_back();
     request.id = call_id{id};
     request.parameters.max_tokens = worth;
+    if (patience > 0ms)
+      request.send_by = (now() + patience).time_since_epoch();
     tell(router, std::move(batch));
   }
 
@@ -174,6 +176,28 @@ protected:
     return out;
   }
 };
+
+TEST_F(router_budget, AQuestionThatWaitsForMoneyUntilItsTimeIsUpSaysSo) {
+  where.interactive = true;
+  start();
+  grant(1, 5);
+  ask_call(1, 5, 60s);
+  ask_call(2, 5, 5s);
+  ask_call(3, 5, 60s);
+  ASSERT_EQ(sent(first), 1u) << "the others have no money";
+  advance(4s, 100ms);
+  EXPECT_TRUE(asked().outcomes.empty());
+  advance(1s, 100ms);
+  ASSERT_EQ(asked().outcomes.size(), 1u);
+  const auto& late = asked().outcomes[0];
+  EXPECT_EQ(late.id, call_id{2});
+  ASSERT_TRUE(late.error);
+  EXPECT_EQ(late.error->code, errc::rate_limited);
+  EXPECT_THAT(late.error->message, HasSubstr("budget"));
+  answer(1, 1);
+  grant(2, 5);
+  EXPECT_EQ(sent(first), 2u) << "the third has its money";
+}
 
 TEST_F(router_budget, NoCallGoesBeforeItsMoneyIsThere) {
   start();

@@ -3,6 +3,7 @@
 #include "actors/runs/store_run_worker.hpp"
 #include "actors/supervision/store_writer.hpp"
 #include "core/llm/batch_rows.hpp"
+#include "storage/test_counts.hpp"
 #include "tests/storage/support.hpp"
 
 #include <gmock/gmock.h>
@@ -281,6 +282,34 @@ TEST_F(store_run_worker_test, TheScoreThatProgressShowsIsTheOneOfTheResult) {
                    found.record.progress.score().value_or(-1));
 }
 
+TEST_F(store_run_worker_test, ACodeTaskHasItsCompletenessAndQualityAndOthersHaveNull) {
+  const auto metrics_of = [this](const run_record& record, std::vector<score_value> scores) {
+    storage::write_batch stored;
+    stored.runs = {record};
+    stored.samples.push_back(storage::testing::sample_of(record.spec.id, 0));
+    stored.samples.back().scores = std::move(scores);
+    EXPECT_FALSE(farm.write(std::move(stored)).error);
+    const auto document = compute_result(farm.data(), record);
+    EXPECT_TRUE(document.has_value());
+    return document ? nlohmann::json::parse(*document) : nlohmann::json{};
+  };
+  write_task();
+  write("rows.jsonl", rows(2));
+  const auto plain = metrics_of(pin(request()), {{0, 1.0, ""}});
+  EXPECT_EQ(plain["task_results"][0]["metrics"]["accuracy"], 1.0);
+  EXPECT_TRUE(plain["task_results"][0]["metrics"]["completeness"].is_null());
+  EXPECT_TRUE(plain["task_results"][0]["metrics"]["code_quality"].is_null());
+  EXPECT_FALSE(plain["metrics_summary"].contains("sums.code_quality"));
+  write("task.yaml", "id: sums\nname: Sums\ndescription: Sums.\ndataset: rows.jsonl\nprompt: '{q}'\n"
+                     "target: '{a}'\nscorer: {type: code, language: python}\n");
+  const auto code = metrics_of(pin(request()), {{0, 0.0, ""}, {1, 0.75, ""}, {2, 0.5, ""}});
+  EXPECT_EQ(code["task_results"][0]["metrics"]["accuracy"], 0.0);
+  EXPECT_EQ(code["task_results"][0]["metrics"]["completeness"], 0.75);
+  EXPECT_EQ(code["task_results"][0]["metrics"]["code_quality"], 0.5);
+  EXPECT_EQ(code["metrics_summary"]["sums.completeness"], 0.75);
+  EXPECT_EQ(code["results"]["sums"]["metrics"]["code_quality"], 0.5);
+}
+
 TEST_F(store_run_worker_test, AFinalRunKeepsTheCountersOfItsRecord) {
   write_task();
   write("rows.jsonl", rows(8));
@@ -313,7 +342,24 @@ protected:
   }
 };
 
-TEST_F(time_of_a_task, IsTimeOnTheClockAndGoesThroughRestarts) {
+TEST_F(time_of_a_task, LeavesOutWhatTheTimeOfTheRunLeavesOut) {
+  write_task();
+  write("rows.jsonl", rows(5));
+  auto record = pin(request());
+  // An interruption between the answers, and the rest before a retry, which asked nothing of this task.
+  record.rests = {{start + seconds{12}, start + seconds{92}}, {start + seconds{200}, start + seconds{300}}};
+  storage::write_batch stored;
+  stored.runs = {record};
+  for (uint32_t i = 0; i < 2; ++i)
+    stored.samples.push_back(storage::testing::sample_of(record.spec.id, i));
+  stored.responses = {answer(0, 10, 4), answer(1, 100, 1)};
+  ASSERT_FALSE(farm.write(std::move(stored)).error);
+  const auto found = result_of(record);
+  EXPECT_EQ(found["task_results"][0]["execution_time"], 94.0 - 80.0);
+  EXPECT_EQ(found["task_results"][0]["prompt_types"][0]["execution_time"], 94.0 - 80.0);
+}
+
+TEST_F(time_of_a_task, IsTimeOnTheClockHoweverManyAreOut) {
   write_task();
   write("rows.jsonl", rows(5));
   const auto record = pin(request());
@@ -321,7 +367,7 @@ TEST_F(time_of_a_task, IsTimeOnTheClockAndGoesThroughRestarts) {
   stored.runs = {record};
   for (uint32_t i = 0; i < 3; ++i)
     stored.samples.push_back(storage::testing::sample_of(record.spec.id, i));
-  // Two at once, and one after a pause of more than a minute.
+  // Two at once, and one that went out more than a minute later.
   stored.responses = {answer(0, 10, 4), answer(1, 12, 5), answer(2, 100, 1)};
   ASSERT_FALSE(farm.write(std::move(stored)).error);
   const auto found = result_of(record);
@@ -356,6 +402,26 @@ TEST_F(time_of_a_task, IsZeroWhenNobodyWasAsked) {
   EXPECT_EQ(found["task_results"][0]["execution_time"], 0.0);
   EXPECT_EQ(found["summary_metrics"]["average_execution_time"], 0.0);
   EXPECT_EQ(found["completed_at"], to_rfc3339(start));
+}
+
+// -- the result database ------------------------------------------------------------------------------------
+
+TEST_F(time_of_a_task, TheTestsOfARunAreCountedWithItsResult) {
+  write_task();
+  write("rows.jsonl", rows(5));
+  auto record = pin(request());
+  storage::write_batch stored;
+  stored.runs = {record};
+  for (uint32_t i = 0; i < 3; ++i)
+    stored.samples.push_back(storage::testing::sample_of(record.spec.id, i));
+  ASSERT_FALSE(farm.write(std::move(stored)).error);
+  record.state = run_state::completed;
+  const auto texts = summarise_run(farm.data(), record).value();
+  const auto counted = reports::counted_source_from_text(texts.counts).value();
+  EXPECT_EQ(counted, storage::count_tests(farm.data(), record).value());
+  EXPECT_EQ(counted.total(), 3u);
+  record.spec.predict_only = true;
+  EXPECT_TRUE(summarise_run(farm.data(), record).value().counts.empty());
 }
 
 // -- what model_args say -----------------------------------------------------------------------------------

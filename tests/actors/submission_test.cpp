@@ -129,7 +129,7 @@ TEST_F(submissions, MoreRunsThanAllowedAreRefusedButMayBePlanned) {
   submit(5);
   const auto refused = send(request(5));
   ASSERT_FALSE(refused.has_value());
-  EXPECT_EQ(refused.error().code, errc::busy);
+  EXPECT_EQ(refused.error().code, errc::rate_limited);
   auto plan = request(5);
   plan.dry_run = true;
   EXPECT_TRUE(send(plan).has_value());
@@ -144,7 +144,7 @@ TEST_F(submissions, WithoutAQueueAFreePlaceIsStillTaken) {
   EXPECT_TRUE(send(request(6)).has_value());
   const auto refused = send(request(7));
   ASSERT_FALSE(refused.has_value());
-  EXPECT_EQ(refused.error().code, errc::busy);
+  EXPECT_EQ(refused.error().code, errc::rate_limited);
 }
 
 TEST_F(submissions, EqualPrioritiesGoInTheOrderOfTheirSubmission) {

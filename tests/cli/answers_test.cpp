@@ -84,6 +84,10 @@ TEST_F(answers, NamesTheRangeOfANumber) {
       {{"serve", "--port", "80000"}, "65535"},
       {{"mock-provider", "--port", "80000"}, "65535"},
       {{"mock-provider", "--rpm", "-5"}, "4294967295"},
+      {{"mock-provider", "--tokens-per-second", "-5"}, "1000000.0"},
+      {{"runs", "--limit", "0"}, "1 to 1000000"},
+      {{"results", "--limit", "many"}, "1 to 1000000"},
+      {{"show", "last", "--limit", "-1"}, "1 to 1000000"},
       {{"run", "-m", "sim-strong", "-t", "x", "--epochs", "-1"}, "1000"},
       {{"run", "-m", "sim-strong", "-t", "x", "--priority", "many"}, "100"}};
   for (const auto& [words, most] : wrong) {

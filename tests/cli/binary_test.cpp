@@ -35,6 +35,14 @@ const std::vector<std::vector<std::string>>& all_commands() {
                                                               {"runs"},
                                                               {"watch"},
                                                               {"monitor"},
+                                                              {"batch"},
+                                                              {"database"},
+                                                              {"database", "stats"},
+                                                              {"database", "query"},
+                                                              {"database", "export"},
+                                                              {"database", "import"},
+                                                              {"database", "rebuild"},
+                                                              {"database", "forget"},
                                                               {"pause"},
                                                               {"resume"},
                                                               {"cancel"},
@@ -59,6 +67,7 @@ const std::vector<std::vector<std::string>>& all_commands() {
                                                               {"keys", "list"},
                                                               {"keys", "add"},
                                                               {"keys", "remove"},
+                                                              {"keys", "import-datapresso"},
                                                               {"keys", "test"},
                                                               {"doctor"},
                                                               {"completion"},
@@ -139,6 +148,18 @@ TEST_F(binary, EndsWithFourForWhatDoesNotExist) {
   write_task(2);
   EXPECT_EQ(assay({"run", "-m", "no-such-model", "-t", "sums/sums.yaml"}).code, 4);
   EXPECT_EQ(assay({"run", "-m", "sim-strong", "-t", "no_such_task"}).code, 4);
+}
+
+TEST_F(binary, TheMockProviderKnowsTheShippedTasksBesidesTheNamedOnes) {
+  write_task(1);
+  start_mock();
+  for (const char* task : {"date_reasoning", "sums/sums.yaml"}) {
+    const auto done = assay({"run", "-m", "sim-p100", "-t", task, "--limit", "2", "--json"});
+    ASSERT_EQ(done.code, 0) << done.err;
+    const auto shown = assay({"results", "last", "--json"}).out;
+    EXPECT_DOUBLE_EQ(json::parse(shown)["summary_metrics"]["overall_score"].get<double>(), 1.0) << shown;
+  }
+  EXPECT_EQ(assay({"mock-provider", "--tasks-dir", "nowhere"}).code, 4);
 }
 
 TEST_F(binary, EndsWithFiveWithoutAKeyOrAMockProvider) {

@@ -72,6 +72,49 @@ protected:
   std::unique_ptr<process> mock;
 };
 
+TEST_F(stored_keys, AreTakenOverFromDatapresso) {
+  // Made by Python's cryptography, as Datapresso makes them.
+  const std::string openai = "gAAAAABlU_"
+                             "EAAAECAwQFBgcICQoLDA0ODz97JgImJQDfH6ZEsbMz8ilcHxbiidOXZqQ4O8pQALneV6YxbexsHhgbV"
+                             "XQ6lsWQfFMjgkG_n56C_tJjz9bOfeFAfBb9ZfOfjcJeCstXLweL";
+  const std::string claude = "gAAAAABlU_"
+                             "EAAAECAwQFBgcICQoLDA0OD43QV8LeCKSgykmKIYvIlisQnSpuV8Fc7LItd7nRrWYYMcl1pmYXLPonZ"
+                             "2qIQt6f62L0Zj5cgtNROmJaTSBWwOcmLQbFoxGCJ2KqGWfhkxX7";
+  fs::create_directories(folder + "/old");
+  const auto put = [&](const std::string& name, const std::string& token) {
+    std::ofstream(folder + "/old/" + name + ".encrypted") << token;
+    std::ofstream salt(folder + "/old/" + name + ".salt", std::ios::binary);
+    for (char c = 16; c < 32; ++c)
+      salt << c;
+  };
+  put("openai", openai);
+  put("claude", claude);
+  environment["ASSAY_DATAPRESSO_PASSWORD"] = "wrong";
+  EXPECT_EQ(assay({"keys", "import-datapresso", "old"}).code, 5);
+  EXPECT_EQ(json::parse(assay({"keys", "--json"}).out)["keys"].size(), 0U);
+  environment["ASSAY_DATAPRESSO_PASSWORD"] = "old password";
+  const auto taken = assay({"keys", "import-datapresso", "old", "--json"});
+  ASSERT_EQ(taken.code, 0) << taken.err;
+  const auto keys = json::parse(taken.out)["keys"];
+  ASSERT_EQ(keys.size(), 2U) << taken.out;
+  EXPECT_EQ(keys[0]["provider"], "anthropic");
+  EXPECT_EQ(keys[1]["provider"], "openai");
+  EXPECT_EQ(keys[1]["host"], "https://api.openai.com");
+  EXPECT_EQ(keys[1]["name"], "datapresso-1");
+  EXPECT_EQ(json::parse(assay({"keys", "--json"}).out)["keys"], keys);
+  EXPECT_EQ((taken.out + taken.err).find("old-files"), std::string::npos) << "the key is never shown";
+  const auto again = assay({"keys", "import-datapresso", "old/openai.encrypted", "--json"});
+  EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_EQ(json::parse(again.out)["already_stored"], 1);
+  fs::rename(folder + "/old/claude.encrypted", folder + "/old/nobody.encrypted");
+  fs::rename(folder + "/old/claude.salt", folder + "/old/nobody.salt");
+  const auto unknown = assay({"keys", "import-datapresso", "old/nobody.encrypted"});
+  EXPECT_NE(unknown.code, 0);
+  EXPECT_NE(unknown.err.find("--provider"), std::string::npos) << unknown.err;
+  EXPECT_EQ(assay({"keys", "import-datapresso", "old/nobody.encrypted", "--provider", "anthropic"}).code, 0);
+  EXPECT_FALSE(lies_about("sk-of-the-old-files")) << "some file or output holds the key";
+}
+
 TEST_F(stored_keys, AreAddedListedTestedAndRemoved) {
   ASSERT_NO_FATAL_FAILURE(start_mock());
   const auto added = add("sk-good-key-of-the-mock", "--provider mock --name lab --weight 2 --rpm 600 --json");

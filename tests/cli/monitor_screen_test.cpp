@@ -53,6 +53,18 @@ TEST(monitor_screen, ShowsWindowsModelsAlertsAndAdvice) {
   EXPECT_THAT(shown, Not(HasSubstr("long ago")));
 }
 
+TEST(monitor_screen, ShowsKeysThatAreUsedOrNotGood) {
+  const auto keys = json::parse(R"({"items":[
+    {"provider":"p","name":"idle","state":"good","today":{"requests":0,"tokens":0,"cost":0}},
+    {"provider":"p","name":"busy","state":"good","today":{"requests":1234,"tokens":56789,"cost":1.5}},
+    {"provider":"p","name":"poor","state":"out","reason":"no credit left","next_try":"2024-01-01T13:00:00Z",
+     "today":{"requests":0,"tokens":0,"cost":0}}]})");
+  const auto shown = render_monitor({overview, models, alerts, advice, retries, &keys}, {});
+  for (const auto* part : {"p/busy", "1,234", "56,789", "$1.5", "p/poor", "no credit left", "13:00:00Z"})
+    EXPECT_THAT(shown, HasSubstr(part));
+  EXPECT_THAT(shown, Not(HasSubstr("p/idle")));
+}
+
 TEST(monitor_screen, NamesCannotSteerTheTerminal) {
   EXPECT_THAT(render_monitor({overview, models, alerts, advice, retries}, {}), Not(HasSubstr("\x1b")));
 }

@@ -1,6 +1,8 @@
 #include "cli/progress.hpp"
+#include "cli/server_runs.hpp"
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include <cstdio>
 #include <memory>
@@ -51,6 +53,16 @@ TEST(render_progress, SaysHowManyCallsAreInBatches) {
   EXPECT_NE(render_progress(run, 10, {}).find("60 in batches"), std::string::npos);
   run.record.state = run_state::completed;
   EXPECT_EQ(render_progress(run, 10, {}).find("in batches"), std::string::npos);
+}
+
+TEST(render_progress, SaysWhatARunOfAServerWaitsFor) {
+  auto waits = half_done();
+  waits.record.state = run_state::queued;
+  waits.record.waiting_for = "the end of another";
+  const progress_line seen{"sim-strong", record_from(run_status_json(waits.record))};
+  EXPECT_NE(render_progress(seen, 10, {}).find("waiting: the end of another"), std::string::npos);
+  waits.record.state = run_state::cancelled;
+  EXPECT_EQ(record_from(run_status_json(waits.record)).waiting_for, "") << "it waits no more";
 }
 
 TEST(render_progress, ShowsWhatMattersOnOneLine) {

@@ -130,6 +130,21 @@ TEST(render_outcomes, SurvivesDocumentsOfAnotherShape) {
   }
 }
 
+TEST(render_agreements, HasALineForEachPairOfJudges) {
+  auto judged = outcome("sim-strong", 0.9);
+  EXPECT_EQ(render_agreements({judged}), "") << "no judge";
+  auto document = json::parse(judged.document);
+  document["task_results"][0]["prompt_types"][0]["agreement"] = json::parse(R"({
+    "judges": [{"scorer": "verdict", "judges": ["a", "b"], "samples": 12, "krippendorff_alpha": 0.6251,
+      "pairs": [{"first": "a", "second": "b", "samples": 11, "same": 0.75, "cohens_kappa": null}]}],
+    "scorers": [{"judge": "verdict", "scorer": "f1", "samples": 9, "same": 0.5, "cohens_kappa": 0.4127}]})");
+  judged.document = document.dump();
+  EXPECT_EQ(render_agreements({judged}),
+            "agreement, 中文算术, baseline, verdict: alpha 0.625, n 12\n"
+            "agreement, 中文算术, baseline, a and b: kappa -, 0.750 the same, n 11\n"
+            "agreement, 中文算术, baseline, verdict and f1: kappa 0.413, 0.500 the same, n 9\n");
+}
+
 TEST(outcome_json, FallsBackToTheStatusOfTheRun) {
   run_outcome without;
   without.record.spec.id = run_id{1'700'000'000, 42};

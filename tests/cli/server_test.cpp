@@ -133,7 +133,7 @@ TEST_F(served, RunsCanBeWatchedUntilTheirEnd) {
   EXPECT_EQ(result["state"], "completed");
   EXPECT_EQ(assay({"watch", id}).code, 0) << "a run that has ended";
   EXPECT_EQ(assay({"watch", "eval_1000000000_00000001"}).code, 4);
-  EXPECT_EQ(assay({"watch", "nonsense"}).code, 2);
+  EXPECT_EQ(assay({"watch", "nonsense"}).code, 4) << "as `assay results nonsense`";
 }
 
 TEST_F(served, TheMonitorShowsCallsTimesAndQuality) {
@@ -189,7 +189,7 @@ TEST_F(served, RunsAreListedPausedResumedAndCancelledThroughTheServer) {
   EXPECT_EQ(assay({"cancel", id}).code, 0) << "it is cancelled already";
   EXPECT_EQ(assay({"resume", id}).code, 2) << "cancelled is final";
   EXPECT_EQ(assay({"pause", "eval_1000000000_00000001"}).code, 4);
-  EXPECT_EQ(assay({"pause", "nonsense"}).code, 2);
+  EXPECT_EQ(assay({"pause", "nonsense"}).code, 4);
 }
 
 TEST_F(served, FailedSamplesAreAskedAgainThroughTheServer) {
@@ -444,6 +444,25 @@ TEST_F(served, SaysWhatIsWrongWithTheFirstPasswordAndWhenAnotherComesTooLate) {
   stop();
   EXPECT_NE(last.err.find("auth.admin_password is ignored"), std::string::npos) << last.err;
   EXPECT_EQ(last.err.find(password), std::string::npos);
+}
+
+TEST_F(served, AStartThatFailsLeavesNothingBehind) {
+  start();
+  const auto taken = environment["PORT"];
+  const auto other = folder + "/elsewhere";
+  environment["DATA_DIR"] = other;
+  const auto port_in_use = assay({"serve", "--port", taken});
+  EXPECT_EQ(port_in_use.code, 2) << port_in_use.err;
+  EXPECT_NE(port_in_use.err.find(taken), std::string::npos) << port_in_use.err;
+  EXPECT_FALSE(fs::exists(other));
+  environment["ASSAY_ADMIN_PASSWORD"] = "not the one of the documents";
+  EXPECT_EQ(assay({"serve", "--host", "nowhere", "--port", "0"}).code, 2);
+  EXPECT_FALSE(fs::exists(other));
+  environment["ASSAY_ADMIN_PASSWORD"] = "short";
+  EXPECT_EQ(assay({"serve", "--port", "0"}).code, 3);
+  EXPECT_FALSE(fs::exists(other));
+  environment.erase("DATA_DIR");
+  stop();
 }
 
 TEST_F(served, RefusesTheDocumentedPasswordBeyondLoopback) {

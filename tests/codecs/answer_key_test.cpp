@@ -76,6 +76,12 @@ std::map<std::string, change> changes() {
          image.base64 = shared_text{"iVBO"};
          image.media_type = "image/png";
        }},
+      {"raw response", option([](answer_options& o) { o.raw_response = true; })},
+      {"image after text",
+       [](owned& q) {
+         q.extras.images = {{"https://a/b.png", {}, {}, {}}};
+         q.extras.images[0].text_before = 2;
+       }},
       {"image detail",
        [](owned& q) {
          q.extras.images = {{"https://a/b.png", {}, {}, "low"}};
@@ -179,6 +185,20 @@ TEST(answer_key, DoesNotDependOnWhatChangesNoAnswer) {
   EXPECT_EQ(minus_zero.key(), zero.key());
 }
 
+TEST(answer_key, OfTextsWhoseVectorsAreWanted) {
+  const auto key = [](const std::vector<std::string>& inputs, std::optional<uint32_t> dimensions = {}) {
+    answer_question question;
+    question.wire_model = "m";
+    question.inputs = inputs;
+    question.dimensions = dimensions;
+    return answer_key(question);
+  };
+  EXPECT_EQ(key({"a", "b"}), key({"a", "b"}));
+  const std::set<std::string> all{key({}),         key({"a"}),  key({"a", "b"}),
+                                  key({"b", "a"}), key({"ab"}), key({"a"}, 2U)};
+  EXPECT_EQ(all.size(), 6U);
+}
+
 TEST(answer_key, EmptyExtrasAreNone) {
   owned plain;
   auto messages = plain.messages;
@@ -205,8 +225,10 @@ TEST(answer_key, StaysWhatItIs) {
   EXPECT_EQ(key.front(), answer_key_version);
   EXPECT_EQ(hex(key), "31805ca8e34bb870bb159ac4bb39143821e156f79749bf88780353463a20c6f196");
   owned full;
+  // The others change two messages; and these were added since.
+  const std::set<std::string> left_out{"fewer messages", "raw response", "image after text"};
   for (const auto& [name, apply] : changes())
-    if (name != "fewer messages") // The others change two.
+    if (!left_out.contains(name))
       apply(full);
   EXPECT_EQ(hex(full.key()), "3177dde7f05dbc764dd073c120c6c3ed067e0ec470df1e7d451a905ed890611af1");
 }

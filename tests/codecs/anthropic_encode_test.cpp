@@ -135,6 +135,18 @@ TEST(anthropic_request, SendsPicturesWithTheTypeThatTheirBytesShow) {
     {"type":"text","text":"What?"}])"));
 }
 
+TEST(anthropic_request, KeepsPicturesBetweenTheirTexts) {
+  image_part far;
+  far.url = "https://x/y.png";
+  far.text_before = 3;
+  auto next = far;
+  next.text_before = 4;
+  EXPECT_EQ(ask({older, {shows("one two", {far, next})}}).body["messages"][0]["content"], json::parse(R"([
+    {"type":"text","text":"one"},{"type":"image","source":{"type":"url","url":"https://x/y.png"}},
+    {"type":"image","source":{"type":"url","url":"https://x/y.png"}},{"type":"text","text":"two"}])"))
+      << "blanks alone are refused there";
+}
+
 TEST(anthropic_request, RefusesPicturesOfUnknownTypes) {
   const auto fault = refusal({older, {shows("What?", {test::picture("AAAA", "image/bmp")})}});
   EXPECT_EQ(fault.code, errc::unsupported);

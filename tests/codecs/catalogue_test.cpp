@@ -31,6 +31,25 @@ TEST(catalogue, HasThePricesPerMillionTokens) {
   EXPECT_FALSE(shipped("qwen2.5-3b-instruct").prices) << "unknown is not zero";
 }
 
+TEST(catalogue, HasNoPriceOfOneProviderForAnother) {
+  const auto at = [](std::string_view provider, std::string_view model) {
+    return prices_at(shipped_catalogue(), provider, model);
+  };
+  const token_prices gpt{2.5, 10, {}};
+  for (const auto* provider : {"openai", "azure_openai", "user_azure", "mock"})
+    EXPECT_EQ(at(provider, "gpt-4o"), gpt) << provider;
+  EXPECT_EQ(at("openai", "gpt-4o-2024-08-06"), gpt);
+  EXPECT_EQ(at("openrouter", "openai/gpt-4o"), gpt);
+  EXPECT_TRUE(at("openrouter", "google/gemini-2.5-pro"));
+  EXPECT_TRUE(at("deepseek", "deepseek-chat"));
+  for (const auto* provider : {"hosted", "ideallab", "anthropic", "openrouter", "somebody", ""})
+    EXPECT_FALSE(at(provider, "gpt-4o")) << provider;
+  EXPECT_FALSE(at("openrouter", "deepseek/deepseek-chat")) << "many serve it there, at other prices";
+  EXPECT_FALSE(at("openrouter", "somebody/gpt-4o"));
+  EXPECT_FALSE(at("azure_openai", "deepseek-chat"));
+  EXPECT_FALSE(at("gemini", "tunedModels/gemini-2.5-pro"));
+}
+
 TEST(catalogue, FindsTheNamesThatProvidersServe) {
   for (const auto* name : {"gpt-4o-2024-08-06", "openai/gpt-4o", "gpt-4o-latest", "openai/gpt-4o-2024-11-20"})
     EXPECT_EQ(shipped(name).id, "gpt-4o") << name;

@@ -66,9 +66,40 @@ TEST(gemini_answer, ReadsCallsWithTheirSignatures) {
       200, candidate(R"("content":{"parts":[{"functionCall":{"name":"weather","args":{"city":"Bonn"}},
         "thoughtSignature":"c2ln"},{"functionCall":{"id":"own","name":"now"}}]},"finishReason":"STOP")"))));
   EXPECT_EQ(answer.finish, finish_reason::tool_calls);
-  EXPECT_EQ(answer.tool_calls,
-            (std::vector<tool_call>{{"gemini_call_0", "weather", R"({"city":"Bonn"})", "c2ln"},
-                                    {"own", "now", "{}"}}));
+  ASSERT_EQ(answer.tool_calls.size(), 2U);
+  const auto& first = answer.tool_calls[0];
+  EXPECT_TRUE(first.id.starts_with("gemini_call_") && first.id.ends_with("_0")) << first.id;
+  EXPECT_EQ(first, (tool_call{first.id, "weather", R"({"city":"Bonn"})", "c2ln"}));
+  EXPECT_EQ(answer.tool_calls[1], (tool_call{"own", "now", "{}"}));
+}
+
+TEST(gemini_answer, GivesCallsIdsThatNoOtherTurnHas) {
+  const auto ids_of = [](std::string_view response, std::string_view calls) {
+    const auto answer =
+        answer_in(decode(answered(200, R"({"candidates":[{"content":{"parts":[)" + std::string(calls)
+                                           + R"(]},"finishReason":"STOP"}])" + std::string(response) + "}")));
+    std::vector<std::string> ids;
+    for (const auto& call : answer.tool_calls)
+      ids.push_back(call.id);
+    return ids;
+  };
+  constexpr std::string_view twice = R"({"functionCall":{"name":"now"}},{"functionCall":{"name":"now"}})";
+  EXPECT_EQ(ids_of(R"(,"responseId":"abc")", twice),
+            (std::vector<std::string>{"gemini_call_e71fa2190541574b_0", "gemini_call_e71fa2190541574b_1"}));
+  EXPECT_NE(ids_of(R"(,"responseId":"abd")", twice), ids_of(R"(,"responseId":"abc")", twice));
+  // Without the answer's id, by what is called.
+  const auto nameless = ids_of("", twice);
+  ASSERT_EQ(nameless.size(), 2U);
+  EXPECT_NE(nameless[0], nameless[1]);
+  EXPECT_NE(ids_of("", R"({"functionCall":{"name":"now","args":{"zone":1}}})")[0], nameless[0]);
+  // Servers that copy the protocol give the name of the function to all its calls.
+  const auto repeated = ids_of("", R"({"functionCall":{"id":"now","name":"now"}},
+    {"functionCall":{"id":"now","name":"now"}})");
+  ASSERT_EQ(repeated.size(), 2U);
+  EXPECT_EQ(repeated[0], "now");
+  EXPECT_TRUE(repeated[1].starts_with("gemini_call_")) << repeated[1];
+  for (const auto& id : nameless)
+    EXPECT_LE(id.size(), 40U) << "OpenAI takes no longer ones back";
 }
 
 TEST(gemini_answer, EndsWithCallsAlsoUnderTheWordOfOtherServers) {

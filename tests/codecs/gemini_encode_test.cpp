@@ -77,6 +77,12 @@ TEST(gemini_request, NamesModelAndVersionOnceWhateverTheirForm) {
   EXPECT_EQ(ask({"models/gemini-2.5-pro"}).target, "/models/gemini-2.5-pro:generateContent");
   EXPECT_EQ(ask({"google/gemini-2.5-pro"}).target, "/models/gemini-2.5-pro:generateContent");
   EXPECT_EQ(ask({"tunedModels/my-own"}).target, "/tunedModels/my-own:generateContent");
+  EXPECT_EQ(ask({"google/tunedModels/my-own"}).target, "/tunedModels/my-own:generateContent");
+  EXPECT_EQ(ask({"publishers/google/models/gemini-2.5-pro"}).target,
+            "/publishers/google/models/gemini-2.5-pro:generateContent");
+  EXPECT_EQ(ask({"team/own"}).target, "/models/team%2Fown:generateContent") << "the whole name";
+  EXPECT_EQ(ask({"../models/x"}).target, "/models/..%2Fmodels%2Fx:generateContent");
+  EXPECT_EQ(ask({"a//models/x"}).target, "/models/a%2F%2Fmodels%2Fx:generateContent");
   EXPECT_EQ(ask({"models/../x?key=1#"}).target, "/models/..%2Fx%3Fkey%3D1%23:generateContent");
   EXPECT_EQ(test::ask(*codec_at("https://generativelanguage.googleapis.com"), {flash}).target,
             "/v1beta/models/gemini-2.5-flash:generateContent");
@@ -113,6 +119,21 @@ TEST(gemini_request, SendsPicturesWithTheTypeThatTheirBytesShow) {
   const auto body = ask({flash, {shows("What?", {test::picture(test::jpeg, "image/png")})}}).body;
   EXPECT_EQ(body["contents"][0]["parts"], json::parse(R"([
     {"inlineData":{"mimeType":"image/jpeg","data":"/9j/4AAQSkZJRgABAQAAAQABAAD/2wBD"}},{"text":"What?"}])"));
+}
+
+TEST(gemini_request, KeepsPicturesBetweenTheirTexts) {
+  auto second = test::picture(test::png, "image/png");
+  second.text_before = 3;
+  auto last = second;
+  last.text_before = 99;
+  const auto parts = ask({flash, {shows("oneтwo", {test::picture(test::png, "image/png"), second, last})}})
+                         .body["contents"][0]["parts"];
+  ASSERT_EQ(parts.size(), 5U);
+  EXPECT_TRUE(parts[0].contains("inlineData"));
+  EXPECT_EQ(parts[1]["text"], "one");
+  EXPECT_TRUE(parts[2].contains("inlineData"));
+  EXPECT_EQ(parts[3]["text"], "тwo");
+  EXPECT_TRUE(parts[4].contains("inlineData"));
 }
 
 TEST(gemini_request, RefusesPicturesThatAreNotHere) {
@@ -180,6 +201,21 @@ TEST(gemini_request, TakesCallsAndTheirResultsBack) {
     {"role":"user","parts":[{"functionResponse":{"name":"weather","response":{"output":"rain"}}},
       {"functionResponse":{"name":"now","id":"call_7","response":{"time":12}}}]},
     {"role":"user","parts":[{"text":"And?"}]}])"));
+}
+
+TEST(gemini_request, TellsResultsInTheOrderOfTheirCalls) {
+  auto what = with_tools();
+  what.messages = {says(chat_role::user, "?"),
+                   called("", {{"gemini_call_1_0", "now", "{}"}, {"gemini_call_1_1", "now", "{}"}}),
+                   tool_said("gemini_call_1_1", "late"),
+                   tool_said("gemini_call_1_0", "early"),
+                   called("", {{"gemini_call_2_0", "now", "{}"}}),
+                   tool_said("gemini_call_2_0", "later")};
+  const auto contents = ask(what).body["contents"];
+  EXPECT_EQ(contents[2]["parts"],
+            json::parse(R"([{"functionResponse":{"name":"now","response":{"output":"early"}}},
+                            {"functionResponse":{"name":"now","response":{"output":"late"}}}])"));
+  EXPECT_EQ(contents[4]["parts"][0]["functionResponse"]["response"]["output"], "later");
 }
 
 TEST(gemini_request, SignsCallsOfOthersWhereGeminiInsists) {

@@ -72,9 +72,9 @@ TEST(gemini_stream, PutsCallsAndCandidatesTogether) {
           R"({"candidates":[{"content":{"parts":[{"functionCall":{"name":"now"}}]},"finishReason":"STOP"}]})");
   const auto result = read(bytes, 10);
   const auto answer = answer_in(result.end);
-  EXPECT_EQ(answer.tool_calls,
-            (std::vector<tool_call>{{"gemini_call_0", "weather", R"({"city":"Bonn"})", "c2ln"},
-                                    {"gemini_call_1", "now", "{}"}}));
+  EXPECT_EQ(answer.tool_calls, (std::vector<tool_call>{{"gemini_call_41fe345a2d8864e8_0", "weather",
+                                                        R"({"city":"Bonn"})", "c2ln"},
+                                                       {"gemini_call_d861ec040f7d09af_1", "now", "{}"}}));
   EXPECT_EQ(answer.finish, finish_reason::tool_calls);
   ASSERT_EQ(answer.more_choices.size(), 1U);
   EXPECT_EQ(answer.more_choices[0].view(), "b");

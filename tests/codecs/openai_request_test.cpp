@@ -59,6 +59,15 @@ TEST(openai_messages, ShowPicturesBeforeTheirText) {
     {"type":"text","text":"What is this?"}]}])"));
 }
 
+TEST(openai_messages, KeepPicturesBetweenTheirTexts) {
+  question asked;
+  auto between = picture_at("https://x/y.png");
+  between.text_before = 3;
+  asked.messages = {shows("onetwo", {between})};
+  EXPECT_EQ(body(asked)["messages"][0]["content"], json::parse(R"([{"type":"text","text":"one"},
+    {"type":"image_url","image_url":{"url":"https://x/y.png"}},{"type":"text","text":"two"}])"));
+}
+
 TEST(openai_messages, SayWhatPicturesAreInsteadOfBelievingIt) {
   question asked;
   auto lying = picture("/9j/4AAQSkZJRgABAQ==");
@@ -153,6 +162,18 @@ TEST(openai_parameters, AreNamedWhenAReasoningModelTakesNone) {
             (std::vector<std::string>{"temperature: o3 takes none", "stop: o3 takes none"}));
   asked.model = "gpt-4o";
   EXPECT_TRUE(dropped(asked, api_dialect::openai).empty());
+}
+
+TEST(openai_parameters, HaveAtMostFourStopsWhereMoreAreRefused) {
+  question asked;
+  asked.parameters.stop = {"1", "2", "3", "4", "5"};
+  for (const auto dialect : {api_dialect::openai, api_dialect::azure}) {
+    EXPECT_EQ(body(asked, dialect)["stop"], json::parse(R"(["1","2","3","4"])"));
+    ASSERT_EQ(dropped(asked, dialect).size(), 1U);
+    EXPECT_TRUE(dropped(asked, dialect)[0].starts_with("stop: ")) << dropped(asked, dialect)[0];
+  }
+  EXPECT_EQ(body(asked, api_dialect::vllm)["stop"].size(), 5U);
+  EXPECT_TRUE(dropped(asked, api_dialect::vllm).empty());
 }
 
 TEST(openai_parameters, ThatLlamaFactoryMisreadsAreLeftOut) {

@@ -25,6 +25,16 @@ TEST_F(checks, TheDocumentedPasswordStaysOnLoopback) {
   loaded();
 }
 
+TEST_F(checks, TenantsHaveRulesOfTheirOwnOrThoseOfTheDefault) {
+  file("local.yaml", "tenants:\n  ann: {weight: 3, max_running_runs: 2}\n  default: {weight: 2}\n");
+  const auto values = loaded();
+  EXPECT_EQ(tenant_rules_of(values, "ann").weight, 3U);
+  EXPECT_EQ(tenant_rules_of(values, "ann").max_running_runs, 2U);
+  EXPECT_EQ(tenant_rules_of(values, "ben").weight, 2U);
+  EXPECT_FALSE(tenant_rules_of(values, "ben").max_queued_runs);
+  EXPECT_TRUE(has(refused("tenants: {ann: {weight: 0}}\n").where, "weight"));
+}
+
 TEST_F(checks, RetryRulesNameRealErrors) {
   file("local.yaml",
        "retry:\n  rules:\n    - {error: provider_timeout, strategy: linear, base: 1s, cap: 5s}\n"

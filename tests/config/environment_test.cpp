@@ -21,7 +21,8 @@ TEST_F(environment, PlainNamesAreHonoured) {
   EXPECT_EQ(values.server.port, 9000);
   EXPECT_EQ(values.logging.level, "debug");
   EXPECT_EQ(values.storage.data_dir, "/d");
-  EXPECT_EQ(values.cache_dir, "/c");
+  EXPECT_TRUE(warns(values, "cache_dir is ignored"));
+  EXPECT_TRUE(warns(values, "storage.cache")) << "what to use";
   EXPECT_EQ(values.results_dir, "/r");
   EXPECT_EQ(values.environment, "production");
   EXPECT_EQ(values.network.https_proxy.reveal(), "http://p:1");

@@ -1,5 +1,7 @@
 #include "config/document.hpp"
+#include "config/scalars.hpp"
 #include "config/tree.hpp"
+#include "core/experiments/plan.hpp"
 #include "tests/config/support.hpp"
 
 #include <nlohmann/json.hpp>
@@ -111,6 +113,16 @@ TEST_F(examples, TheFullExampleLoadsAndNamesEveryKey) {
   ASSERT_TRUE(tree);
   for (const auto& key : known_keys())
     EXPECT_TRUE(appears(*tree, key.path)) << key.path << " is missing in farm.example.yaml";
+}
+
+TEST_F(examples, ThePlanIsOne) {
+  const auto tree = parse_file(example("experiment_plan.yaml"), "experiment_plan.yaml");
+  ASSERT_TRUE(tree);
+  const auto plan = experiments::plan_from_json(to_json_value(*tree));
+  ASSERT_TRUE(plan) << to_string(plan.error());
+  const auto children = experiments::expand(*plan);
+  ASSERT_TRUE(children) << to_string(children.error());
+  EXPECT_EQ(children->size(), 16U);
 }
 
 TEST_F(examples, TheFullExampleShowsTheDefaults) {

@@ -28,6 +28,25 @@ TEST(endpoints, RefuseWhatIsNoPlainHttpUrl) {
   EXPECT_EQ(parse_endpoint("https://user:sk-secret@h/").error().message.find("sk-secret"), std::string::npos);
 }
 
+TEST(endpoints, RefuseHostsAndPortsThatAreNone) {
+  for (const auto* url : {"http://host:/v1", "http://host:", "http://[::1]:/v1"}) {
+    const auto wrong = parse_endpoint(url);
+    ASSERT_FALSE(wrong) << url;
+    EXPECT_NE(wrong.error().message.find("no port"), std::string::npos) << wrong.error().message;
+  }
+  for (const auto* url :
+       {"http://host:0/v1", "http://host:70000/v1", "http://host:80:90/v1", "http://:8000/v1",
+        "http://h%20st/v1", "http://[::1/v1", "http:///v1", "http:/host/v1"})
+    EXPECT_FALSE(parse_endpoint(url)) << url;
+}
+
+TEST_F(providers, AnAddressWithoutItsPortIsRefusedByTheNameOfItsField) {
+  file("local.yaml", "providers:\n  lab: {base_url: 'http://lab:/v1', key_required: false}\n");
+  const auto wrong = refused();
+  EXPECT_NE(wrong.where.find("base_url"), std::string::npos) << to_string(wrong);
+  EXPECT_NE(wrong.message.find("no port"), std::string::npos) << wrong.message;
+}
+
 TEST(endpoints, GetTheCustomaryPathWhereThereIsOne) {
   EXPECT_EQ(parse_provider_url("hosted", "http://h:8000/")->base_url, "http://h:8000/v1");
   EXPECT_EQ(parse_provider_url("hosted", "http://h:8000/api")->base_url, "http://h:8000/api");

@@ -91,6 +91,19 @@ TEST_F(resolving, AnyModelOfAProviderIsReachedByItsPrefix) {
   const auto llama = found("openrouter/meta-llama/llama-3-8b");
   EXPECT_EQ(llama.provider.id.value, "openrouter");
   EXPECT_EQ(llama.model.wire_model, "meta-llama/llama-3-8b");
+  EXPECT_EQ(found("gemini/tunedModels/own").model.wire_model, "tunedModels/own");
+  EXPECT_EQ(found("google/publishers/google/models/x").model.wire_model, "publishers/google/models/x");
+}
+
+TEST_F(resolving, PricesAreThoseOfTheProviderThatIsAsked) {
+  const token_prices gpt{2.5, 10, {}};
+  EXPECT_EQ(found("openrouter/openai/gpt-4o").model.prices, gpt);
+  EXPECT_EQ(found("azure/gpt-4o").model.prices, gpt);
+  for (const auto* name : {"hosted/gpt-4o", "ideallab/gpt-4o", "openrouter/meta/gpt-4o"}) {
+    const auto other = found(name).model;
+    EXPECT_FALSE(other.prices) << name;
+    EXPECT_GT(other.context_window, 0U) << "what it can take goes with the model";
+  }
 }
 
 TEST_F(resolving, SimulatedModelsOfAnyAccuracyNeedNoProvidersName) {

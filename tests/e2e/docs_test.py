@@ -204,7 +204,7 @@ def the_monitoring(bench):
     """docs/monitoring.md: every call answers, and the call made elsewhere is counted."""
     _, url = bench.start_server()
     document = read("docs/monitoring.md").replace("127.0.0.1:8000", url.partition("://")[2])
-    look, alerts, budgets, record = [block.text for block in blocks_of(document, "bash")]
+    look, alerts, budgets, keys, record = [block.text for block in blocks_of(document, "bash")]
     sign_in = blocks_of(read("docs/api.md").replace("127.0.0.1:8000", url.partition("://")[2]), "bash")[0].text
     known = {"ACCESS_TOKEN": json.loads(run_block(bench, sign_in))["access_token"]}
 
@@ -222,6 +222,8 @@ def the_monitoring(bench):
     check(found["items"] == [], str(found))
     kept, = json_values(run_block(bench, budgets, **known))
     check(kept["items"] == [], str(kept))
+    of_keys, = json_values(run_block(bench, keys, **known))
+    check(isinstance(of_keys["items"], list), str(of_keys))
 
 
 def the_routing(bench):

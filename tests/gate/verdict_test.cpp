@@ -134,7 +134,7 @@ TEST(verdict, IsWrittenForCiSystems) {
   <testsuite name="nightly &lt;main&gt;" tests="3" failures="1" errors="1">
     <testcase classname="eval_1" name="a &amp; b"/>
     <testcase classname="eval_1" name="c">
-      <failure type="fail" message="0.7 &quot;low&quot;?"/>
+      <failure type="fail" message="0.7 &quot;low&quot;�"/>
     </testcase>
     <testcase classname="eval_1" name="d">
       <error type="inconclusive" message="too few"/>

@@ -108,6 +108,21 @@ TEST(chat_request, TakesPicturesAsAddressesAndAsBytes) {
   EXPECT_EQ(images[1].media_type, "image/png") << "by its bytes, not by its label";
 }
 
+TEST(chat_request, KeepsTheOrderOfTextsAndPictures) {
+  const json shown{{"type", "image_url"}, {"image_url", "https://example.org/a.png"}};
+  const auto said = [](const char* text) { return json{{"type", "text"}, {"text", text}}; };
+  const auto out = read(json{
+      {"model", "m"},
+      {"messages",
+       {{{"role", "user"}, {"content", {said("one"), said("more"), shown, shown, said("two"), shown}}}}}});
+  ASSERT_EQ(out.messages.size(), 1u);
+  EXPECT_EQ(out.messages[0].content.view(), "one\nmoretwo");
+  std::vector<std::string> order;
+  for (const auto& part : parts_of(out.messages[0]))
+    order.push_back(part.image ? "picture " + std::to_string(*part.image) : std::string(part.text));
+  EXPECT_EQ(order, (std::vector<std::string>{"one\nmore", "picture 0", "picture 1", "two", "picture 2"}));
+}
+
 struct refusal {
   const char* members;
   const char* where;

@@ -29,6 +29,34 @@ TEST(llm_request, HasTheValuesThatItsClientsRelyOn) {
   EXPECT_EQ(out.chat.messages[0].content.view(), "hi");
 }
 
+TEST(llm_request, AsksForTheProvidersOwnBodyButNotOfAStream) {
+  const auto out = read(R"({"prompt": "hi", "raw_response": true})");
+  ASSERT_TRUE(out.chat.options);
+  EXPECT_TRUE(out.chat.options->raw_response);
+  EXPECT_FALSE(read(R"({"prompt": "hi", "raw_response": false})").chat.options);
+  const auto streamed =
+      read_llm_request(json::parse(R"({"prompt": "hi", "raw_response": true, "stream": true})"));
+  ASSERT_FALSE(streamed);
+  EXPECT_EQ(streamed.error().where, "raw_response");
+  const auto batch = read_llm_batch(
+      json::parse(R"({"items": [{}], "prompt_template": "hi", "llm_params": {"raw_response": true}})"));
+  ASSERT_FALSE(batch);
+  EXPECT_EQ(batch.error().where, "raw_response");
+  EXPECT_EQ(batch.error().code, errc::unsupported);
+}
+
+TEST(llm_reply, ShowsTheProvidersOwnBody) {
+  answer_extras extras;
+  extras.raw_response = R"({"id": "x", "choices": []})";
+  model_answer answer;
+  answer.extras = &extras;
+  EXPECT_EQ(llm_answer(answer, {})["raw_response"], json::parse(extras.raw_response));
+  extras.raw_response = "no JSON";
+  EXPECT_EQ(llm_answer(answer, {})["raw_response"], "no JSON");
+  extras.raw_response.clear();
+  EXPECT_FALSE(llm_answer(answer, {}).contains("raw_response"));
+}
+
 TEST(llm_request, TakesBothNamesAndBothForms) {
   for (
       const auto* text :
@@ -115,6 +143,15 @@ TEST(llm_batch_request, TakesAHundredThousandItems) {
   for (int i = 0; i < 100'000; ++i)
     body["items"].push_back({{"a", i}});
   EXPECT_TRUE(read_llm_batch(body));
+}
+
+TEST(llm_batch_request, ATemplateThatFitsNoItemIsRefusedAsAWhole) {
+  const json body{{"items", {{{"n", 1}}}}, {"prompt_template", "What is {n"}, {"model", "m"}};
+  const auto wrong = read_llm_batch(body);
+  ASSERT_FALSE(wrong);
+  EXPECT_EQ(wrong.error().code, errc::invalid_argument);
+  EXPECT_EQ(wrong.error().where, "prompt_template");
+  EXPECT_TRUE(check_prompt("{n} and {{x}} }"));
 }
 
 TEST(prompt_template, FillsFieldsAndKeepsBraces) {

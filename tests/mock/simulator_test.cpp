@@ -123,4 +123,16 @@ TEST(answer_book, KeepsTheFirstOfEqualPromptsAndSharesAnswers) {
   EXPECT_FALSE(book.find("c"));
 }
 
+TEST(simulator, TellsOnceOfAPromptThatNoTaskHas) {
+  std::vector<std::string> told;
+  const simulator sim(1, built_in_models(), {}, book_of(2),
+                      [&](std::string_view prompt) { told.emplace_back(prompt); });
+  const auto model = sim.find("sim-strong").value();
+  sim.answer(model, about("question 1"), 0);
+  EXPECT_TRUE(told.empty());
+  sim.answer(model, about("who are you?"), 0);
+  sim.answer(model, about("and where?"), 0);
+  EXPECT_EQ(told, std::vector<std::string>{"who are you?"});
+}
+
 } // namespace assay::mock

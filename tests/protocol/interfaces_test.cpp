@@ -40,6 +40,7 @@ TEST(interfaces, ConversationsOfTheHotPathAreOneWay) {
   static_assert(one_way_for<acquire_slots, rate_limiter_actor>);
   static_assert(one_way_for<slots_settled, rate_limiter_actor>);
   static_assert(one_way_for<slots_granted, slot_sink_actor, provider_actor>);
+  static_assert(one_way_for<slots_delayed, slot_sink_actor, provider_actor>);
   static_assert(one_way_for<exchange_batch, connection_actor>);
   static_assert(one_way_for<io_completed, connection_actor>);
   static_assert(one_way_for<exchange_result_batch, exchange_sink_actor, provider_actor>);

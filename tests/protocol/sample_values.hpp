@@ -132,6 +132,8 @@ private:
   static control::retry_strategy word(control::retry_strategy) { return control::retry_strategy::immediate; }
   static run_kind word(run_kind) { return run_kind::llm_batch; }
   static ab_verb word(ab_verb) { return ab_verb::analyze; }
+  static experiment_verb word(experiment_verb) { return experiment_verb::cancel; }
+  static schedule_verb word(schedule_verb) { return schedule_verb::pause; }
 
   uint32_t next() { return ++last_; }
 

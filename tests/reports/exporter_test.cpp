@@ -139,5 +139,50 @@ TEST(exporter, ShowsTheWorstSamplesAndEveryFailure) {
   EXPECT_THAT(text, HasSubstr("no answer in time &lt;30 s&gt;"));
 }
 
+TEST(exporter, ShowsThePreparedTasksOfLmEvalAsTheirFilesHaveThem) {
+  auto world = make_world();
+  const json origin{{"format", "lm_eval"},
+                    {"config",
+                     {{"task", "questions"},
+                      {"doc_to_text", "{{question}}"},
+                      {"process_docs", {{"!function", "utils.clean"}, {"folder", "/home/eva/tasks"}}},
+                      {"metric_list", {{{"metric", "exact_match"}, {"higher_is_better", false}}}},
+                      {"metadata", {{"version", 3}}}}},
+                    {"num_fewshot", 5},
+                    {"notes", json::array()}};
+  const json definition{{"id", "questions"}, {"dataset", "a.jsonl"},    {"prompt", "{q}"},
+                        {"target", "{t}"},   {"scorer", "exact_match"}, {"origin", origin.dump()}};
+  world.facts.run.spec.tasks[0].definition = definition.dump();
+  const auto results = json::parse(exported(world, options_for(export_format::lm_eval)));
+  EXPECT_EQ(results["n-shot"]["questions"], 5);
+  EXPECT_EQ(results["n-shot"]["essays"], 0);
+  EXPECT_EQ(results["versions"]["questions"], 3);
+  EXPECT_EQ(results["versions"]["essays"], 1.0);
+  EXPECT_EQ(results["higher_is_better"]["questions"]["exact_match"], false);
+  const auto& config = results["configs"]["questions"];
+  EXPECT_EQ(config["doc_to_text"], "{{question}}");
+  EXPECT_EQ(config["num_fewshot"], 5);
+  EXPECT_EQ(config["process_docs"], "!function utils.clean");
+  EXPECT_EQ(results.dump().find("/home/eva"), std::string::npos);
+  EXPECT_EQ(results["configs"]["essays"]["output_type"], "generate_until");
+}
+
+TEST(exporter, ReportsHowFarJudgesAgree) {
+  auto world = make_world();
+  EXPECT_THAT(exported(world, options_for(export_format::html)), Not(HasSubstr("Agreement of judges")));
+  auto document = json::parse(world.facts.result);
+  document["task_results"][1]["agreement"] = json::parse(R"({
+    "judges": [{"scorer": "verdict", "judges": ["a<1>", "b"], "samples": 12, "krippendorff_alpha": 0.6251,
+      "pairs": [{"first": "a<1>", "second": "b", "samples": 11, "same": 0.75, "cohens_kappa": null}]}],
+    "scorers": [{"judge": "verdict", "scorer": "f1", "samples": 9, "same": 0.5, "cohens_kappa": 0.4127}]})");
+  world.facts.result = document.dump();
+  const auto text = exported(world, options_for(export_format::html));
+  EXPECT_THAT(text, HasSubstr("Agreement of judges"));
+  EXPECT_THAT(text, HasSubstr("0.625"));
+  EXPECT_THAT(text, HasSubstr("a&lt;1&gt; and b"));
+  EXPECT_THAT(text, HasSubstr("verdict and f1"));
+  EXPECT_THAT(text, HasSubstr("0.413"));
+}
+
 } // namespace
 } // namespace assay::reports::test

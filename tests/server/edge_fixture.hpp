@@ -14,6 +14,9 @@
 
 namespace assay::server::test {
 
+/// A moment on a full hour.
+inline constexpr wall_time noon{seconds{1'704'110'400}};
+
 /// A real edge on a port of its own over a fake farm. Tests change `options`, then start().
 class edge_test : public testing::Test {
 protected:

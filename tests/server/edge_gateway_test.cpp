@@ -152,6 +152,29 @@ TEST_F(edge_gateway_test, FailsInOpenAisShape) {
   check(ask(chat("huge")), 502, nullptr, "malformed_answer");
 }
 
+TEST_F(edge_gateway_test, WhatIsWrongWithAProvidersAddressIsNotTheCallersMistake) {
+  start();
+  for (const auto* model : {"moved", "no-route"}) {
+    const auto reply = ask(chat(model));
+    EXPECT_EQ(reply.status, 502) << reply.body;
+    EXPECT_THAT(reply.json()["error"]["message"].get<std::string>(), HasSubstr("base_url"));
+    EXPECT_EQ(post("/llm_api/invoke", json{{"prompt", "x"}, {"model", model}}.dump(), admin()).status, 502);
+  }
+  EXPECT_EQ(ask(chat("refused")).status, 400);
+}
+
+TEST_F(edge_gateway_test, AModelThatItsProviderDoesNotKnowIsNotFoundUnderEveryApi) {
+  start();
+  const auto reply = ask(chat("unknown-there"));
+  EXPECT_EQ(reply.status, 404) << reply.body;
+  EXPECT_EQ(reply.json()["error"]["code"], "model_not_found");
+  EXPECT_EQ(reply.json()["error"]["param"], "model");
+  const auto other =
+      post("/llm_api/invoke", json{{"prompt", "x"}, {"model", "unknown-there"}}.dump(), admin());
+  EXPECT_EQ(other.status, 404) << other.body;
+  EXPECT_EQ(other.json()["error_code"], "NOT_FOUND");
+}
+
 TEST_F(edge_gateway_test, PicturesComeOnlyFromWhereTheyMay) {
   options.check_picture = [](const std::string& url) -> result<void> {
     if (url.find("169.254") != std::string::npos)
@@ -316,6 +339,9 @@ TEST_F(edge_gateway_test, ListsModels) {
   EXPECT_EQ(list.json()["data"][0]["owned_by"], "anthropic");
   EXPECT_EQ(get("/v1/models/claude-3-haiku", admin()).json()["object"], "model");
   EXPECT_EQ(get("/v1/models/sim-p70", admin()).json()["id"], "sim-p70");
+  const auto longer = get("/v1/models/openrouter/somebody/nothing", admin());
+  EXPECT_EQ(longer.status, 404);
+  EXPECT_NE(longer.body.find("`openrouter/somebody/nothing`"), std::string::npos) << longer.body;
   const auto missing = get("/v1/models/openai/nothing", admin());
   EXPECT_EQ(missing.status, 404);
   EXPECT_THAT(missing.json()["error"]["message"].get<std::string>(), HasSubstr("openai/nothing"));

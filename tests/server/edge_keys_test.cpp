@@ -319,6 +319,21 @@ TEST_F(edge_keys_test, MayBeSentByPagesThatAreLetIn) {
   EXPECT_THAT(preflight.header("access-control-allow-headers"), HasSubstr("X-Api-Key, Api-Key"));
 }
 
+TEST_F(edge_keys_test, AKeyWithALimitOfTokensStartsNothingThatIsNotCountedByIt) {
+  start();
+  make(admin(), {{"tokens_per_minute", 1'000}});
+  const std::string wish = R"({"model_id":"m","task_ids":["a"]})";
+  const auto refused = post("/evaluations", wish, key);
+  EXPECT_EQ(refused.status, 403) << refused.body;
+  EXPECT_THAT(refused.body, HasSubstr("1000 tokens a minute"));
+  EXPECT_THAT(refused.body, HasSubstr("budget_per_day"));
+  const std::string batch = R"({"items":[{"n":1}],"prompt_template":"{n}?","model":"m"})";
+  EXPECT_EQ(post("/llm_api/batch", batch, key).status, 403);
+  EXPECT_TRUE(farm_.submitted().empty());
+  make(admin(), {{"requests_per_minute", 1'000}});
+  EXPECT_EQ(post("/evaluations", wish, key).status, 201) << "requests are counted, whatever they start";
+}
+
 TEST_F(edge_keys_test, ARunRemembersTheKeyThatStartedIt) {
   start();
   const auto made = make(admin(), {{"budget_per_day", 2.5}});

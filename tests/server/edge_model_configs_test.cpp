@@ -14,8 +14,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr wall_time noon{seconds{1'704'110'400}};
-
 const char* const haiku =
     R"({"model_id":"haiku-cold","model_type":"anthropic_claude","model":"claude-3-haiku","temperature":0.7,
         "max_tokens":2048,"task_optimizations":{"bug_fix":{"temperature":0.1}}})";

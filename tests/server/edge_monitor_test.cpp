@@ -16,8 +16,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr wall_time noon{seconds{1'704'110'400}};
-
 monitoring::alert sample_alert(uint64_t id = 1) {
   monitoring::alert out;
   out.id = id;
@@ -60,6 +58,28 @@ protected:
 };
 
 } // namespace
+
+TEST_F(edge_monitor_test, ShowsHowKeysAreAndNeverTheKeys) {
+  start();
+  const auto reply = get("/monitor/keys", admin());
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  const auto key = reply.json()["items"][0];
+  EXPECT_EQ(key["provider"], "openai");
+  EXPECT_EQ(key["name"], "#2");
+  EXPECT_EQ(key["fingerprint"], "0123abcd");
+  EXPECT_EQ(key["state"], "out");
+  EXPECT_EQ(key["code"], "quota_exhausted");
+  EXPECT_EQ(key["reason"], "no credit left");
+  EXPECT_EQ(key["out_since"], nullptr);
+  EXPECT_EQ(key["next_try"], "2024-01-02T00:00:00Z");
+  EXPECT_EQ(key["today"]["day"], "2024-01-01");
+  EXPECT_EQ(key["today"]["requests"], 12);
+  EXPECT_EQ(key["today"]["tokens"], 3'400);
+  EXPECT_EQ(key["today"]["cost"], 0.25);
+  EXPECT_EQ(key["models"][0]["limits"]["requests_per_minute"]["limit"], 500);
+  EXPECT_EQ(key["models"][0]["limits"]["requests_per_minute"]["source"], "provider");
+  EXPECT_EQ(get("/monitor/keys").status, 401);
+}
 
 TEST_F(edge_monitor_test, ShowsWhatTheMonitorKnows) {
   start();

@@ -229,6 +229,40 @@ TEST_F(edge_results_test, ListsResultsInPages) {
   EXPECT_EQ(get("/results?cursor=x", admin()).json()["error"]["field"], "cursor");
 }
 
+reports::counted_source counted(const std::string& name, const std::string& owner, uint64_t full) {
+  reports::counted_source out;
+  out.name = name;
+  out.owner = user_id{owner};
+  out.finished_at = wall_time{seconds{1'704'110'500}};
+  reports::counted_tests tests;
+  tests.kind = {"m", "mock", "sums", "reasoning", "baseline", "advanced"};
+  tests.counts.total = 10;
+  tests.counts.full = full;
+  out.tests.push_back(std::move(tests));
+  return out;
+}
+
+TEST_F(edge_results_test, ShowsTheResultDatabaseOfAllRunsOrOfOnesOwn) {
+  start();
+  const auto evas = user("eva", "evaluator");
+  farm_.put_counts(counted("eval_1", "admin", 7));
+  farm_.put_counts(counted("eval_1", "admin", 8));
+  farm_.put_counts(counted("eval_2", "eva", 5));
+  const auto all = get("/database/stats", admin()).json();
+  EXPECT_EQ(all["summary"]["total_tests"], 20) << all;
+  EXPECT_EQ(all["summary"]["total_success"], 13) << "a run that is counted again counts once";
+  EXPECT_EQ(get("/database/stats", evas).json()["summary"]["total_tests"], 10) << "others' runs do not count";
+  const auto rows = get("/database/query?by=model,difficulty&difficulty=hard", admin()).json();
+  ASSERT_EQ(rows["items"].size(), 1U) << rows;
+  EXPECT_EQ(rows["items"][0]["difficulty"], "advanced");
+  EXPECT_EQ(get("/database/query?difficulty=easy", admin()).json()["items"][0]["total"], 0);
+  EXPECT_EQ(get("/database/query?by=colour", admin()).json()["error"]["field"], "by");
+  const auto file = get("/database/export?model=m", admin()).json();
+  EXPECT_EQ(file["summary"]["total_tests"], 20);
+  EXPECT_EQ(file["models"]["m"]["overall_stats"]["full_success"], 13);
+  EXPECT_EQ(get("/database/stats").status, 401);
+}
+
 TEST_F(edge_results_test, ComparesModelsAndTasksAcrossRuns) {
   start();
   finished();

@@ -13,8 +13,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr wall_time noon{seconds{1'704'110'400}};
-
 model_profile profile(const std::string& name, double price, uint32_t window) {
   model_profile out;
   out.id = model_id{name};
@@ -152,6 +150,52 @@ TEST_F(edge_routing_test, SelectsAModelWithReasonsAndAlternatives) {
       post("/llm_api/select", R"({"content_size":50000,"requirements":{"max_cost":1}})", viewer);
   EXPECT_EQ(large.json()["model"], "strong");
   EXPECT_NEAR(large.json()["estimated_cost"].get<double>(), 0.5, 1e-9);
+}
+
+TEST_F(edge_routing_test, ChoosesAModelForQuestionsThatLeaveItToTheFarm) {
+  start();
+  ASSERT_EQ(post("/llm_api/invoke", R"({"prompt":"hi","model":"auto:speed"})", admin()).status, 200);
+  EXPECT_EQ(farm_.questions().at(0).model, "quick");
+  const std::string text(40'000, 'x');
+  ASSERT_EQ(post("/v1/chat/completions",
+                 R"({"model":"auto:speed","messages":[{"role":"user","content":")" + text + R"("}]})",
+                 admin())
+                .status,
+            200);
+  EXPECT_EQ(farm_.questions().at(1).model, "strong") << "the other's context window is too small";
+  const auto wrong = post("/llm_api/invoke", R"({"prompt":"hi","model":"auto:beauty"})", admin());
+  EXPECT_EQ(wrong.status, 400);
+  EXPECT_THAT(wrong.body, HasSubstr("auto:cost"));
+  ASSERT_EQ(post("/llm_api/invoke", R"({"prompt":"hi","model":"autopilot"})", admin()).status, 200);
+  EXPECT_EQ(farm_.questions().at(2).model, "autopilot") << "a name like any other";
+}
+
+TEST_F(edge_routing_test, ChoosesTheModelOfARunOnceAndSaysWhy) {
+  start();
+  const auto reply = post("/evaluations", R"({"model_id":"auto:speed","task_ids":["a"]})", admin());
+  ASSERT_EQ(reply.status, 201) << reply.body;
+  const auto asked = farm_.submitted().at(0).request;
+  EXPECT_EQ(asked.model.value, "quick");
+  EXPECT_THAT(asked.model_choice, HasSubstr("by speed"));
+  EXPECT_THAT(reply.body, HasSubstr("quick of p"));
+  const auto keyed =
+      post("/evaluations", R"({"model_id":"auto","task_ids":["a"]})", admin(), "Idempotency-Key: k1\r\n");
+  EXPECT_EQ(keyed.status, 422) << keyed.body;
+  EXPECT_THAT(keyed.body, HasSubstr("idempotency key"));
+}
+
+TEST_F(edge_routing_test, PutsSimulatedModelsAndThoseWithoutAKeyLast) {
+  auto all = std::make_shared<catalogue>(*options.current_catalogue());
+  all->models = {profile("free", 0, 100'000), profile("keyless", 1, 100'000), profile("real", 5, 100'000)};
+  all->models[0].simulated = true;
+  all->models[1].provider = provider_id{"closed"};
+  provider_summary closed;
+  closed.id = provider_id{"closed"};
+  all->providers = {closed};
+  options.current_catalogue = [all] { return all; };
+  start();
+  ASSERT_EQ(post("/llm_api/invoke", R"({"prompt":"hi","model":"auto:cost"})", admin()).status, 200);
+  EXPECT_EQ(farm_.questions().at(0).model, "real");
 }
 
 TEST_F(edge_routing_test, SaysWhyNoModelWillDo) {

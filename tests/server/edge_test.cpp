@@ -224,7 +224,8 @@ TEST_F(edge_test, NamesWhatIsWrongWithABody) {
   start();
   const auto broken = post("/auth/login", "{\"username\":");
   EXPECT_EQ(broken.status, 400);
-  EXPECT_THAT(broken.json()["error"]["field"].get<std::string>(), HasSubstr("line 1"));
+  EXPECT_THAT(broken.json()["error"]["message"].get<std::string>(), HasSubstr("line 1"));
+  EXPECT_TRUE(broken.json()["error"]["field"].is_null()) << "no field of the request has this name";
   const auto wrong = post("/auth/login", R"({"username":"a","password":5})");
   EXPECT_EQ(wrong.status, 422);
   EXPECT_EQ(wrong.json()["error"]["field"], "password");
@@ -426,10 +427,16 @@ TEST_F(edge_test, SaysWhyItCannotStart) {
   const auto taken = edge::start(second, farm_.access(), farm_.store());
   ASSERT_FALSE(taken);
   EXPECT_EQ(taken.error().code, errc::conflict);
+  const auto known_before = edge::check(second);
+  ASSERT_FALSE(known_before);
+  EXPECT_EQ(known_before.error().code, errc::conflict);
   second.port = 0;
+  EXPECT_TRUE(edge::check(second));
   second.address = "not an address";
+  EXPECT_EQ(edge::check(second).error().where, "server.host");
   EXPECT_EQ(edge::start(second, farm_.access(), farm_.store()).error().code, errc::invalid_argument);
   second.address = "127.0.0.1";
   second.tls = tls_files{"/nowhere.pem", "/nowhere.key"};
+  EXPECT_THAT(edge::check(second).error().where, HasSubstr("/nowhere.pem"));
   EXPECT_THAT(edge::start(second, farm_.access(), farm_.store()).error().where, HasSubstr("/nowhere.pem"));
 }

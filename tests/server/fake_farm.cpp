@@ -6,6 +6,7 @@
 #include "server/auth/passwords.hpp"
 #include "server/bridge/actor_farm.hpp"
 #include "storage/snapshot.hpp"
+#include "storage/test_counts.hpp"
 #include "storage/writer.hpp"
 #include "tests/server/fake_batch.hpp"
 #include "tests/server/fake_gateway.hpp"
@@ -52,6 +53,7 @@ struct fake_farm::implementation {
   monitoring::monitor_view view;
   monitoring::routing_view routing;
   std::vector<change_routing> routing_changes;
+  std::vector<ask_experiment> experiment_questions;
   std::map<std::string, run_id> by_key;
   fake_gateway gateway;
   farm_handles handles;
@@ -65,6 +67,7 @@ struct fake_farm::implementation {
   void spawn_runs();
   void spawn_journal();
   void spawn_router();
+  void spawn_experiments();
   void spawn_root();
 };
 
@@ -258,6 +261,30 @@ void fake_farm::implementation::spawn_runs() {
   handles.runs = system.spawn(behave);
 }
 
+void fake_farm::implementation::spawn_experiments() {
+  const auto behave = [this](experiment_supervisor_actor::pointer) {
+    return experiment_supervisor_actor::behavior_type{
+        [this](const ask_experiment& wish) -> caf::result<experiment_answer> {
+          const std::lock_guard lock{mutex};
+          experiment_questions.push_back(wish);
+          if (wish.experiment == "missing")
+            return to_caf_error({errc::not_found, "there is no experiment 'missing'", {}, {}});
+          if (wish.verb == experiment_verb::list)
+            return experiment_answer{
+                R"([{"experiment_id":"x","state":"running"},{"experiment_id":"y","state":"failed"}])", 0};
+          if (wish.verb == experiment_verb::plan)
+            return experiment_answer{R"({"dry_run":true,"total_children":4})", 0};
+          return experiment_answer{R"({"experiment_id":"x","state":"running"})", 3};
+        },
+        [](const read_gauges&) -> caf::result<gauges> { return gauges{}; },
+        [](const experiments_recalled&) {},
+        [](const experiment_changed&) {},
+        [](const tick&) {},
+    };
+  };
+  handles.experiments = system.spawn(behave);
+}
+
 void fake_farm::implementation::spawn_router() {
   const auto behave = [this](model_router_actor::pointer) -> model_router_actor::behavior_type {
     return {
@@ -348,6 +375,24 @@ void fake_farm::implementation::spawn_root() {
         },
         [](const provider_met&) {},
         [](const provider_checked&) {},
+        [](const keys_told&) {},
+        [](const read_keys&) -> caf::result<keys_known> {
+          key_health out;
+          out.name = "#2";
+          out.fingerprint = "0123abcd";
+          out.out = fault{errc::quota_exhausted, "no credit left", {}, {}};
+          out.next_try = wall_time{seconds{1'704'153'600}};
+          out.day = wall_time{seconds{1'704'067'200}};
+          out.requests = 12;
+          out.tokens = 3'400;
+          out.cost = from_dollars(0.25);
+          key_at_model at;
+          at.model = model_id{"gpt-4o"};
+          at.window = 8;
+          at.limits = {{"requests_per_minute", 500, 499, true}};
+          out.models = {at};
+          return keys_known{{{provider_id{"openai"}, {out}}}};
+        },
         [](const statistics_recalled&) {},
         [](const expired_statistics_found&) {},
         [](const tick&) {},
@@ -406,6 +451,7 @@ fake_farm::fake_farm() : implementation_(std::make_unique<implementation>()) {
   state.spawn_hub();
   state.spawn_runs();
   state.spawn_router();
+  state.spawn_experiments();
   state.handles.gateway = state.gateway.spawn(state.system);
   state.spawn_root();
 }
@@ -425,6 +471,7 @@ fake_farm::~fake_farm() {
     end(state.handles.monitor);
     end(state.handles.budgets);
     end(state.handles.router);
+    end(state.handles.experiments);
     end(state.handles.gateway);
     state.root = nullptr;
     state.handles = {};
@@ -477,6 +524,12 @@ void fake_farm::change_run(run_id run, const std::function<void(run_record&)>& c
 void fake_farm::put_result(run_id run, const std::string& document) {
   storage::write_batch batch;
   batch.results.emplace_back(run, document);
+  implementation_->commit(std::move(batch));
+}
+
+void fake_farm::put_counts(const reports::counted_source& source) {
+  storage::write_batch batch;
+  storage::put_counts(batch, source);
   implementation_->commit(std::move(batch));
 }
 
@@ -582,6 +635,17 @@ std::vector<change_routing> fake_farm::routing_changes() const {
 void fake_farm::put_statistics(const std::string& key, const std::string& text) {
   storage::write_batch batch;
   batch.documents.push_back({storage::table::call_stats, key, text, {}});
+  implementation_->commit(std::move(batch));
+}
+
+std::vector<ask_experiment> fake_farm::experiment_questions() const {
+  const std::lock_guard lock{implementation_->mutex};
+  return implementation_->experiment_questions;
+}
+
+void fake_farm::put_document(storage::table where, const std::string& key, const std::string& text) {
+  storage::write_batch batch;
+  batch.documents.push_back({where, key, text, {}});
   implementation_->commit(std::move(batch));
 }
 

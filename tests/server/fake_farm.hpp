@@ -1,12 +1,15 @@
 #pragma once
 
 #include "core/monitoring/monitor_view.hpp"
+#include "core/reports/test_counts.hpp"
 #include "core/values/event.hpp"
 #include "core/values/run.hpp"
+#include "protocol/messages/experiments.hpp"
 #include "protocol/messages/gateway.hpp"
 #include "protocol/messages/runs.hpp"
 #include "server/farm_access.hpp"
 #include "storage/store.hpp"
+#include "storage/tables.hpp"
 
 #include <functional>
 #include <memory>
@@ -32,6 +35,8 @@ public:
   run_record put_run(const std::string& owner, run_state state = run_state::running);
   void change_run(run_id run, const std::function<void(run_record&)>& change);
   void put_result(run_id run, const std::string& document);
+  /// Stores what a run brings into the result database.
+  void put_counts(const reports::counted_source& source);
   /// Stores an event of the run's life and publishes it. @returns its number.
   uint64_t happen(run_id run, event_type type, bool publish = true, const std::string& data = {});
   /// Stores finished samples of task 0. @returns the number of the last one.
@@ -59,6 +64,12 @@ public:
   size_t withdrawn() const;
   /// Bytes of pieces that were taken, in all.
   uint64_t taken() const;
+
+  // -- experiments --------------------------------------------------------------------------------------
+  /// What was asked of experiments. Every one exists and runs, but `missing`.
+  std::vector<ask_experiment> experiment_questions() const;
+  /// Stores a document as its keeper would.
+  void put_document(storage::table where, const std::string& key, const std::string& text);
 
   // -- what the monitor knows ---------------------------------------------------------------------------
   void set_view(monitoring::monitor_view view);

@@ -83,6 +83,18 @@ struct gateway_of_tests {
     }
     if (asked.model == "huge")
       outcome.error = fault{errc::too_large, "the answer is over 64 MiB", {}, {}};
+    const auto rejected = [&](uint16_t status, std::string message) {
+      outcome.error = fault{errc::provider_rejected, std::move(message), {}, {}};
+      outcome.http_status = status;
+    };
+    if (asked.model == "moved")
+      rejected(308, "HTTP 308: Permanent Redirect");
+    if (asked.model == "no-route")
+      rejected(404, "HTTP 404: Not Found");
+    if (asked.model == "unknown-there")
+      rejected(404, "The model `unknown-there` does not exist");
+    if (asked.model == "refused")
+      rejected(400, "the prompt is too long for the model");
     if (asked.model == "missing")
       outcome.error = fault{errc::not_found, "no model is called `missing`", "model", {}};
     if (!asked.request.stream || outcome.error)

@@ -12,8 +12,9 @@ namespace assay::server::test {
 
 /// A gateway whose answer depends on the model: `echo` repeats the last message, word by word when streamed,
 /// each only when the one before was taken; `silent` never answers, `broken` fails after a first piece,
-/// `busy` and `missing` fail at once, `endless` streams until withdrawn. Everything else is an echo. It must
-/// outlive its actors.
+/// `busy` and `missing` fail at once, `moved`, `no-route`,
+/// `unknown-there` and `refused` as a provider's HTTP 308, 404, 404 and 400, `endless` streams until
+/// withdrawn. Everything else is an echo. It must outlive its actors.
 class fake_gateway {
 public:
   gateway_actor spawn(caf::actor_system& system);

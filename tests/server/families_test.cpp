@@ -116,6 +116,12 @@ TEST(families, SayWhenToTryAgain) {
   EXPECT_EQ(out.headers[0].name, "Retry-After");
 }
 
+TEST(families, AFullFarmAsksToWaitForTheEndOfARun) {
+  const fault full{errc::rate_limited, "as many runs wait as allowed", "farm.max_queued_runs", {}};
+  EXPECT_EQ(problem_of(family::engine, full).status, 429u);
+  EXPECT_EQ(known_wait(full, wall_time{}), seconds{30});
+}
+
 TEST(families, ABudgetThatIsSpentOpensAgainWithItsDayOrMonth) {
   const wall_time now{seconds{1'717'156'800}}; // 2024-05-31T12:00:00Z
   const auto wait = [&](const char* setting) {

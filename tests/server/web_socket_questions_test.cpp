@@ -84,6 +84,10 @@ TEST_F(web_socket_questions, FailWithTheReason) {
   ASSERT_EQ(wrong["type"], "llm_failed") << wrong;
   EXPECT_EQ(wrong["data"]["id"], "q2");
   EXPECT_EQ(wrong["data"]["field"], "request.temperature");
+  socket->send(ask("q4", "closed"));
+  const auto closed = socket->receive_type("llm_failed").json();
+  EXPECT_EQ(closed["data"]["id"], "q4");
+  EXPECT_EQ(closed["data"]["retry_after"], 89);
   socket->send(ask("q3", "broken"));
   EXPECT_EQ(socket->receive_type("llm_failed").json()["data"]["id"], "q3");
 }

@@ -92,6 +92,47 @@ TEST(comparison, LeavesOutWhatIsNotTheSame) {
                                                          testing::HasSubstr("task 'more'")));
 }
 
+TEST(comparison, FindsTheRowsOfAnotherDatasetByWhatTheyAsk) {
+  auto first = run_of("a", {1, 0, 1, 0});
+  auto second = run_of("b", {0, 1, 1});
+  second.tasks[0].dataset_hash = "other";
+  // Rows 1, 2 and 3 of the first are 2, 0 and none of the second, whose row 1 is new.
+  first.tasks[0].contents = {{0, 0, 10}, {1, 0, 11}, {2, 0, 12}, {3, 0, 13}};
+  second.tasks[0].contents = {{0, 0, 12}, {1, 0, 99}, {2, 0, 11}};
+  const auto found = compare_runs(std::vector{first, second});
+  ASSERT_EQ(found.rows.size(), 1U);
+  const auto& row = found.rows.front();
+  EXPECT_EQ(row.pairs, 2U);
+  EXPECT_EQ(row.only_first_right, 1U) << "row 2 of the first";
+  EXPECT_EQ(row.only_second_right, 1U) << "row 1 of the first";
+  EXPECT_EQ(row.unmatched_first + row.unmatched_second, 0U);
+  EXPECT_THAT(found.notes, testing::ElementsAre(testing::AllOf(
+                               testing::HasSubstr("the 2 rows with the same prompt and target"),
+                               testing::HasSubstr("2 more in a"), testing::HasSubstr("1 more in b"))));
+}
+
+TEST(comparison, TakesRowsThatStandTwiceInADatasetInTheirOrder) {
+  auto first = run_of("a", {1, 0, 1});
+  auto second = run_of("b", {1, 1});
+  second.tasks[0].dataset_hash = "other";
+  first.tasks[0].contents = {{0, 0, 7}, {1, 0, 7}, {2, 0, 7}};
+  second.tasks[0].contents = {{0, 0, 7}, {1, 0, 7}};
+  const auto row = compare_runs(std::vector{first, second}).rows.at(0);
+  EXPECT_EQ(row.pairs, 2U);
+  EXPECT_EQ(row.only_second_right, 1U);
+}
+
+TEST(comparison, LeavesOutDatasetsThatShareNothing) {
+  auto first = run_of("a", {1, 0});
+  auto second = run_of("b", {1, 0});
+  second.tasks[0].dataset_hash = "other";
+  first.tasks[0].contents = {{0, 0, 1}, {1, 0, 2}};
+  second.tasks[0].contents = {{0, 0, 3}, {1, 0, 4}};
+  const auto found = compare_runs(std::vector{first, second});
+  EXPECT_TRUE(found.rows.empty());
+  EXPECT_THAT(found.notes, testing::ElementsAre(testing::HasSubstr("without a row that asks the same")));
+}
+
 TEST(comparison, TakesTheOnlyPromptsOfBothForEachOther) {
   const auto first = run_of("a", {1, 0, 1});
   auto second = run_of("b", {1, 1, 1});

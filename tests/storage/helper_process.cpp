@@ -1,5 +1,6 @@
 #include "tests/storage/helper_process.hpp"
 
+#include "storage/test_counts.hpp"
 #include "tests/storage/support.hpp"
 
 #include <fcntl.h>
@@ -105,6 +106,21 @@ write_batch crash_batch(uint64_t ticket) {
   batch.events.push_back(event_of(run, "{\"ticket\":" + std::to_string(ticket) + "}"));
   batch.put_document(table::settings, crash_document(ticket), "written");
   return batch;
+}
+
+reports::counted_source counts_of_run(uint32_t number) {
+  reports::counted_source out;
+  out.name = to_string(run_id{1'700'000'000U + number, number});
+  out.owner = user_id{"ada"};
+  out.finished_at = wall_time{seconds{1'700'000'000 + number}};
+  reports::counted_tests tests;
+  tests.kind = {"model-" + std::to_string(number % 3), "mock", "sums", "reasoning", "baseline", "beginner"};
+  tests.counts.total = 10;
+  tests.counts.full = 7;
+  tests.counts.scored = 10;
+  tests.counts.score_sum = 7;
+  out.tests.push_back(std::move(tests));
+  return out;
 }
 
 namespace {
@@ -224,6 +240,24 @@ int beside_helper(const std::string& folder) {
   return 0;
 }
 
+/// Writes the counts of runs beside the farm, each twice, and says which are written.
+int count_helper(const std::string& folder, uint32_t first, uint32_t last) {
+  const auto data = store::open_beside(folder);
+  if (!data) {
+    say(std::string(to_string(data.error().code)));
+    return 0;
+  }
+  for (uint32_t number = first; number < last; ++number) {
+    for (int turn = 0; turn < 2; ++turn) {
+      write_batch batch;
+      put_counts(batch, counts_of_run(number));
+      write_once(*data, std::move(batch)).value();
+    }
+    say(std::to_string(number));
+  }
+  return 0;
+}
+
 /// Keeps a snapshot open until its input ends.
 int hold_helper(const std::string& folder) {
   const auto data = store::open_read_only(folder).value();
@@ -249,6 +283,9 @@ int run_helper(const std::string& mode, const std::vector<std::string>& argument
     return read_helper(argument(0));
   if (mode == "beside")
     return beside_helper(argument(0));
+  if (mode == "count")
+    return count_helper(argument(0), static_cast<uint32_t>(std::stoul(argument(1))),
+                        static_cast<uint32_t>(std::stoul(argument(2))));
   if (mode == "hold")
     return hold_helper(argument(0));
   return 2;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/reports/test_counts.hpp"
 #include "core/values/ids.hpp"
 #include "storage/write_batch.hpp"
 
@@ -42,6 +43,9 @@ write_batch crash_batch(uint64_t ticket);
 run_id crash_run(uint64_t ticket);
 std::string crash_document(uint64_t ticket);
 inline constexpr uint64_t crash_tickets = 60;
+
+/// What the count helper writes: ten tests of the run of that number, seven of them full successes.
+reports::counted_source counts_of_run(uint32_t number);
 
 /// Runs a helper mode. @returns the exit code.
 int run_helper(const std::string& mode, const std::vector<std::string>& arguments);

@@ -10,7 +10,7 @@ using namespace testing;
 
 constexpr uint32_t rows = 1300; // Several steps.
 
-write_batch finished_run(run_id id, uint32_t first = 0, uint32_t count = rows) {
+write_batch run_with_rows(run_id id, uint32_t first = 0, uint32_t count = rows) {
   write_batch batch;
   batch.runs.push_back(run_of(id, run_state::completed));
   batch.results.push_back({id, R"({"task_results": [{"score": 0.5, "output": "secret answer"}]})"});
@@ -68,8 +68,8 @@ void expect_redacted(snapshot& view, run_id id) {
 TEST(redaction, RemovesTextsAndKeepsNumbers) {
   const temp_folder folder;
   test_farm farm(folder.data());
-  ASSERT_FALSE(farm.write(finished_run(first_run)).error);
-  ASSERT_FALSE(farm.write(finished_run(second_run, 0, 1)).error);
+  ASSERT_FALSE(farm.write(run_with_rows(first_run)).error);
+  ASSERT_FALSE(farm.write(run_with_rows(second_run, 0, 1)).error);
   ASSERT_FALSE(farm.write(redaction_of(first_run)).error);
   farm.out().stop(true);
   auto view = farm.look();
@@ -83,7 +83,7 @@ TEST(redaction, GoesOnAfterARestart) {
   const temp_folder folder;
   {
     test_farm farm(folder.data());
-    ASSERT_FALSE(farm.write(finished_run(first_run)).error);
+    ASSERT_FALSE(farm.write(run_with_rows(first_run)).error);
     ASSERT_FALSE(farm.write(redaction_of(first_run)).error);
     farm.out().stop(false);
   }
@@ -108,7 +108,7 @@ TEST(redaction, IsRefusedWhileARunGoesOn) {
 TEST(redaction, EndsWithARunThatIsRemoved) {
   const temp_folder folder;
   test_farm farm(folder.data());
-  ASSERT_FALSE(farm.write(finished_run(first_run)).error);
+  ASSERT_FALSE(farm.write(run_with_rows(first_run)).error);
   auto batch = redaction_of(first_run);
   ASSERT_FALSE(farm.write(std::move(batch)).error);
   write_batch removal;

@@ -17,7 +17,7 @@ using namespace testing;
 using nlohmann::json;
 namespace fs = std::filesystem;
 
-std::string text_of(const fs::path& path) {
+std::string content_of(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
   std::ostringstream out;
   out << in.rdbuf();
@@ -122,7 +122,7 @@ TEST_F(run_export_test, TakesDocumentsFromAnUnchangedDataset) {
                       << "\n";
   auto& task = facts_.run.spec.tasks.front();
   task.dataset_path = path.string();
-  task.dataset_hash = tasks::sha256_hex(text_of(path));
+  task.dataset_hash = tasks::sha256_hex(content_of(path));
   write(2);
   reports::export_options options;
   options.format = reports::export_format::lm_eval;
@@ -147,7 +147,7 @@ TEST_F(run_export_test, WritesEveryFileBelowAFolder) {
   const auto files = write_export(farm_.data(), facts_, options, *to);
   ASSERT_TRUE(files) << to_string(files.error());
   ASSERT_EQ(files->size(), 2U);
-  EXPECT_TRUE(json::parse(text_of(folder_.path() / "out" / files->front())).contains("task_hashes"));
+  EXPECT_TRUE(json::parse(content_of(folder_.path() / "out" / files->front())).contains("task_hashes"));
 }
 
 } // namespace

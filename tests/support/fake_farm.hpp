@@ -370,7 +370,8 @@ public:
   }
 
   result_computed summarise(const run_record& record) override {
-    return {R"({"done":)" + std::to_string(store_.samples[record.spec.id].size()) + "}", std::nullopt};
+    return {R"({"done":)" + std::to_string(store_.samples[record.spec.id].size()) + "}", std::nullopt,
+            "generation " + std::to_string(record.generation)};
   }
 
 private:

@@ -267,6 +267,37 @@ TEST(run_status, TheExecutionTimeIsThatInWhichTheRunWasUnderWay) {
   EXPECT_FALSE(execution_time_of(run).has_value());
 }
 
+TEST(run_storage, CountsItsStartedGenerations) {
+  auto run = full_run();
+  run.generation = 2;
+  EXPECT_EQ(started_generations_of(run), 3U) << "of a record from before it was counted";
+  run.started_generations = 2;
+  EXPECT_EQ(started_generations_of(json(run).get<run_record>()), 2U);
+  run.started_generations.reset();
+  run.started_at.reset();
+  EXPECT_EQ(started_generations_of(run), 0U);
+}
+
+TEST(run_storage, ItsRestsAreKeptAndTheShortestOfTooManyIsForgotten) {
+  auto run = full_run();
+  const wall_time start{1704110400000ms};
+  note_rest_is_over(run, start);
+  EXPECT_TRUE(run.rests.empty()) << "nothing comes before its first part";
+  run.active_until = start;
+  note_rest_is_over(run, start + 40s);
+  note_rest_is_over(run, start + 40s);
+  ASSERT_EQ(run.rests.size(), 1U);
+  run = json::parse(json(run).dump()).get<run_record>();
+  ASSERT_EQ(run.rests.size(), 1U);
+  EXPECT_EQ(active_time_between(run, start - 10s, start + 50s), 20s);
+  EXPECT_EQ(active_time_between(run, start + 10s, start + 20s), 0s);
+  EXPECT_EQ(active_time_between(run, start + 41s, start + 50s), 9s);
+  for (size_t i = 0; i < most_rests; ++i)
+    note_rest_is_over(run, *run.active_until + (i == 3 ? 1s : 2s));
+  EXPECT_EQ(run.rests.size(), most_rests);
+  EXPECT_EQ(run.rests.front().to, start + 40s) << "the longest";
+}
+
 TEST(run_status, TheScoreIsTheMeanOfTheTasksHoweverManySamplesEachHas) {
   auto run = full_run();
   run.progress.task_scores.clear();

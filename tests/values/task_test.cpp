@@ -20,6 +20,7 @@ TEST(task_json, HasTheDocumentedKeys) {
   EXPECT_TRUE(out["sample_count"].is_null());
   out.erase("sample_count");
   out.erase("prompt_types");
+  out.erase("task_type");
   EXPECT_EQ(out, nlohmann::json::parse(R"({
     "task_id": "single_turn_scenarios_function_generation", "name": "Function Generation",
     "category": "single_turn", "difficulty": "intermediate",
