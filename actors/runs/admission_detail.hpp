@@ -21,7 +21,11 @@ result<std::vector<pinned_judge>> pin_judges(const admission_config& config,
                                              const std::vector<task_ptr>& tasks, bool predict_only,
                                              bool dry_run);
 
-/// How often each sample is asked: all tasks of a run alike.
+/// Of too few repeats pass_at_K makes no score, and at_least_K always 0. @returns the first task of which
+/// that is so.
+std::optional<fault> check_reducers(const std::vector<task_ptr>& tasks, uint16_t epochs);
+
+/// How often each sample is asked: all tasks of a run alike. Fails where a task's reducer needs more.
 result<uint16_t> choose_epochs(const std::vector<task_ptr>& tasks, const run_request& request);
 
 /// Early stopping watches one sequence of scores. @param spec With its tasks. @returns why it cannot.

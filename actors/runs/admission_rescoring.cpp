@@ -21,6 +21,13 @@ result<run_record> find_origin(const admission_config& config, run_id id) {
   if (!is_final((*found)->state))
     return fault{errc::conflict, "evaluation " + to_string(id) + " has not ended", "id",
                  "score its answers again when it has"};
+  if ((*found)->redacted_at)
+    return fault{errc::conflict, "the answers of evaluation " + to_string(id) + " were removed", "id",
+                 "start the evaluation anew"};
+  if ((*found)->spec.kind == run_kind::imported)
+    return fault{errc::unsupported,
+                 "evaluation " + to_string(id) + " was imported, with scores and without its task", "id",
+                 "ask the questions here to score them by other rules"};
   return std::move(**found);
 }
 
@@ -109,6 +116,8 @@ result<run_submitted> admit_rescoring(const admission_config& config, const run_
     pinned = std::move(*again);
     tasks.push_back(std::move(*task));
   }
+  if (auto wrong = check_reducers(tasks, spec.epochs))
+    return std::move(*wrong);
   auto judges = pin_judges(config, tasks, false, request.dry_run);
   if (!judges)
     return judges.error();

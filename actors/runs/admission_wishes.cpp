@@ -3,6 +3,7 @@
 #include "actors/fleet/model_directory.hpp"
 #include "actors/runs/outside_scorers.hpp"
 #include "config/models.hpp"
+#include "core/scoring/epochs.hpp"
 
 #include <algorithm>
 #include <string>
@@ -61,16 +62,35 @@ result<std::vector<pinned_judge>> pin_judges(const admission_config& config,
   return out;
 }
 
+std::optional<fault> check_reducers(const std::vector<task_ptr>& tasks, uint16_t epochs) {
+  for (const auto& task : tasks) {
+    const auto reduction = scoring::epochs_reduction_from_string(task->epochs_reducer);
+    if (!reduction || reduction->k <= epochs)
+      continue;
+    const auto wanted = std::to_string(reduction->k);
+    return fault{errc::invalid_argument,
+                 "task '" + task->id.value + "' has the epochs_reducer " + task->epochs_reducer
+                     + ", and each sample would be asked " + std::to_string(epochs)
+                     + (epochs == 1 ? " time only" : " times only"),
+                 "epochs_reducer", "ask each sample " + wanted + " times or more: epochs: " + wanted};
+  }
+  return std::nullopt;
+}
+
 result<uint16_t> choose_epochs(const std::vector<task_ptr>& tasks, const run_request& request) {
-  if (request.epochs)
-    return *request.epochs;
-  const auto wanted = tasks.front()->epochs.value_or(1);
-  for (const auto& task : tasks)
-    if (task->epochs.value_or(1) != wanted)
-      return fault{errc::invalid_argument,
-                   "the tasks '" + tasks.front()->id.value + "' and '" + task->id.value
-                       + "' are to be repeated differently often",
-                   "epochs", "say how often, or run them one by one"};
+  const auto wanted = request.epochs.value_or(tasks.front()->epochs.value_or(1));
+  if (!request.epochs)
+    for (const auto& task : tasks)
+      if (task->epochs.value_or(1) != wanted)
+        return fault{errc::invalid_argument,
+                     "the tasks '" + tasks.front()->id.value + "' and '" + task->id.value
+                         + "' are to be repeated differently often",
+                     "epochs", "say how often, or run them one by one"};
+  // Answers alone are reduced by nobody.
+  if (request.predict_only)
+    return wanted;
+  if (auto wrong = check_reducers(tasks, wanted))
+    return std::move(*wrong);
   return wanted;
 }
 

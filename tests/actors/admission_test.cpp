@@ -216,6 +216,20 @@ TEST_F(admission_of_tasks, ATaskSaysHowOftenItIsAskedWhenTheRequestDoesNot) {
   EXPECT_EQ(admit({task_id{"once"}, task_id{"thrice"}}, 2).value().record.spec.epochs, 2);
 }
 
+TEST_F(admission_of_tasks, AReducerThatNeedsMoreRepeatsIsRefusedBeforeAnythingIsPaid) {
+  add("drawn", "dataset: sums.jsonl\nepochs: 2\nepochs_reducer: pass_at_3\n");
+  add("best", "dataset: sums.jsonl\nepochs: 2\nepochs_reducer: max\n");
+  const auto refused = admit({task_id{"best"}, task_id{"drawn"}});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, errc::invalid_argument);
+  EXPECT_EQ(refused.error().where, "epochs_reducer");
+  EXPECT_NE(refused.error().message.find("'drawn'"), std::string::npos);
+  EXPECT_NE(refused.error().message.find("pass_at_3"), std::string::npos);
+  EXPECT_FALSE(admit({task_id{"drawn"}}, 1));
+  EXPECT_TRUE(admit({task_id{"drawn"}}, 3));
+  EXPECT_TRUE(admit({task_id{"best"}}));
+}
+
 TEST_F(admission_of_tasks, WhatAModelIsToDoAtATypeOfTaskGoesBeforeTheTask) {
   add("typed", "dataset: sums.jsonl\ntask_type: sums\ngeneration: {temperature: 0.9, max_tokens: 7}\n");
   auto settings = *config_.settings;

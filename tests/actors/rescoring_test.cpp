@@ -234,5 +234,19 @@ TEST_F(stored_answers_test, AreScoredAgainOnceTheirRunHasEnded) {
   EXPECT_EQ(admit(wish).error().code, errc::not_found);
 }
 
+TEST_F(stored_answers_test, ThatAreNotThereAreNotScoredAgain) {
+  write_task("{type: exact_match}");
+  auto origin = asked();
+  origin.redacted_at = wall_time{seconds{5}};
+  store({origin}, {});
+  run_request wish;
+  wish.origin = origin.spec.id;
+  EXPECT_EQ(admit(wish).error().code, errc::conflict);
+  origin.redacted_at.reset();
+  origin.spec.kind = run_kind::imported;
+  store({origin}, {});
+  EXPECT_EQ(admit(wish).error().code, errc::unsupported);
+}
+
 } // namespace
 } // namespace assay
